@@ -1,0 +1,149 @@
+//! The effective configuration: typed, checked, with every default filled in.
+//!
+//! Nothing here knows where a value came from; the layers and their merging do.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::class::{PerClass, PriorityClass};
+use crate::hook::Hook;
+use crate::kind::KindSet;
+
+/// Everything that decides how a pool behaves.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Config {
+    /// True: every hook is skipped.
+    pub performance_mode: bool,
+    /// Threads and seats.
+    pub pool: PoolSettings,
+    /// Bounds of what waits.
+    pub queue: QueueSettings,
+    /// How the next job is picked.
+    pub scheduler: SchedulerSettings,
+    /// What each class may take.
+    pub classes: PerClass<ClassSettings>,
+    /// The kinds and groups that are switched on.
+    pub kinds: KindSet,
+    /// The class of each kind and group.
+    pub priority: KindPriorities,
+    /// How a shutdown ends.
+    pub shutdown: ShutdownSettings,
+    /// `CLAUDE_MPM_HOOK_DEBUG`: detailed log lines.
+    pub debug: bool,
+    /// The hooks, in the order in which they were declared.
+    pub hooks: Vec<Arc<Hook>>,
+    /// The files that were read, the least important first.
+    pub files: Vec<PathBuf>,
+}
+
+/// `[pool]`
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PoolSettings {
+    /// Jobs of any class that may run at once: 1 to 256.
+    pub workers: u16,
+    /// Extra seats for the classes of `standby_for`: 0 to 64.
+    pub standby: u16,
+    /// The least important class that may take a standby seat.
+    pub standby_for: PriorityClass,
+}
+
+/// `[queue]`
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct QueueSettings {
+    /// Waiting jobs: 1 to [`QueueSettings::MAX_CAPACITY`].
+    pub capacity: u32,
+    /// Bytes of distinct payloads that wait or run.
+    pub max_bytes: u64,
+    /// Bytes of one event.
+    pub max_event_bytes: u64,
+    /// What happens to an arrival when the queue is full.
+    pub on_full: OnFull,
+    /// Fill level, of 1, at which the queue is near capacity.
+    pub warn_at: f64,
+}
+
+impl QueueSettings {
+    /// Largest queue.
+    pub const MAX_CAPACITY: u32 = 32_767;
+}
+
+/// What happens to an arrival when the queue is full.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnFull {
+    /// It is refused.
+    DropNew,
+    /// The oldest job of the least important class gives up its place, if it is less important than the arrival.
+    Displace,
+}
+
+/// `[scheduler]`
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SchedulerSettings {
+    /// How the class of the next job is chosen.
+    pub mode: PickMode,
+    /// How often in a row a waiting class may be passed over by more important ones; `None`: without end.
+    pub bypass: Option<PerClass<u32>>,
+}
+
+/// How the class of the next job is chosen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PickMode {
+    /// The most important class that has a job.
+    Strict,
+    /// `critical` first; the others share the seats' time in proportion to fixed weights.
+    Weighted,
+}
+
+/// `[class.NAME]`
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ClassSettings {
+    /// Places in the queue that no other class can take.
+    pub guarantee: u32,
+    /// Most jobs of the class that may wait.
+    pub ceiling: u32,
+    /// Most jobs of the class that may run at once.
+    pub seats: u16,
+}
+
+/// The class of each kind and group, for hooks that name none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KindPriorities {
+    slots: [Option<PriorityClass>; KindSet::SLOTS],
+    default: PriorityClass,
+}
+
+impl KindPriorities {
+    /// All kinds have the `default` class.
+    #[must_use]
+    pub const fn new(default: PriorityClass) -> Self {
+        Self { slots: [None; KindSet::SLOTS], default }
+    }
+
+    /// Gives every kind and group of `kinds` the class.
+    pub fn set(&mut self, kinds: KindSet, class: PriorityClass) {
+        for kind in kinds.members() {
+            if let Some(slot) = self.slots.get_mut(kind.slot()) {
+                *slot = Some(class);
+            }
+        }
+    }
+
+    /// The most important class of the matched kinds that have one, else the default.
+    #[must_use]
+    pub fn class_of(&self, matched: KindSet) -> PriorityClass {
+        matched
+            .members()
+            .filter_map(|kind| self.slots.get(kind.slot()).copied().flatten())
+            .reduce(PriorityClass::most_important)
+            .unwrap_or(self.default)
+    }
+}
+
+/// `[shutdown]`
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ShutdownSettings {
+    /// How long a shutdown lets jobs start and run on.
+    pub drain: Duration,
+}

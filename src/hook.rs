@@ -1,0 +1,156 @@
+//! A hook as the pool uses it: compiled, checked and immutable.
+//!
+//! The configuration makes hooks; the matcher reads their selectors, the scheduler their policies, and the handlers
+//! their handler specifications. A job keeps the `Arc<Hook>` that it was admitted with, whatever is configured later.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::class::PriorityClass;
+use crate::matcher::Selector;
+
+/// A hook's name: `[a-z][a-z0-9_]*` without `__`. Cheap to clone.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct HookName(Arc<str>);
+
+impl HookName {
+    /// Checks the spelling.
+    ///
+    /// # Errors
+    /// The text, when it is no hook name.
+    ///
+    /// ```
+    /// use hookpool::HookName;
+    /// assert_eq!(HookName::new("audit_2").unwrap().as_str(), "audit_2");
+    /// assert!(HookName::new("Audit").is_err());
+    /// assert!(HookName::new("a__b").is_err());
+    /// ```
+    pub fn new(name: &str) -> Result<Self, String> {
+        let starts_well = name.starts_with(|c: char| c.is_ascii_lowercase());
+        let spelt_well = name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_');
+        if starts_well && spelt_well && !name.contains("__") {
+            Ok(Self(name.into()))
+        } else {
+            Err(format!("`{name}` is no hook name: it takes a-z, 0-9 and single _, and starts with a letter"))
+        }
+    }
+
+    /// The name as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for HookName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+impl fmt::Debug for HookName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.0, f)
+    }
+}
+
+/// A configured reaction: which events, which handler, under which rules.
+#[derive(Debug)]
+pub struct Hook {
+    pub name: HookName,
+    /// Which events it wants.
+    pub selector: Selector,
+    /// What runs.
+    pub handler: HandlerSpec,
+    /// False: it matches, and is skipped as `hook_disabled`.
+    pub enabled: bool,
+    /// Its class, whatever the event. `None`: the class of the event's kind decides.
+    pub priority: Option<PriorityClass>,
+    /// Longest run time of one handler.
+    pub timeout: Duration,
+    /// Time between the polite and the hard signal.
+    pub grace: Duration,
+    /// Whether its events of one session are handled in order.
+    pub order: Order,
+    /// How many of its handlers may run at once. `None`: as many as there are seats.
+    pub max_concurrency: Option<u32>,
+    /// Longest wait before it expires.
+    pub max_wait: MaxWait,
+    /// Bytes of output kept of each stream.
+    pub max_output: usize,
+}
+
+/// Whether events of one hook and one session wait for each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// In order, one at a time.
+    Session,
+    /// In any order, at once.
+    None,
+}
+
+/// How long a job may wait for its first start, and whether the user said so: a replay ignores the built-in limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MaxWait {
+    /// `None`: for ever.
+    pub limit: Option<Duration>,
+    /// False when the limit is the built-in one.
+    pub explicit: bool,
+}
+
+/// What runs when a hook's event is taken.
+#[derive(Debug)]
+pub enum HandlerSpec {
+    /// A program, one process for each event.
+    Command(CommandSpec),
+}
+
+/// A program to start, with everything resolved that can be before the first event.
+#[derive(Debug)]
+pub struct CommandSpec {
+    /// What the user wrote.
+    pub line: CommandLine,
+    /// Working directory; absolute.
+    pub cwd: PathBuf,
+    /// Variables added to, or replacing those of, the handler's environment.
+    pub env: BTreeMap<OsString, OsString>,
+    /// What of hookpool's own environment the handler sees.
+    pub inherit: InheritEnv,
+    /// What becomes of the group's processes that outlive a handler that succeeded.
+    pub leftovers: Leftovers,
+}
+
+/// The two forms of `run`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CommandLine {
+    /// A string: given to `/bin/sh -c`.
+    Shell(String),
+    /// A list: program and arguments, executed as they are.
+    Exec {
+        /// A path, or a bare name that is looked up in `PATH` once, when the pool is built.
+        program: OsString,
+        args: Vec<OsString>,
+    },
+}
+
+/// What a handler sees of hookpool's own environment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum InheritEnv {
+    /// Everything.
+    All,
+    /// These names alone (`env_clear = true` or `["PATH", …]`).
+    Only(Vec<OsString>),
+}
+
+/// What becomes of processes that a successful handler left in its group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Leftovers {
+    /// They are killed.
+    Kill,
+    /// They are left alone: the handler starts a daemon on purpose.
+    Keep,
+}

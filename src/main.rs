@@ -1,0 +1,3 @@
+//! The program `hookpool`.
+
+fn main() {}

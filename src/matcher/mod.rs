@@ -1,0 +1,5 @@
+//! From an event to the hooks that want it.
+
+mod selector;
+
+pub use selector::{FieldIs, Selector, ToolPattern};
