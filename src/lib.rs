@@ -6,6 +6,8 @@ mod hook;
 mod kind;
 mod matcher;
 mod outcome;
+mod scheduler;
+mod time;
 
 pub use class::{PerClass, PriorityClass};
 pub use config::Config;

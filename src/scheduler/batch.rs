@@ -1,0 +1,223 @@
+//! Batches: jobs of one hook, class and key that one handler run takes together.
+//!
+//! A batch is open while it takes members. It *lingers* at first, if its hook says so: it cannot be picked until it is
+//! full, its linger has passed, the queue is under pressure, nothing more comes, or something more important waits
+//! behind it. Then it is ready, at the place of its first member, and goes on filling until it is picked or full.
+//! With a linger of zero it is ready from the start, so that a free worker takes it at once, and it fills only while
+//! none is free.
+//!
+//! A job joins only if the job in front of it in its chain is a member too: members stay in order, and a batch holds a
+//! prefix of each chain. An event larger than the byte limit is a batch by itself.
+
+use super::*;
+
+/// What the members of a batch have in common.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct BatchKey {
+    pub(super) hook: HookSlot,
+    class: PriorityClass,
+    key: u64,
+}
+
+#[derive(Debug)]
+pub(super) struct Batch {
+    pub(super) key: BatchKey,
+    /// Arrival number of the job that opened it: its place in the queue.
+    seq: u64,
+    /// In the order in which the handler gets them. Never empty.
+    pub(super) members: Vec<JobSlot>,
+    bytes: u64,
+    limits: BatchParams,
+    /// It takes members: `Core::open` has it.
+    open: bool,
+    place: BatchPlace,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum BatchPlace {
+    Lingering,
+    Ready { class: PriorityClass, key: u64, parked: bool },
+}
+
+impl<T> Core<T> {
+    /// Puts a job into the open batch of its key, or opens one.
+    pub(super) fn join_batch(&mut self, slot: JobSlot, limits: BatchParams, now: Time) {
+        let key = self.batch_key(slot);
+        if let Some(open) = self.open.get(&key).copied() {
+            if self.try_join(open, slot) {
+                return;
+            }
+            self.close_batch(open);
+        }
+        let batch = BatchSlot::from_index(self.batches.insert(Batch {
+            key,
+            seq: self.job(slot).seq,
+            members: Vec::with_capacity(1),
+            bytes: 0,
+            limits,
+            open: true,
+            place: BatchPlace::Lingering,
+        }));
+        self.open.insert(key, batch);
+        self.lingering += 1;
+        self.add_member(batch, slot);
+        let lingers =
+            !limits.linger.is_zero() && !self.closing && self.waiting_in_all() < self.params.pressure;
+        if lingers {
+            if self.batch(batch).place == BatchPlace::Lingering {
+                self.set_timer(Timer::Linger(batch), now + limits.linger);
+            }
+        } else {
+            self.make_ready(batch);
+        }
+    }
+
+    /// Takes the jobs behind `slot` in its chain into its batch, as far as they fit.
+    pub(super) fn extend_batch(&mut self, slot: JobSlot) {
+        let Place::Batch(batch) = self.job(slot).place else { return };
+        let mut last = slot;
+        while let Some(next) = self.job(last).links.after(ListKind::Chain)
+            && self.job(next).place == Place::Behind
+            && self.try_join(batch, next)
+        {
+            last = next;
+        }
+    }
+
+    fn try_join(&mut self, slot: BatchSlot, job: JobSlot) -> bool {
+        let (key, bytes) = (self.batch_key(job), u64::from(self.job(job).bytes));
+        let batch = self.batch(slot);
+        let fits = batch.open && batch.key == key && batch.bytes + bytes <= batch.limits.bytes;
+        if fits {
+            self.add_member(slot, job);
+        }
+        fits
+    }
+
+    fn add_member(&mut self, slot: BatchSlot, job: JobSlot) {
+        let bytes = u64::from(self.job(job).bytes);
+        self.job_mut(job).place = Place::Batch(slot);
+        let batch = self.batch(slot);
+        batch.members.push(job);
+        batch.bytes += bytes;
+        let full = batch.members.len() >= batch.limits.size as usize || batch.bytes >= batch.limits.bytes;
+        if full {
+            self.close_batch(slot);
+        } else {
+            self.restand_batch(slot);
+        }
+    }
+
+    /// Takes a member out that is resolved; the last one takes the batch with it.
+    pub(super) fn leave_batch(&mut self, slot: BatchSlot, member: JobSlot) {
+        let bytes = u64::from(self.job(member).bytes);
+        let batch = self.batch(slot);
+        batch.members.retain(|other| *other != member);
+        batch.bytes -= bytes;
+        if !batch.members.is_empty() {
+            self.restand_batch(slot);
+            return;
+        }
+        let Batch { key, open, place, .. } = self.batches.remove(slot.index());
+        if open {
+            self.open.remove(&key);
+        }
+        match place {
+            BatchPlace::Lingering => {
+                self.lingering -= 1;
+                self.timers.remove(&Timer::Linger(slot));
+            }
+            BatchPlace::Ready { class, key: at, parked } => self.queue_of(key.hook, class, parked).remove(at),
+        }
+    }
+
+    /// The batch leaves the ready queue for a seat.
+    pub(super) fn take_batch(&mut self, slot: BatchSlot) -> Batch {
+        let batch = self.batches.remove(slot.index());
+        if batch.open {
+            self.open.remove(&batch.key);
+        }
+        batch
+    }
+
+    /// The batch takes no more members, so it need not wait for any.
+    fn close_batch(&mut self, slot: BatchSlot) {
+        let batch = self.batch(slot);
+        let key = batch.key;
+        if std::mem::replace(&mut batch.open, false) {
+            self.open.remove(&key);
+        }
+        self.make_ready(slot);
+    }
+
+    /// Ends the linger of a batch, if it has not ended.
+    pub(super) fn make_ready(&mut self, slot: BatchSlot) {
+        if self.batch(slot).place == BatchPlace::Lingering {
+            self.lingering -= 1;
+            self.timers.remove(&Timer::Linger(slot));
+            let (class, key) = self.batch_standing(slot);
+            self.batch(slot).place = BatchPlace::Ready { class, key, parked: false };
+            self.ready[class].insert(key, Unit::Batch(slot));
+        } else {
+            self.restand_batch(slot);
+        }
+    }
+
+    /// Ends the linger of every batch.
+    pub(super) fn flush_batches(&mut self) {
+        if self.lingering == 0 {
+            return;
+        }
+        let lingering = self.batches.iter().filter(|(_, batch)| batch.place == BatchPlace::Lingering);
+        let lingering: Vec<_> = lingering.map(|(slot, _)| BatchSlot::from_index(slot)).collect();
+        for slot in lingering {
+            self.make_ready(slot);
+        }
+    }
+
+    /// Moves a batch to where it stands since a member came or went, or a lender changed.
+    pub(super) fn restand_batch(&mut self, slot: BatchSlot) {
+        let standing = self.batch_standing(slot);
+        let batch = self.batch(slot);
+        let BatchKey { hook, class: own, .. } = batch.key;
+        match batch.place {
+            BatchPlace::Lingering if standing.0.is_more_important_than(own) => self.make_ready(slot),
+            BatchPlace::Ready { class, key, parked } if standing != (class, key) => {
+                self.queue_of(hook, class, parked).remove(key);
+                let (class, key) = standing;
+                self.queue_of(hook, class, parked).insert(key, Unit::Batch(slot));
+                self.batch(slot).place = BatchPlace::Ready { class, key, parked };
+            }
+            _ => {}
+        }
+    }
+
+    /// The best standing of its members, and at least that of its first.
+    fn batch_standing(&mut self, slot: BatchSlot) -> (PriorityClass, u64) {
+        let (own, members) = {
+            let batch = self.batch(slot);
+            ((batch.key.class, batch.seq), std::mem::take(&mut batch.members))
+        };
+        let standing = members.iter().map(|member| self.standing(*member)).fold(own, |best, other| {
+            let earlier = other.0 == best.0 && other.1 < best.1;
+            if other.0.is_more_important_than(best.0) || earlier { other } else { best }
+        });
+        self.batch(slot).members = members;
+        standing
+    }
+
+    pub(super) fn set_batch_parked(&mut self, slot: BatchSlot, to: bool) {
+        if let BatchPlace::Ready { parked, .. } = &mut self.batch(slot).place {
+            *parked = to;
+        }
+    }
+
+    pub(super) fn batch(&mut self, slot: BatchSlot) -> &mut Batch {
+        self.batches.get_mut(slot.index()).expect("a batch lives as long as its members")
+    }
+
+    fn batch_key(&self, slot: JobSlot) -> BatchKey {
+        let job = self.job(slot);
+        BatchKey { hook: job.hook, class: job.class, key: job.batch_key }
+    }
+}

@@ -1,0 +1,180 @@
+//! Expiry: jobs that waited too long leave, and pausing stops the clock.
+//!
+//! Jobs of one hook, class and `max_wait` form a group. Their deadlines come in the order of their arrivals, so a group
+//! needs one timer, for its first job. The timer is set when the group gets its first job and corrected when it fires
+//! or when somebody asks for the next deadline: a steady flow of jobs that start in time never touches it.
+//!
+//! A group's clock stands still while its hook or its class is paused. It counts pauses in total; a job remembers the
+//! total of its admission.
+
+use super::*;
+
+/// Where a group is kept. Groups are never removed: there are as many as ways to wait, not as jobs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct GroupSlot(usize);
+
+/// Jobs whose deadlines come in the order of their arrivals.
+#[derive(Debug)]
+pub(super) struct ExpiryGroup {
+    hook: HookSlot,
+    class: PriorityClass,
+    max_wait: Duration,
+    jobs: List,
+    /// A timer is set, for the first job or for one that was before it.
+    armed: bool,
+    /// Length of all pauses that have ended.
+    paused_for: Duration,
+    paused_since: Option<Time>,
+}
+
+/// What a job knows of its group.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Expiry {
+    pub(super) group: GroupSlot,
+    /// How long the group had been paused in all when the job was admitted.
+    paused_before: Duration,
+}
+
+impl<T> Core<T> {
+    /// From now on the job expires when it has waited for `max_wait`.
+    pub(super) fn watch_expiry(&mut self, slot: JobSlot, max_wait: Duration, now: Time) {
+        let job = self.job(slot);
+        let (hook, class, admitted) = (job.hook, job.class, job.admitted);
+        let slot_of_group = self.group_for(hook, class, max_wait, now);
+        let group = self.groups.get_mut(slot_of_group.0).expect("groups are never removed");
+        let current_pause = group.paused_since.map_or(Duration::ZERO, |since| admitted.since(since));
+        let paused_before = group.paused_for + current_pause;
+        group.jobs.push_back(&mut self.jobs, ListKind::Expiry, slot);
+        self.job_mut(slot).expiry = Some(Expiry { group: slot_of_group, paused_before });
+        self.arm(slot_of_group);
+    }
+
+    /// The job starts or goes: it expires no more.
+    pub(super) fn unwatch_expiry(&mut self, slot: JobSlot, group: GroupSlot) {
+        let group = self.groups.get_mut(group.0).expect("groups are never removed");
+        group.jobs.remove(&mut self.jobs, ListKind::Expiry, slot);
+    }
+
+    /// A group's timer has fired: what is over its time expires.
+    pub(super) fn expire(&mut self, slot: GroupSlot, now: Time) {
+        self.group(slot).armed = false;
+        while let Some(deadline) = self.group_deadline(slot)
+            && deadline <= now
+            && let Some(first) = self.group(slot).jobs.first()
+        {
+            self.resolve(first, OutcomeKind::Expired, now);
+        }
+        self.arm(slot);
+    }
+
+    /// The group's timer was peeked at: sets it right, and answers with the deadline if it was right already.
+    pub(super) fn confirm_deadline(&mut self, slot: GroupSlot, set: Time) -> Option<Time> {
+        if self.group_deadline(slot) == Some(set) {
+            return Some(set);
+        }
+        self.timers.remove(&Timer::Expiry(slot));
+        self.group(slot).armed = false;
+        self.arm(slot);
+        None
+    }
+
+    /// Stops the clock of everything that waits for this hook, and lets none of it start.
+    pub(crate) fn pause_hook(&mut self, hook: HookSlot, now: Time) {
+        self.hook(hook).paused = true;
+        self.update_clocks(now);
+    }
+
+    /// Lets the hook's jobs start again.
+    pub(crate) fn resume_hook(&mut self, hook: HookSlot, now: Time) {
+        self.hook(hook).paused = false;
+        self.update_clocks(now);
+        while self.unpark_best(hook) {}
+    }
+
+    /// Stops the clock of everything that waits in this class, and lets nothing start that stands in it.
+    pub(crate) fn pause_class(&mut self, class: PriorityClass, now: Time) {
+        self.paused[class] = true;
+        self.update_clocks(now);
+    }
+
+    /// Lets the class's jobs start again.
+    pub(crate) fn resume_class(&mut self, class: PriorityClass, now: Time) {
+        self.paused[class] = false;
+        self.update_clocks(now);
+    }
+
+    /// Starts and stops the clocks of the groups after a pause or a resume.
+    fn update_clocks(&mut self, now: Time) {
+        for index in 0..self.groups.len() {
+            let slot = GroupSlot(index);
+            let (hook, class) = (self.group(slot).hook, self.group(slot).class);
+            let paused = self.paused[class] || self.hook(hook).paused;
+            let group = self.group(slot);
+            match group.paused_since {
+                None if paused => group.paused_since = Some(now),
+                Some(since) if !paused => {
+                    group.paused_for += now.since(since);
+                    group.paused_since = None;
+                }
+                _ => continue,
+            }
+            self.timers.remove(&Timer::Expiry(slot));
+            self.group(slot).armed = false;
+            self.arm(slot);
+        }
+    }
+
+    fn group_for(
+        &mut self,
+        hook: HookSlot,
+        class: PriorityClass,
+        max_wait: Duration,
+        now: Time,
+    ) -> GroupSlot {
+        let is_it = |slot: &GroupSlot| {
+            self.groups.get(slot.0).is_some_and(|group| group.class == class && group.max_wait == max_wait)
+        };
+        let known = self.hooks.get(hook.0 as usize).and_then(|hook| hook.groups.iter().copied().find(is_it));
+        if let Some(known) = known {
+            return known;
+        }
+        let paused = self.paused[class] || self.hook(hook).paused;
+        let slot = GroupSlot(self.groups.len());
+        self.groups.push(ExpiryGroup {
+            hook,
+            class,
+            max_wait,
+            jobs: List::default(),
+            armed: false,
+            paused_for: Duration::ZERO,
+            paused_since: paused.then_some(now),
+        });
+        self.hook(hook).groups.push(slot);
+        slot
+    }
+
+    /// Sets the group's timer for its first job, unless one is set.
+    fn arm(&mut self, slot: GroupSlot) {
+        if !self.group(slot).armed
+            && let Some(deadline) = self.group_deadline(slot)
+        {
+            self.group(slot).armed = true;
+            self.set_timer(Timer::Expiry(slot), deadline);
+        }
+    }
+
+    /// When the first job of the group expires. `None`: there is none, or the clock stands still.
+    fn group_deadline(&self, slot: GroupSlot) -> Option<Time> {
+        let group = self.groups.get(slot.0)?;
+        if group.paused_since.is_some() {
+            return None;
+        }
+        let first = self.job(group.jobs.first()?);
+        let paused_before = first.expiry.map_or(Duration::ZERO, |expiry| expiry.paused_before);
+        Some(first.admitted + group.max_wait + group.paused_for.saturating_sub(paused_before))
+    }
+
+    fn group(&mut self, slot: GroupSlot) -> &mut ExpiryGroup {
+        self.groups.get_mut(slot.0).expect("groups are never removed")
+    }
+}

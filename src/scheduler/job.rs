@@ -1,0 +1,166 @@
+//! The forms that a job takes on its way through the core: arriving, waiting, picked, running, resolved.
+
+use std::time::Duration;
+
+use crate::class::PriorityClass;
+use crate::outcome::OutcomeKind;
+use crate::scheduler::HookSlot;
+use crate::scheduler::chain::ChainKey;
+use crate::scheduler::expiry::Expiry;
+use crate::scheduler::list::{Linked, Links};
+use crate::time::Time;
+
+macro_rules! slots {
+    ($($(#[$doc:meta])* $name:ident),+ $(,)?) => { $(
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub(crate) struct $name(pub(super) u32);
+
+        impl $name {
+            pub(super) fn from_index(index: usize) -> Self {
+                Self(u32::try_from(index).expect("fewer than 2^32 entries"))
+            }
+
+            pub(super) fn index(self) -> usize {
+                self.0 as usize
+            }
+        }
+    )+ };
+}
+
+slots! {
+    /// Where a waiting job is kept. Used again when the job has left.
+    JobSlot,
+    /// Where a batch is kept.
+    BatchSlot,
+    /// Where a run is kept until it completes.
+    RunKey,
+}
+
+/// Names one waiting job, for [`Core::cancel`](super::Core::cancel). Never names another one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct JobKey {
+    pub(super) slot: JobSlot,
+    pub(super) seq: u64,
+}
+
+/// A job on its way in.
+#[derive(Debug)]
+pub(crate) struct Arrival<T> {
+    pub(crate) hook: HookSlot,
+    pub(crate) class: PriorityClass,
+    /// Jobs of one hook and session form a chain. `None`: in no chain.
+    pub(crate) session: Option<u64>,
+    /// Jobs of one hook, class and batch key may share a batch.
+    pub(crate) batch_key: u64,
+    /// Size of the payload.
+    pub(crate) bytes: u32,
+    pub(crate) admitted: Time,
+    /// Longest wait from admission to the first start.
+    pub(crate) max_wait: Option<Duration>,
+    pub(crate) body: T,
+}
+
+/// A job that waits.
+#[derive(Debug)]
+pub(super) struct Waiting<T> {
+    /// Arrival number: the order of everything.
+    pub(super) seq: u64,
+    pub(super) hook: HookSlot,
+    pub(super) class: PriorityClass,
+    pub(super) chain: Option<ChainKey>,
+    pub(super) batch_key: u64,
+    pub(super) bytes: u32,
+    pub(super) admitted: Time,
+    pub(super) place: Place,
+    pub(super) expiry: Option<Expiry>,
+    /// It has run before: it is in no lane, cannot expire and cannot be displaced.
+    pub(super) started: bool,
+    pub(super) links: Links,
+    pub(super) body: T,
+}
+
+impl<T> Linked for Waiting<T> {
+    fn links(&self) -> &Links {
+        &self.links
+    }
+
+    fn links_mut(&mut self) -> &mut Links {
+        &mut self.links
+    }
+}
+
+/// Where a waiting job waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    /// For the job in front of it in its chain.
+    Behind,
+    /// In the ready queue of `class` under `key`; if parked, in the hook's own.
+    Ready { class: PriorityClass, key: u64, parked: bool },
+    /// In a batch.
+    Batch(BatchSlot),
+    /// For the delay before its retry to pass.
+    Delayed,
+}
+
+/// What `pick` hands out: the jobs of one handler run.
+#[derive(Debug)]
+pub(crate) struct Dispatch<T> {
+    pub(crate) run: RunKey,
+    pub(crate) hook: HookSlot,
+    /// The class that it was picked in: its own, or a more important one that it inherited.
+    pub(crate) class: PriorityClass,
+    pub(crate) first: Picked<T>,
+    /// The other members of a batch.
+    pub(crate) rest: Vec<Picked<T>>,
+}
+
+/// A job that was picked.
+#[derive(Debug)]
+pub(crate) struct Picked<T> {
+    pub(super) key: u64,
+    /// Its own class.
+    pub(crate) class: PriorityClass,
+    pub(super) session: Option<u64>,
+    pub(super) batch_key: u64,
+    pub(super) bytes: u32,
+    pub(crate) admitted: Time,
+    pub(crate) body: T,
+}
+
+/// A job that has run and shall run again.
+#[derive(Debug)]
+pub(crate) struct Retry<T> {
+    pub(crate) job: Picked<T>,
+    /// Not before.
+    pub(crate) at: Time,
+}
+
+/// A run that holds a seat.
+#[derive(Debug)]
+pub(super) struct Run {
+    pub(super) hook: HookSlot,
+    pub(super) class: PriorityClass,
+    /// Time that was charged for it when it started.
+    pub(super) expected: u64,
+    pub(super) first: RunJob,
+    pub(super) rest: Vec<RunJob>,
+}
+
+impl Run {
+    pub(super) fn jobs(&self) -> impl Iterator<Item = &RunJob> {
+        std::iter::once(&self.first).chain(&self.rest)
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct RunJob {
+    pub(super) chain: Option<ChainKey>,
+}
+
+/// A job that left without being picked.
+#[derive(Debug)]
+pub(crate) struct Resolved<T> {
+    pub(crate) body: T,
+    pub(crate) outcome: OutcomeKind,
+}

@@ -1,0 +1,479 @@
+//! The scheduler core: what waits, what may run next, and what must not.
+//!
+//! A pure state machine. It has no clock, no thread, no lock and does no I/O: time comes in as an argument, jobs carry
+//! a body of which it knows nothing, and everything that happens is the answer to a call. So it runs in virtual time
+//! as well as in the pool, and a failure is replayed from its script.
+//!
+//! | file | owns |
+//! |---|---|
+//! | `rule.rs` | who may wait: capacity, guarantees, ceilings |
+//! | `chain.rs` | order: the jobs of one hook and session, one at a time, and the importance that a head inherits |
+//! | `batch.rs` | open batches: filling, lingering, closing |
+//! | `ready.rs` | the queue of each class: what could run now |
+//! | `pick.rs` | which class next: seats, strict order with bounded bypass, weights, `max_concurrency` |
+//! | `expiry.rs` | jobs that wait too long; pause |
+//! | `list.rs`, `job.rs`, `params.rs` | the parts |
+//!
+//! **Life of a job.** It arrives, and waits in one [`Place`]: behind another job of its chain, in an open batch, ready
+//! by itself, or delayed until a retry. [`Core::pick`] takes it out and gives it a seat; [`Core::complete`] frees the
+//! seat and lets the chain go on. It may leave before it is picked: displaced, expired, cancelled or abandoned; such
+//! jobs are handed out through [`Core::take_resolved`].
+//!
+//! **Invariants.** (1) Each waiting job is in exactly one place. (2) A chain that is not running and not delayed has
+//! its first job placed, and no job behind an unplaced one is placed. (3) No seat limit is exceeded. (4) A job that
+//! enters leaves exactly once: by `pick` (and again, if it is retried) or by `take_resolved`.
+
+mod batch;
+mod chain;
+mod expiry;
+mod job;
+mod list;
+mod params;
+mod pick;
+mod ready;
+mod rule;
+#[cfg(test)]
+mod tests;
+
+use std::cmp::Reverse;
+use std::collections::HashMap;
+use std::time::Duration;
+
+use priority_queue::PriorityQueue;
+use slab::Slab;
+
+pub(crate) use self::job::{Arrival, Dispatch, JobKey, Picked, Resolved, Retry, RunKey};
+pub(crate) use self::params::{BatchParams, CoreParams, HookParams, PickParams, SeatParams};
+pub(crate) use self::rule::AdmissionRule;
+
+use self::batch::{Batch, BatchKey};
+use self::chain::{Chain, ChainKey};
+use self::expiry::{ExpiryGroup, GroupSlot};
+use self::job::{BatchSlot, JobSlot, Place, Run, RunJob, Waiting};
+use self::list::{List, ListKind};
+use self::pick::Picker;
+use self::ready::{ReadyQueue, Unit};
+use crate::class::{PerClass, PriorityClass};
+use crate::outcome::{OutcomeKind, Refusal};
+use crate::time::Time;
+
+/// A hook, as the core numbers them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct HookSlot(pub(crate) u32);
+
+/// The core. `T` is what the shell around it needs to know of a job.
+pub(crate) struct Core<T> {
+    params: CoreParams,
+    hooks: Vec<HookState>,
+    jobs: Slab<Waiting<T>>,
+    chains: HashMap<ChainKey, Chain>,
+    batches: Slab<Batch>,
+    /// The batch of each key that still takes members.
+    open: HashMap<BatchKey, BatchSlot>,
+    /// Batches that linger.
+    lingering: u32,
+    groups: Vec<ExpiryGroup>,
+    runs: Slab<Run>,
+    /// Jobs of each class that were never started, the oldest first.
+    lanes: PerClass<List>,
+    ready: PerClass<ReadyQueue>,
+    /// Every waiting job, by its own class.
+    waiting: PerClass<u32>,
+    picker: Picker,
+    timers: PriorityQueue<Timer, Reverse<(Time, u64)>>,
+    resolved: Vec<Resolved<T>>,
+    paused: PerClass<bool>,
+    /// Next arrival number.
+    arrivals: u64,
+    /// Ties between equal deadlines are broken by the order in which they were set.
+    timer_ticks: u64,
+    closing: bool,
+}
+
+/// What the core keeps of a hook.
+#[derive(Debug, Default)]
+struct HookState {
+    params: HookParams,
+    paused: bool,
+    /// Runs that hold a seat.
+    running: u32,
+    /// Units that were ready when the hook had as many runs as it may have.
+    parked: PerClass<ReadyQueue>,
+    groups: Vec<GroupSlot>,
+}
+
+/// What a deadline is for. The key of the deadline queue: setting it again replaces it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Timer {
+    Linger(BatchSlot),
+    Expiry(GroupSlot),
+    Retry(JobSlot),
+}
+
+impl<T> Core<T> {
+    pub(crate) fn new(params: CoreParams) -> Self {
+        Self {
+            params,
+            hooks: Vec::new(),
+            jobs: Slab::new(),
+            chains: HashMap::new(),
+            batches: Slab::new(),
+            open: HashMap::new(),
+            lingering: 0,
+            groups: Vec::new(),
+            runs: Slab::new(),
+            lanes: PerClass::default(),
+            ready: PerClass::default(),
+            waiting: PerClass::default(),
+            picker: Picker::default(),
+            timers: PriorityQueue::new(),
+            resolved: Vec::new(),
+            paused: PerClass::default(),
+            arrivals: 0,
+            timer_ticks: 0,
+            closing: false,
+        }
+    }
+
+    pub(crate) fn add_hook(&mut self, params: HookParams) -> HookSlot {
+        let slot = HookSlot(u32::try_from(self.hooks.len()).expect("fewer than 2^32 hooks"));
+        self.hooks.push(HookState { params, ..HookState::default() });
+        slot
+    }
+
+    /// Admits the job by the rule, displacing another if that is the policy and makes room.
+    ///
+    /// For shells that let the core keep the count; the lock-free way in keeps it itself, and calls [`Core::arrive`].
+    pub(crate) fn offer(&mut self, arrival: Arrival<T>, now: Time) -> Result<JobKey, Refused<T>> {
+        if self.closing {
+            return Err(Refused { why: Refusal::Closed, arrival });
+        }
+        match self.params.rule.check(&self.waiting, arrival.class) {
+            Ok(()) => Ok(self.arrive(arrival, now)),
+            Err(Refusal::Full) if self.params.displace && self.displace_for(arrival.class, now).is_some() => {
+                Ok(self.arrive(arrival, now))
+            }
+            Err(why) => Err(Refused { why, arrival }),
+        }
+    }
+
+    /// Takes in a job that was admitted. The jobs of a chain keep the order of their arrivals.
+    pub(crate) fn arrive(&mut self, arrival: Arrival<T>, now: Time) -> JobKey {
+        let seq = self.arrivals;
+        self.arrivals += 1;
+        let Arrival { hook, class, session, batch_key, bytes, admitted, max_wait, body } = arrival;
+        let chain = session.map(|session| ChainKey { hook, session });
+        let slot = JobSlot::from_index(self.jobs.insert(Waiting {
+            seq,
+            hook,
+            class,
+            chain,
+            batch_key,
+            bytes,
+            admitted,
+            place: Place::Behind,
+            expiry: None,
+            started: false,
+            links: list::Links::default(),
+            body,
+        }));
+        self.waiting[class] += 1;
+        self.lanes[class].push_back(&mut self.jobs, ListKind::Lane, slot);
+        if let Some(max_wait) = max_wait {
+            self.watch_expiry(slot, max_wait, now);
+        }
+        match chain {
+            Some(key) => self.join_chain(slot, key, now),
+            None => self.place(slot, now),
+        }
+        if self.waiting_in_all() >= self.params.pressure {
+            self.flush_batches();
+        }
+        JobKey { slot, seq }
+    }
+
+    /// The oldest job of the least important class above its guarantee gives up its place to a job of `class`. Answers
+    /// with the victim's class.
+    pub(crate) fn displace_for(&mut self, class: PriorityClass, now: Time) -> Option<PriorityClass> {
+        let waiting = self.waiting;
+        let rule = self.params.rule;
+        let victim = rule.victims(&waiting, class).find_map(|victim| self.lanes[victim].first())?;
+        Some(self.resolve(victim, OutcomeKind::Displaced, now))
+    }
+
+    /// Gives the next unit a seat: the most important job that may run, or a batch. `None`: nothing may run now.
+    pub(crate) fn pick(&mut self, now: Time) -> Option<Dispatch<T>> {
+        self.tick(now);
+        let (class, eligible) = self.choose()?;
+        let (_, unit) = self.ready[class].pop_front()?;
+        let expected = self.take_seat(class, &eligible);
+        Some(match unit {
+            Unit::Job(slot) => self.start_job(slot, class, expected),
+            Unit::Batch(slot) => self.start_batch(slot, class, expected),
+        })
+    }
+
+    /// True when [`Core::pick`] would find something: another seat and another unit are free.
+    pub(crate) fn has_eligible(&mut self) -> bool {
+        self.choose().is_some()
+    }
+
+    /// Frees the seat of a run. Its chains go on, except for jobs that are to be retried: those wait again, in their
+    /// old place.
+    pub(crate) fn complete(&mut self, run: RunKey, elapsed: Duration, retries: Vec<Retry<T>>, now: Time) {
+        let run = self.runs.try_remove(run.index()).expect("a run completes once");
+        self.free_seat(&run, elapsed);
+        self.hook(run.hook).running -= 1;
+        for retry in retries.into_iter().rev() {
+            self.delay(run.hook, retry);
+        }
+        for job in run.jobs() {
+            if let Some(key) = job.chain {
+                self.leave_chain(key, now);
+            }
+        }
+        self.unpark_best(run.hook);
+    }
+
+    /// Cancels a waiting job. False: it does not wait (any more).
+    pub(crate) fn cancel(&mut self, key: JobKey, now: Time) -> bool {
+        let waits = self.jobs.get(key.slot.index()).is_some_and(|job| job.seq == key.seq);
+        if waits {
+            self.resolve(key.slot, OutcomeKind::Cancelled, now);
+        }
+        waits
+    }
+
+    /// Nothing more comes: batches stop lingering.
+    pub(crate) fn close(&mut self) {
+        self.closing = true;
+        self.flush_batches();
+    }
+
+    /// Resolves everything that waits as abandoned.
+    pub(crate) fn abandon_waiting(&mut self, now: Time) {
+        for class in PriorityClass::ALL {
+            while let Some(slot) = self.lanes[class].first() {
+                self.resolve(slot, OutcomeKind::Abandoned, now);
+            }
+        }
+        // What is left was started before and waits for its retry.
+        while let Some((slot, _)) = self.jobs.iter().next() {
+            self.resolve(JobSlot::from_index(slot), OutcomeKind::Abandoned, now);
+        }
+    }
+
+    /// Does what is due: batches stop lingering, jobs expire, retries return.
+    pub(crate) fn tick(&mut self, now: Time) {
+        while let Some((timer, Reverse((due, _)))) = self.timers.peek().map(|(timer, due)| (*timer, *due)) {
+            if due > now {
+                return;
+            }
+            self.timers.pop();
+            match timer {
+                Timer::Linger(batch) => self.make_ready(batch),
+                Timer::Expiry(group) => self.expire(group, now),
+                Timer::Retry(slot) => self.end_delay(slot, now),
+            }
+        }
+    }
+
+    /// When [`Core::tick`] has something to do next. Exact: nobody wakes up for nothing.
+    pub(crate) fn next_deadline(&mut self) -> Option<Time> {
+        loop {
+            let (timer, due) = self.timers.peek().map(|(timer, Reverse((due, _)))| (*timer, *due))?;
+            let Timer::Expiry(group) = timer else { return Some(due) };
+            // The timer of a group may be early: the job that it was set for has gone since.
+            if let Some(due) = self.confirm_deadline(group, due) {
+                return Some(due);
+            }
+        }
+    }
+
+    /// The jobs that left without being picked, since the last call.
+    pub(crate) fn take_resolved(&mut self) -> Vec<Resolved<T>> {
+        std::mem::take(&mut self.resolved)
+    }
+
+    /// Waiting jobs of each class, delayed ones included.
+    pub(crate) fn waiting(&self) -> &PerClass<u32> {
+        &self.waiting
+    }
+
+    fn waiting_in_all(&self) -> u32 {
+        self.waiting.values().sum()
+    }
+
+    /// Seats that are taken, by the class in which the job was picked.
+    pub(crate) fn running(&self) -> PerClass<u32> {
+        self.picker.running()
+    }
+
+    /// Takes a waiting job out of everything that it is in, and hands it out with that outcome.
+    fn resolve(&mut self, slot: JobSlot, outcome: OutcomeKind, now: Time) -> PriorityClass {
+        self.unplace(slot);
+        self.forget(slot);
+        let chain = self.job(slot).chain;
+        if let Some(key) = chain {
+            self.unlink(slot, key);
+        }
+        let job = self.jobs.remove(slot.index());
+        self.waiting[job.class] -= 1;
+        if let Some(key) = chain {
+            self.advance_chain(key, now);
+        }
+        self.unpark_best(job.hook);
+        self.resolved.push(Resolved { body: job.body, outcome });
+        job.class
+    }
+
+    /// Puts a job that nothing of its chain is in front of where it can be picked: in a batch, or ready by itself.
+    fn place(&mut self, slot: JobSlot, now: Time) {
+        let hook = self.job(slot).hook;
+        match self.hook(hook).params.batch {
+            Some(params) => self.join_batch(slot, params, now),
+            None => {
+                let (class, key) = self.standing(slot);
+                self.job_mut(slot).place = Place::Ready { class, key, parked: false };
+                self.ready[class].insert(key, Unit::Job(slot));
+            }
+        }
+        self.extend_batch(slot);
+    }
+
+    /// Takes a job out of the queue, the batch or the timer that it is placed in.
+    fn unplace(&mut self, slot: JobSlot) {
+        let job = self.job_mut(slot);
+        let hook = job.hook;
+        match std::mem::replace(&mut job.place, Place::Behind) {
+            Place::Behind => {}
+            Place::Ready { class, key, parked } => self.queue_of(hook, class, parked).remove(key),
+            Place::Batch(batch) => self.leave_batch(batch, slot),
+            Place::Delayed => {
+                self.timers.remove(&Timer::Retry(slot));
+            }
+        }
+    }
+
+    /// Takes a job out of its lane and its expiry group: it starts, or it goes.
+    fn forget(&mut self, slot: JobSlot) {
+        let job = self.job_mut(slot);
+        let (class, expiry) = (job.class, job.expiry.take());
+        if !std::mem::replace(&mut job.started, true) {
+            self.lanes[class].remove(&mut self.jobs, ListKind::Lane, slot);
+        }
+        if let Some(expiry) = expiry {
+            self.unwatch_expiry(slot, expiry.group);
+        }
+    }
+
+    fn start_job(&mut self, slot: JobSlot, class: PriorityClass, expected: u64) -> Dispatch<T> {
+        let hook = self.job(slot).hook;
+        let (first, picked) = self.take_out(slot);
+        self.seat(Run { hook, class, expected, first, rest: Vec::new() }, picked, Vec::new())
+    }
+
+    fn start_batch(&mut self, slot: BatchSlot, class: PriorityClass, expected: u64) -> Dispatch<T> {
+        let batch = self.take_batch(slot);
+        let mut members =
+            batch.members.into_iter().map(|member| self.take_out(member)).collect::<Vec<_>>().into_iter();
+        let (first, picked) = members.next().expect("a batch has a member");
+        let (rest, others) = members.unzip();
+        self.seat(Run { hook: batch.key.hook, class, expected, first, rest }, picked, others)
+    }
+
+    /// Takes a job that starts out of its lists; its chain is running from now on.
+    fn take_out(&mut self, slot: JobSlot) -> (RunJob, Picked<T>) {
+        self.forget(slot);
+        if let Some(key) = self.job(slot).chain {
+            self.unlink(slot, key);
+            self.chain(key).running += 1;
+        }
+        let job = self.jobs.remove(slot.index());
+        self.waiting[job.class] -= 1;
+        let run_job = RunJob { chain: job.chain };
+        let picked = Picked {
+            key: job.seq,
+            class: job.class,
+            session: job.chain.map(|c| c.session),
+            batch_key: job.batch_key,
+            bytes: job.bytes,
+            admitted: job.admitted,
+            body: job.body,
+        };
+        (run_job, picked)
+    }
+
+    fn seat(&mut self, run: Run, first: Picked<T>, rest: Vec<Picked<T>>) -> Dispatch<T> {
+        let (hook, class) = (run.hook, run.class);
+        self.hook(hook).running += 1;
+        let run = RunKey::from_index(self.runs.insert(run));
+        self.unpark_best(hook);
+        Dispatch { run, hook, class, first, rest }
+    }
+
+    /// Puts a job that has run back where it was: at the front of its chain, waiting for its delay to pass.
+    fn delay(&mut self, hook: HookSlot, retry: Retry<T>) {
+        let Retry { job, at } = retry;
+        let chain = job.session.map(|session| ChainKey { hook, session });
+        let class = job.class;
+        let slot = JobSlot::from_index(self.jobs.insert(Waiting {
+            seq: job.key,
+            hook,
+            class,
+            chain,
+            batch_key: job.batch_key,
+            bytes: job.bytes,
+            admitted: job.admitted,
+            place: Place::Delayed,
+            expiry: None,
+            started: true,
+            links: list::Links::default(),
+            body: job.body,
+        }));
+        self.waiting[class] += 1;
+        if let Some(key) = chain {
+            self.rejoin_chain(slot, key);
+        }
+        self.set_timer(Timer::Retry(slot), at);
+    }
+
+    fn set_timer(&mut self, timer: Timer, due: Time) {
+        self.timer_ticks += 1;
+        self.timers.push(timer, Reverse((due, self.timer_ticks)));
+    }
+
+    fn queue_of(&mut self, hook: HookSlot, class: PriorityClass, parked: bool) -> &mut ReadyQueue {
+        if parked { &mut self.hook(hook).parked[class] } else { &mut self.ready[class] }
+    }
+
+    fn hook(&mut self, hook: HookSlot) -> &mut HookState {
+        self.hooks.get_mut(hook.0 as usize).expect("hooks are never removed")
+    }
+
+    fn job(&self, slot: JobSlot) -> &Waiting<T> {
+        self.jobs.get(slot.index()).expect("a slot that something refers to is occupied")
+    }
+
+    fn job_mut(&mut self, slot: JobSlot) -> &mut Waiting<T> {
+        self.jobs.get_mut(slot.index()).expect("a slot that something refers to is occupied")
+    }
+}
+
+/// A job that was not admitted, given back.
+#[derive(Debug)]
+pub(crate) struct Refused<T> {
+    pub(crate) why: Refusal,
+    pub(crate) arrival: Arrival<T>,
+}
+
+impl<T> std::fmt::Debug for Core<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Core")
+            .field("waiting", &self.waiting)
+            .field("running", &self.picker.running())
+            .field("chains", &self.chains.len())
+            .field("batches", &self.batches.len())
+            .finish_non_exhaustive()
+    }
+}

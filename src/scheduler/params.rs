@@ -1,0 +1,60 @@
+//! What the scheduler core needs to know of the configuration: plain numbers.
+
+use std::time::Duration;
+
+use crate::class::{PerClass, PriorityClass};
+use crate::scheduler::rule::AdmissionRule;
+
+/// Everything that decides what the core does, except for the hooks.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct CoreParams {
+    pub(crate) rule: AdmissionRule,
+    /// True: a full queue displaces a less important job; false: it refuses the arrival.
+    pub(crate) displace: bool,
+    pub(crate) seats: SeatParams,
+    pub(crate) pick: PickParams,
+    /// Waiting jobs from which on no batch lingers.
+    pub(crate) pressure: u32,
+}
+
+/// The rights to run a job.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct SeatParams {
+    /// Seats for every class.
+    pub(crate) workers: u32,
+    /// Further seats that only `standby_for` and more important classes may take.
+    pub(crate) standby: u32,
+    pub(crate) standby_for: PriorityClass,
+    /// Most seats that the class may take.
+    pub(crate) per_class: PerClass<u32>,
+}
+
+/// How the class of the next job is chosen.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct PickParams {
+    /// True: the classes below `critical` share the seats' time by `weights`; false: strictly by importance.
+    pub(crate) weighted: bool,
+    pub(crate) weights: PerClass<u32>,
+    /// How often a class that could run may be passed over by more important ones; `None`: without end.
+    pub(crate) bypass: Option<PerClass<u32>>,
+}
+
+/// What the core needs to know of one hook.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct HookParams {
+    /// Most handlers of the hook at once; at least 1.
+    pub(crate) max_concurrency: Option<u32>,
+    /// The hook's handler takes several events at once.
+    pub(crate) batch: Option<BatchParams>,
+}
+
+/// Bounds of one batch.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct BatchParams {
+    /// Most jobs; at least 1.
+    pub(crate) size: u32,
+    /// Most bytes of payload; a larger event is a batch by itself.
+    pub(crate) bytes: u64,
+    /// Longest wait of the first member for others. Zero: the batch is ready at once, and fills while it waits.
+    pub(crate) linger: Duration,
+}
