@@ -66,7 +66,7 @@ impl Picker {
         }
         // Ties go to the more important class: it comes first, and only less replaces it.
         Some(
-            candidates
+            candidates()
                 .fold(first, |best, class| if self.used[class] < self.used[best] { class } else { best }),
         )
     }
