@@ -6,6 +6,7 @@ mod hook;
 mod kind;
 mod matcher;
 mod outcome;
+mod pool;
 mod scheduler;
 mod time;
 

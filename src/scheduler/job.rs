@@ -162,5 +162,7 @@ pub(super) struct RunJob {
 #[derive(Debug)]
 pub(crate) struct Resolved<T> {
     pub(crate) body: T,
+    /// Its own class.
+    pub(crate) class: PriorityClass,
     pub(crate) outcome: OutcomeKind,
 }

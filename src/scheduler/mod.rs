@@ -295,6 +295,28 @@ impl<T> Core<T> {
         std::mem::take(&mut self.resolved)
     }
 
+    /// True when [`Core::displace_oldest`] would find a victim of that class.
+    pub(crate) fn can_displace(&self, class: PriorityClass) -> bool {
+        self.lanes[class].first().is_some()
+    }
+
+    /// The oldest job of the class gives up its place.
+    pub(crate) fn displace_oldest(&mut self, class: PriorityClass, now: Time) {
+        if let Some(slot) = self.lanes[class].first() {
+            self.resolve(slot, OutcomeKind::Displaced, now);
+        }
+    }
+
+    /// The classes for which a seat is free.
+    pub(crate) fn seats_open(&self) -> PerClass<bool> {
+        PerClass::from_fn(|class| !self.paused[class] && self.picker.seat_is_free(&self.params.seats, class))
+    }
+
+    /// The body of a waiting job.
+    pub(crate) fn body(&self, key: JobKey) -> Option<&T> {
+        self.jobs.get(key.slot.index()).filter(|job| job.seq == key.seq).map(|job| &job.body)
+    }
+
     /// Waiting jobs of each class, delayed ones included.
     pub(crate) fn waiting(&self) -> &PerClass<u32> {
         &self.waiting
@@ -323,7 +345,7 @@ impl<T> Core<T> {
             self.advance_chain(key, now);
         }
         self.unpark_best(job.hook);
-        self.resolved.push(Resolved { body: job.body, outcome });
+        self.resolved.push(Resolved { body: job.body, class: job.class, outcome });
         job.class
     }
 

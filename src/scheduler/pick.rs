@@ -41,7 +41,7 @@ impl Picker {
         self.running
     }
 
-    fn seat_is_free(&self, seats: &SeatParams, class: PriorityClass) -> bool {
+    pub(super) fn seat_is_free(&self, seats: &SeatParams, class: PriorityClass) -> bool {
         let in_all: u32 = self.running.values().sum();
         let stands_by = |class| !seats.standby_for.is_more_important_than(class);
         let without_standby: u32 =

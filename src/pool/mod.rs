@@ -1,0 +1,364 @@
+//! The pool: the scheduler core, threads around it, and a way in that no handler can hold up.
+//!
+//! ```text
+//! submit ─> admission word ─> lane (one Injector for each class) ─> notify
+//!                                   │
+//!            worker: lock core ─ take in ─ pick ─ unlock ─ run ─ lock core ─ complete …
+//! ```
+//!
+//! | file | owns |
+//! |---|---|
+//! | `admission.rs` | who gets in: one atomic word |
+//! | `park.rs` | sleeping and waking, with the protocol in prose |
+//! | `worker.rs` | the loop of a worker |
+//! | `room.rs` | waiting for room, for replays |
+//! | `drain.rs` | the end: close, drain, abandon, stop, join |
+//!
+//! A submit reserves a place first, builds the job only then, pushes it and notifies. It never waits for a lock that is
+//! held while a handler runs: the core's lock is held for picking and completing alone, and a submit takes it only to
+//! displace a job of a full queue.
+//!
+//! **Order.** A job's lane is that of its class, so two jobs of one chain may be in two lanes. Whoever takes the lanes
+//! in goes over all of them until a whole round finds nothing, and sorts what it found by number. What a thread pushed
+//! before a job that was found is then found too: it was visible before the last round began. The rounds come to an
+//! end because nothing is picked meanwhile, so no more can come in than may wait.
+//!
+//! The pool knows nothing of hooks and handlers. What a job is, how it runs and who is told of its outcome is the
+//! [`Host`]'s.
+
+mod admission;
+mod drain;
+mod park;
+mod room;
+#[cfg(test)]
+mod tests;
+mod worker;
+
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use crossbeam_deque::{Injector, Steal};
+use crossbeam_utils::Backoff;
+
+use self::admission::AdmissionWord;
+use self::park::Parking;
+use self::room::Room;
+use crate::class::{PerClass, PriorityClass};
+use crate::outcome::{OutcomeKind, Refusal};
+use crate::scheduler::{Arrival, Core, CoreParams, Dispatch, HookParams, HookSlot, JobKey, Resolved, Retry};
+use crate::time::{Clock, Time};
+
+pub(crate) use self::drain::Remainder;
+
+/// What the pool runs, and whom it tells.
+pub(crate) trait Host: Send + Sync + 'static {
+    /// What the host needs to know of a job.
+    type Job: Send + 'static;
+
+    /// Runs the jobs of one pick on the calling worker thread, resolves them, and says how long it took. It must not
+    /// panic; what is dropped unresolved is the host's to find out.
+    fn run(&self, worker: usize, dispatch: Dispatch<Self::Job>) -> Finished<Self::Job>;
+
+    /// A job left the queue without being picked.
+    fn resolve(&self, job: Self::Job, outcome: OutcomeKind);
+
+    /// The job waits in the core now, under this key.
+    fn placed(&self, job: &Self::Job, key: JobKey);
+
+    /// Stop what runs: the shutdown's deadline has passed.
+    fn stop_running(&self);
+}
+
+/// What became of a run.
+#[derive(Debug)]
+pub(crate) struct Finished<J> {
+    pub(crate) elapsed: Duration,
+    /// Jobs that shall run again.
+    pub(crate) retries: Vec<Retry<J>>,
+}
+
+/// The pool. Dropping it without a drain leaves its threads to themselves: the owner drains.
+pub(crate) struct Pool<H: Host> {
+    shared: Arc<Shared<H>>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+}
+
+struct Shared<H: Host> {
+    host: Arc<H>,
+    core: Mutex<Core<H::Job>>,
+    admission: AdmissionWord,
+    lanes: PerClass<Injector<Numbered<H::Job>>>,
+    /// Number of the next job that is pushed.
+    numbers: AtomicU64,
+    parking: Parking,
+    room: Room,
+    /// Set when the workers are to leave as soon as they find nothing.
+    leaving: AtomicBool,
+    /// Workers that have left.
+    gone: AtomicUsize,
+    /// Guards nothing but the order of "is it quiet" and "it may be quiet now".
+    quiet: Mutex<()>,
+    may_be_quiet: Condvar,
+    clock: Clock,
+    displace: bool,
+}
+
+/// A job in a lane.
+struct Numbered<J> {
+    number: u64,
+    arrival: Arrival<J>,
+}
+
+/// A place in the queue, taken and not yet used. It must be pushed or given back.
+#[derive(Debug)]
+#[must_use = "a place that is neither pushed nor given back is lost"]
+pub(crate) struct Reserved {
+    class: PriorityClass,
+    /// Jobs that wait, this one included.
+    pub(crate) waiting: u32,
+}
+
+impl<H: Host> Pool<H> {
+    /// Starts a pool with as many threads as seats.
+    pub(crate) fn start(
+        params: CoreParams,
+        hooks: &[HookParams],
+        clock: Clock,
+        host: Arc<H>,
+    ) -> std::io::Result<Self> {
+        let mut core = Core::new(params);
+        for hook in hooks {
+            core.add_hook(*hook);
+        }
+        let workers = (params.seats.workers + params.seats.standby) as usize;
+        let shared = Arc::new(Shared {
+            host,
+            core: Mutex::new(core),
+            admission: AdmissionWord::new(params.rule),
+            lanes: PerClass::from_fn(|_| Injector::new()),
+            numbers: AtomicU64::new(0),
+            parking: Parking::new(workers, clock),
+            room: Room::default(),
+            leaving: AtomicBool::new(false),
+            gone: AtomicUsize::new(0),
+            quiet: Mutex::new(()),
+            may_be_quiet: Condvar::new(),
+            clock,
+            displace: params.displace,
+        });
+        let pool = Self { shared: Arc::clone(&shared), threads: Mutex::default() };
+        for worker in 0..workers {
+            let shared = Arc::clone(&shared);
+            let thread = std::thread::Builder::new()
+                .name(format!("hookpool-{worker}"))
+                .spawn(move || worker::work(&shared, worker));
+            match thread {
+                Ok(thread) => pool.threads().push(thread),
+                Err(error) => {
+                    pool.drain(Duration::ZERO, Duration::ZERO);
+                    return Err(error);
+                }
+            }
+        }
+        Ok(pool)
+    }
+
+    /// Takes a place for a job of that class; in a full queue, that of a less important job, if that is the policy.
+    pub(crate) fn reserve(&self, class: PriorityClass) -> Result<Reserved, Refusal> {
+        let shared = &*self.shared;
+        let waiting = match shared.admission.admit(class) {
+            Err(Refusal::Full) if shared.displace => shared.displace_for(class)?,
+            answer => answer?,
+        };
+        Ok(Reserved { class, waiting })
+    }
+
+    /// Like [`Pool::reserve`], but waits until there is room. Never answers with a refusal for want of room.
+    pub(crate) fn reserve_when_room(&self, class: PriorityClass) -> Result<Reserved, Refusal> {
+        let attempt = || self.reserve(class);
+        match attempt() {
+            Err(why) if why.is_for_room() => self.shared.room.wait_until(|| match attempt() {
+                Err(why) if why.is_for_room() => None,
+                answer => Some(answer),
+            }),
+            answer => answer,
+        }
+    }
+
+    /// Waits until the attempt has an answer; it is made again whenever a job has left the queue or has ended.
+    pub(crate) fn wait_for_room<T>(&self, attempt: impl FnMut() -> Option<T>) -> T {
+        self.shared.room.wait_until(attempt)
+    }
+
+    /// What an attempt of [`Pool::wait_for_room`] waits for has changed outside the pool.
+    pub(crate) fn tell_room(&self) {
+        self.shared.room.tell();
+    }
+
+    /// Gives a place back unused.
+    pub(crate) fn give_back(&self, place: Reserved) {
+        self.shared.release(place.class);
+    }
+
+    /// Uses a place: the job is on its way to the workers.
+    pub(crate) fn push(&self, place: Reserved, arrival: Arrival<H::Job>) {
+        debug_assert_eq!(place.class, arrival.class, "a place is for one class");
+        let shared = &*self.shared;
+        let deadline = arrival.max_wait.map(|max_wait| arrival.admitted + max_wait);
+        let number = shared.numbers.fetch_add(1, Ordering::Relaxed);
+        shared.lanes[place.class].push(Numbered { number, arrival });
+        shared.parking.notify_pushed(place.class, deadline);
+    }
+
+    /// Cancels a job that waits. `key` is asked for when everything that was pushed is in the core. False: it does not
+    /// wait (any more).
+    pub(crate) fn cancel(&self, key: impl FnOnce() -> Option<JobKey>) -> bool {
+        self.shared.with_core(|core, now| key().is_some_and(|key| core.cancel(key, now)))
+    }
+
+    /// Lets no job of the hook start, and stops its waiting time.
+    pub(crate) fn pause_hook(&self, hook: HookSlot) {
+        self.shared.with_core(|core, now| core.pause_hook(hook, now));
+    }
+
+    pub(crate) fn resume_hook(&self, hook: HookSlot) {
+        self.shared.with_core(|core, now| core.resume_hook(hook, now));
+        self.shared.parking.notify();
+    }
+
+    /// Lets no job start that stands in the class, and stops the waiting time of its jobs.
+    pub(crate) fn pause_class(&self, class: PriorityClass) {
+        self.shared.with_core(|core, now| core.pause_class(class, now));
+    }
+
+    pub(crate) fn resume_class(&self, class: PriorityClass) {
+        self.shared.with_core(|core, now| core.resume_class(class, now));
+        self.shared.parking.notify();
+    }
+
+    /// Jobs of each class that wait.
+    pub(crate) fn waiting(&self) -> PerClass<u32> {
+        self.shared.admission.waiting()
+    }
+
+    /// Jobs that run, by the class that they were picked in.
+    pub(crate) fn running(&self) -> PerClass<u32> {
+        self.shared.lock().running()
+    }
+
+    fn threads(&self) -> MutexGuard<'_, Vec<JoinHandle<()>>> {
+        self.threads.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<H: Host> Shared<H> {
+    /// Runs `f` on a core that has taken in everything that was pushed, and resolves what left it.
+    fn with_core<R>(&self, f: impl FnOnce(&mut Core<H::Job>, Time) -> R) -> R {
+        let (answer, resolved) = {
+            let mut core = self.lock();
+            let now = self.clock.now();
+            self.take_in(&mut core, now);
+            let answer = f(&mut core, now);
+            self.parking.set_open(&core.seats_open());
+            (answer, core.take_resolved())
+        };
+        self.resolve(resolved);
+        answer
+    }
+
+    /// Takes in what is in the lanes. See "Order" in the module's description.
+    fn take_in(&self, core: &mut Core<H::Job>, now: Time) {
+        let mut found: Vec<Numbered<H::Job>> = Vec::new();
+        loop {
+            let before = found.len();
+            for (_, lane) in self.lanes.iter() {
+                found.extend(std::iter::from_fn(|| steal(lane)));
+            }
+            if found.len() == before {
+                break;
+            }
+        }
+        found.sort_unstable_by_key(|job| job.number);
+        for Numbered { arrival, .. } in found {
+            let key = core.arrive(arrival, now);
+            if let Some(job) = core.body(key) {
+                self.host.placed(job, key);
+            }
+        }
+    }
+
+    fn displace_for(&self, class: PriorityClass) -> Result<u32, Refusal> {
+        self.with_core(|core, now| {
+            // Room may have been made since.
+            match self.admission.admit(class) {
+                Err(Refusal::Full) => {}
+                answer => return answer,
+            }
+            let waiting = self.admission.waiting();
+            for victim in self.admission.rule().victims(&waiting, class) {
+                // A job that was admitted and not yet pushed is counted and cannot be displaced.
+                if core.can_displace(victim)
+                    && let Ok(waiting) = self.admission.displace(victim, class)
+                {
+                    core.displace_oldest(victim, now);
+                    return Ok(waiting);
+                }
+            }
+            Err(Refusal::Full)
+        })
+    }
+
+    /// Tells the host of jobs that left without being picked. Not under the core's lock.
+    fn resolve(&self, resolved: Vec<Resolved<H::Job>>) {
+        for Resolved { body, class, outcome } in resolved {
+            // The place of a displaced job went to its displacer.
+            if outcome != OutcomeKind::Displaced {
+                self.release(class);
+            }
+            self.host.resolve(body, outcome);
+        }
+    }
+
+    fn release(&self, class: PriorityClass) {
+        self.admission.release(class);
+        self.room.tell();
+        if self.admission.is_closed() {
+            self.tell_quiet();
+        }
+    }
+
+    fn tell_quiet(&self) {
+        drop(self.quiet.lock().unwrap_or_else(PoisonError::into_inner));
+        self.may_be_quiet.notify_all();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Core<H::Job>> {
+        self.core.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Takes the next job of a lane. `Retry` is not `Empty`: who takes it for that falls asleep on a job.
+fn steal<T>(lane: &Injector<T>) -> Option<T> {
+    let backoff = Backoff::new();
+    loop {
+        match lane.steal() {
+            Steal::Success(job) => return Some(job),
+            Steal::Empty => return None,
+            Steal::Retry => backoff.snooze(),
+        }
+    }
+}
+
+impl<H: Host> std::fmt::Debug for Pool<H> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Pool").field("waiting", &self.waiting()).finish_non_exhaustive()
+    }
+}
+
+impl<J> std::fmt::Debug for Numbered<J> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Numbered").field("number", &self.number).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,237 @@
+//! Sleeping and waking: no worker polls, and no wake-up is lost.
+//!
+//! # Protocol
+//!
+//! One word holds three numbers: an *epoch*, which counts everything that may have given somebody something to do; how
+//! many workers are *searching*; and how many are *asleep*.
+//!
+//! A worker that has nothing to do:
+//!
+//! 1. counts itself as searching;
+//! 2. reads the epoch, **then** looks at the lanes and the core (under the core's lock);
+//! 3. found a job: it stops searching, and moves the epoch if the core has more that could run, since others that
+//!    search may have looked before. If it was the last to search, and there is more or the epoch has moved since step
+//!    2, it wakes one other worker: what it did not see is now that worker's to find;
+//! 4. found nothing: it goes from searching to asleep in one compare-and-swap, which fails if the epoch has moved since
+//!    step 2; then it goes on at step 2. The list of sleepers is changed under its lock together with the word.
+//!
+//! Whoever makes work (a submit, mostly):
+//!
+//! 1. makes it visible, by a push to a lane;
+//! 2. moves the epoch, and sees the two counts in the same operation;
+//! 3. wakes one sleeper if nobody is searching; the waker moves that worker from asleep to searching, so that the next
+//!    submit does not wake a second one for the same job.
+//!
+//! *No wake-up is lost.* Take a job pushed before the epoch moved from e to e+1. A worker that read an epoch after that
+//! sees the job, since the read comes after the move and the move after the push. A worker that read e cannot fall
+//! asleep, and if it leaves with other work as the last searcher it sees e+1 and wakes another. If nobody was
+//! searching, the submit woke a sleeper itself, or there was none: then every worker is running a job, and looks again
+//! when it completes.
+//!
+//! *Nobody is woken in vain* where that can be known: a submit whose class has no free seat wakes nobody. `open` tells
+//! for which classes there is one; it is written under the core's lock before the writer's next step 3 or 4, and read
+//! after the epoch has moved, so a reader sees at least what was true at the last of those steps that came before it,
+//! and the writer of any later change sees that the epoch has moved.
+//!
+//! **The timekeeper.** When the core has a deadline, a worker that falls asleep does so until then, unless another
+//! sleeps until an earlier one. `watched` is the deadline that somebody sleeps for. A deadline before it is a reason to
+//! wake a sleeper, who will then take it over.
+
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::thread::Thread;
+
+use crossbeam_utils::CachePadded;
+
+use crate::class::{PerClass, PriorityClass};
+use crate::time::{Clock, Time};
+
+const ASLEEP_ONE: u64 = 1;
+const SEARCHING_ONE: u64 = 1 << 16;
+const EPOCH_ONE: u64 = 1 << 32;
+const COUNT: u64 = 0xffff;
+const NEVER: u64 = u64::MAX;
+
+#[derive(Debug)]
+pub(super) struct Parking {
+    word: CachePadded<AtomicU64>,
+    /// Classes with a free seat, as bits.
+    open: AtomicU8,
+    /// The deadline that a sleeper watches, in nanoseconds.
+    watched: AtomicU64,
+    sleepers: Mutex<Sleepers>,
+    beds: Vec<Bed>,
+    clock: Clock,
+}
+
+#[derive(Debug, Default)]
+struct Sleepers {
+    /// The last to fall asleep is the first to be woken: its caches are the warmest.
+    asleep: Vec<usize>,
+    timekeeper: Option<usize>,
+}
+
+/// Where one worker sleeps.
+#[derive(Debug, Default)]
+struct Bed {
+    thread: OnceLock<Thread>,
+    woken: AtomicBool,
+}
+
+/// The epoch that a search began with: proof that the searcher looked only afterwards.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Epoch(u64);
+
+impl Parking {
+    pub(super) fn new(workers: usize, clock: Clock) -> Self {
+        Self {
+            word: CachePadded::new(AtomicU64::new(0)),
+            open: AtomicU8::new(u8::MAX),
+            watched: AtomicU64::new(NEVER),
+            sleepers: Mutex::default(),
+            beds: (0..workers).map(|_| Bed::default()).collect(),
+            clock,
+        }
+    }
+
+    /// Called by each worker once, before anything else.
+    pub(super) fn check_in(&self, worker: usize) {
+        if let Some(bed) = self.beds.get(worker) {
+            bed.thread.get_or_init(std::thread::current);
+        }
+    }
+
+    pub(super) fn start_search(&self) {
+        self.word.fetch_add(SEARCHING_ONE, Ordering::SeqCst);
+    }
+
+    pub(super) fn epoch(&self) -> Epoch {
+        Epoch(self.word.load(Ordering::SeqCst) / EPOCH_ONE)
+    }
+
+    /// Step 3: the searcher has a job. `more`: there is something else to do, or to watch.
+    pub(super) fn stop_search(&self, since: Epoch, more: bool) {
+        // Others that search may have looked before this worker made `more`: they must not fall asleep on that.
+        let step = if more { EPOCH_ONE } else { 0 };
+        let before = self.word.fetch_add(step.wrapping_sub(SEARCHING_ONE), Ordering::SeqCst);
+        let was_last = (before / SEARCHING_ONE) & COUNT == 1;
+        let moved = before / EPOCH_ONE != since.0;
+        if was_last && (more || moved) && before & COUNT > 0 {
+            self.wake_one();
+        }
+    }
+
+    /// Step 4: the searcher has nothing, and sleeps until it is woken or the deadline comes. Returns at once, still
+    /// searching, if the epoch has moved. Searching again when it returns.
+    pub(super) fn sleep(&self, worker: usize, since: Epoch, deadline: Option<Time>) {
+        let Some(bed) = self.beds.get(worker) else { return };
+        let mut sleepers = self.lock();
+        let mut word = self.word.load(Ordering::SeqCst);
+        loop {
+            if word / EPOCH_ONE != since.0 {
+                return;
+            }
+            let asleep = word - SEARCHING_ONE + ASLEEP_ONE;
+            match self.word.compare_exchange_weak(word, asleep, Ordering::SeqCst, Ordering::SeqCst) {
+                Ok(_) => break,
+                Err(now) => word = now,
+            }
+        }
+        sleepers.asleep.push(worker);
+        let deadline = deadline.filter(|deadline| deadline.0 < self.watched.load(Ordering::Relaxed));
+        if let Some(deadline) = deadline {
+            sleepers.timekeeper = Some(worker);
+            self.watched.store(deadline.0, Ordering::SeqCst);
+        }
+        drop(sleepers);
+        while !bed.woken.swap(false, Ordering::Acquire) {
+            match deadline.map(|deadline| self.clock.until(deadline)) {
+                None => std::thread::park(),
+                Some(left) if !left.is_zero() => std::thread::park_timeout(left),
+                Some(_) => {
+                    if self.rise(worker) {
+                        break;
+                    }
+                    // Somebody is waking us at this moment; the flag is about to be set.
+                    std::thread::park();
+                }
+            }
+        }
+        if deadline.is_some() {
+            let mut sleepers = self.lock();
+            if sleepers.timekeeper == Some(worker) {
+                sleepers.timekeeper = None;
+                self.watched.store(NEVER, Ordering::SeqCst);
+            }
+        }
+    }
+
+    /// There is something new for a worker to find, in any class.
+    pub(super) fn notify(&self) {
+        let before = self.word.fetch_add(EPOCH_ONE, Ordering::SeqCst);
+        if before & COUNT > 0 && (before / SEARCHING_ONE) & COUNT == 0 {
+            self.wake_one();
+        }
+    }
+
+    /// A job of that class was pushed; `deadline` is when it expires.
+    pub(super) fn notify_pushed(&self, class: PriorityClass, deadline: Option<Time>) {
+        let before = self.word.fetch_add(EPOCH_ONE, Ordering::SeqCst);
+        if before & COUNT == 0 || (before / SEARCHING_ONE) & COUNT > 0 {
+            return;
+        }
+        let seat_is_open = self.open.load(Ordering::SeqCst) & bit(class) != 0;
+        let to_watch = deadline.is_some_and(|deadline| deadline.0 < self.watched.load(Ordering::SeqCst));
+        if seat_is_open || to_watch {
+            self.wake_one();
+        }
+    }
+
+    /// Everybody has to look: the pool shuts down.
+    pub(super) fn notify_all(&self) {
+        self.word.fetch_add(EPOCH_ONE, Ordering::SeqCst);
+        while self.wake_one() {}
+    }
+
+    /// Says for which classes a seat is free. Under the core's lock.
+    pub(super) fn set_open(&self, open: &PerClass<bool>) {
+        let bits = open.iter().filter(|(_, open)| **open).fold(0, |bits, (class, _)| bits | bit(class));
+        self.open.store(bits, Ordering::SeqCst);
+    }
+
+    /// True when nobody watches a deadline as early as this one.
+    pub(super) fn is_unwatched(&self, deadline: Time) -> bool {
+        deadline.0 < self.watched.load(Ordering::SeqCst)
+    }
+
+    fn wake_one(&self) -> bool {
+        let mut sleepers = self.lock();
+        let Some(worker) = sleepers.asleep.pop() else { return false };
+        self.word.fetch_add(SEARCHING_ONE - ASLEEP_ONE, Ordering::SeqCst);
+        drop(sleepers);
+        if let Some(bed) = self.beds.get(worker) {
+            bed.woken.store(true, Ordering::Release);
+            if let Some(thread) = bed.thread.get() {
+                thread.unpark();
+            }
+        }
+        true
+    }
+
+    /// A sleeper rises by itself. False: somebody has taken it off the list already.
+    fn rise(&self, worker: usize) -> bool {
+        let mut sleepers = self.lock();
+        let Some(at) = sleepers.asleep.iter().position(|other| *other == worker) else { return false };
+        sleepers.asleep.remove(at);
+        self.word.fetch_add(SEARCHING_ONE - ASLEEP_ONE, Ordering::SeqCst);
+        true
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Sleepers> {
+        self.sleepers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn bit(class: PriorityClass) -> u8 {
+    1 << class.index()
+}
