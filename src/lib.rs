@@ -2,6 +2,7 @@
 
 mod class;
 pub mod config;
+mod event;
 mod hook;
 mod kind;
 mod matcher;
@@ -12,9 +13,12 @@ mod time;
 
 pub use class::{PerClass, PriorityClass};
 pub use config::Config;
+pub use event::{Event, EventError, FieldPath, Scalar};
 pub use hook::{
     CommandLine, CommandSpec, HandlerSpec, Hook, HookName, InheritEnv, Leftovers, MaxWait, Order,
 };
 pub use kind::{EventKind, KindSet};
-pub use matcher::{FieldIs, Selector, ToolPattern};
+pub use matcher::{
+    FieldIs, Matched, Matcher, Selector, SelectorError, SelectorPlace, SelectorProblem, ToolPattern,
+};
 pub use outcome::{OutcomeKind, Refusal, Skip};

@@ -1,5 +1,134 @@
 //! From an event to the hooks that want it.
+//!
+//! A [`Matcher`] answers for many selectors at once, and its cost follows the hooks that match, not those that exist:
+//! the `index` proposes few candidates, each found by the rarest thing that it asks for, and this module checks them
+//! in full. So the index may propose too many hooks, never too few.
+//!
+//! It knows hooks by their place in the list that it was made from. Whether a hook is enabled, and which class its
+//! job gets, is decided by whoever asks.
 
+mod index;
 mod selector;
+mod tool;
 
-pub use selector::{FieldIs, Selector, ToolPattern};
+use std::cell::{Cell, OnceCell};
+
+pub use selector::{FieldIs, Selector, SelectorError, SelectorPlace, SelectorProblem};
+pub use tool::ToolPattern;
+
+use crate::event::{Event, PathTrie, Scalar};
+use crate::kind::KindSet;
+
+use index::{Index, Patterns};
+
+/// The selectors of all hooks, compiled together. Immutable, and shared by threads.
+#[derive(Debug)]
+pub struct Matcher {
+    entries: Vec<Entry>,
+    paths: PathTrie,
+    patterns: Patterns,
+    index: Index,
+}
+
+/// How a hook matched an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Matched {
+    /// The kinds and groups by which it matched: for a raw name in `on` the event's own kind, for `"*"` all that the
+    /// event belongs to. Never empty.
+    pub ways: KindSet,
+    /// The enabled ones of them. Empty: it matched by disabled ways alone.
+    pub open: KindSet,
+}
+
+/// A selector with its fields' places in the trie of all paths.
+#[derive(Debug)]
+struct Entry {
+    selector: Selector,
+    fields: Box<[(usize, Scalar<'static>)]>,
+}
+
+impl Matcher {
+    /// Compiles the selectors; the hook of the first one is hook 0.
+    pub fn new<'s>(selectors: impl IntoIterator<Item = &'s Selector>) -> Self {
+        let selectors: Vec<Selector> = selectors.into_iter().cloned().collect();
+        let fields = || selectors.iter().flat_map(|selector| &selector.fields);
+        let longest = fields().map(|field| match &field.value {
+            Scalar::Text(text) => text.len(),
+            _ => 0,
+        });
+        let paths =
+            PathTrie::new(fields().map(|field| field.path.clone()).collect(), longest.max().unwrap_or(0));
+        let entries: Vec<Entry> = selectors
+            .into_iter()
+            .map(|selector| {
+                let place = |path| paths.place(path).expect("the trie was made of these paths");
+                let fields =
+                    selector.fields.iter().map(|field| (place(&field.path), field.value.clone())).collect();
+                Entry { selector, fields }
+            })
+            .collect();
+        let patterns = Patterns::new(entries.iter().filter_map(|entry| entry.selector.tool.as_ref()));
+        let index = Index::new(&entries, &patterns);
+        Self { entries, paths, patterns, index }
+    }
+
+    /// Calls `each` with every hook that wants the event, in ascending order, each once.
+    pub fn find(&self, event: &Event, enabled: KindSet, mut each: impl FnMut(usize, Matched)) {
+        thread_local! {
+            /// Room for candidates, kept from call to call.
+            static CANDIDATES: Cell<Vec<u32>> = const { Cell::new(Vec::new()) };
+        }
+        let mut candidates = CANDIDATES.take();
+        candidates.clear();
+        let once = OnceCell::new();
+        let found = || once.get_or_init(|| self.paths.find(event.object())).as_slice();
+        self.index.propose(event, &self.patterns, &mut candidates, found);
+        candidates.sort_unstable();
+        candidates.dedup();
+
+        for hook in &candidates {
+            let hook = *hook as usize;
+            let Some(entry) = self.entries.get(hook) else { continue };
+            let ways = entry.selector.ways(event);
+            if ways.is_empty() || !entry.selector.wants_tool(event.tool()) {
+                continue;
+            }
+            if !entry.fields.iter().all(|field| holds(found(), field)) {
+                continue;
+            }
+            each(hook, Matched { ways, open: ways.intersection(enabled) });
+        }
+        CANDIDATES.set(candidates);
+    }
+}
+
+impl Selector {
+    /// The kinds and groups by which `on` wants the event; none when it does not.
+    fn ways(&self, event: &Event) -> KindSet {
+        let kinds = event.kinds();
+        let mut ways = if self.any { kinds } else { self.kinds.intersection(kinds) };
+        if self.names.iter().any(|name| **name == *event.name()) {
+            ways = ways.union(event.kind().as_set());
+        }
+        ways
+    }
+
+    fn wants_tool(&self, tool: Option<&str>) -> bool {
+        match &self.tool {
+            None => true,
+            Some(pattern) => tool.is_some_and(|tool| pattern.is_match(tool)),
+        }
+    }
+}
+
+/// `found` is ascending by place.
+fn holds(found: &[(usize, Scalar<'_>)], (place, value): &(usize, Scalar<'static>)) -> bool {
+    found
+        .binary_search_by_key(place, |(place, _)| *place)
+        .ok()
+        .and_then(|at| found.get(at))
+        .is_some_and(|(_, there)| there == value)
+}
+
+#[cfg(test)]
+mod tests;
