@@ -13,5 +13,5 @@ pub use hook::{
     CommandLine, CommandSpec, HandlerSpec, Hook, HookName, InheritEnv, Leftovers, MaxWait, Order,
 };
 pub use kind::{EventKind, KindSet};
-pub use matcher::{FieldIs, Selector, ToolPattern};
+pub use matcher::{FieldIs, Selector, SelectorError, SelectorPart, ToolPattern};
 pub use outcome::{OutcomeKind, Refusal, Skip};

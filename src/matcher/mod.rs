@@ -2,4 +2,4 @@
 
 mod selector;
 
-pub use selector::{FieldIs, Selector, ToolPattern};
+pub use selector::{FieldIs, Selector, SelectorError, SelectorPart, ToolPattern};

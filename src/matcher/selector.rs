@@ -24,3 +24,59 @@ pub struct ToolPattern;
 /// `where = { "path" = value }`.
 #[derive(Clone, Debug)]
 pub struct FieldIs;
+
+/// A part of a selector that cannot be compiled.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SelectorError {
+    part: SelectorPart,
+}
+
+/// Which part of a selector.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SelectorPart {
+    /// The name of `on` at that position.
+    On(usize),
+    /// `match.tool`.
+    Tool,
+    /// The field of `where` with that path.
+    Field(String),
+}
+
+impl Selector {
+    /// Compiles the three parts.
+    ///
+    /// # Errors
+    /// The first part that is wrong.
+    pub fn new(
+        on: &[String],
+        tool: Option<&str>,
+        fields: Vec<(String, serde_json::Value)>,
+    ) -> Result<Self, SelectorError> {
+        if let Some(index) = on.iter().position(String::is_empty) {
+            return Err(SelectorError { part: SelectorPart::On(index) });
+        }
+        let known = on.iter().filter_map(|name| KindSet::from_name(name));
+        Ok(Self {
+            any: on.iter().any(|name| name == "*"),
+            kinds: known.fold(KindSet::EMPTY, KindSet::union),
+            names: Vec::new(),
+            tool: tool.map(|_| ToolPattern),
+            fields: fields.iter().map(|_| FieldIs).collect(),
+        })
+    }
+}
+
+impl SelectorError {
+    /// Which part is wrong.
+    pub fn part(&self) -> SelectorPart {
+        self.part.clone()
+    }
+}
+
+impl std::fmt::Display for SelectorError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("a name in `on` must not be empty")
+    }
+}
+
+impl std::error::Error for SelectorError {}
