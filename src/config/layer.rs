@@ -32,7 +32,7 @@ impl Key {
         Self(text.split('.').map(str::to_owned).collect())
     }
 
-    fn child(&self, part: &str) -> Self {
+    pub(super) fn child(&self, part: &str) -> Self {
         Self(self.0.iter().cloned().chain([part.to_owned()]).collect())
     }
 
@@ -228,7 +228,7 @@ impl<'a> Walk<'a> {
         match setting.effect {
             Effect::Acts => true,
             Effect::Unsupported => {
-                self.fault(key, setting, Fault::NotSupported, value);
+                self.fault(key, setting, Fault::NotSupported { value: None }, value);
                 false
             }
             Effect::Nothing => {
@@ -254,14 +254,12 @@ impl<'a> Walk<'a> {
                 let message = format!("`{key}` must be {}, not {found}", setting.kind.allowed());
                 self.problems.push(spot.origin(), key, Severity::Error, message, hint);
             }
-            Fault::NotSupported => {
+            Fault::NotSupported { value } => {
                 if let Some(hook) = key.hook() {
                     self.problems.unsupported_hook(format!("hook.{hook}."));
                 }
-                let message = match setting.effect {
-                    Effect::Unsupported => format!("`{key}` is not supported by this version"),
-                    _ => format!("this value of `{key}` is not supported by this version"),
-                };
+                let value = value.map_or_else(String::new, |value| format!(" = {}", quoted(&value)));
+                let message = format!("`{key}{value}` is not supported by this version");
                 self.problems.push(spot.origin(), key, Severity::Error, message, None);
             }
         }

@@ -3,6 +3,7 @@
 //! A loader is told its layers one by one and reads nothing before [`ConfigLoader::load`]. Only
 //! [`ConfigLoader::standard`] looks at the environment and the working directory of the process.
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -45,9 +46,7 @@ pub struct ConfigLoader {
 enum Source {
     /// A file that must be there.
     File(PathBuf),
-    /// A file that may be missing.
-    Optional(PathBuf),
-    /// The first of these that is there.
+    /// The first of these that is there; none may be.
     FirstOf(Vec<PathBuf>),
     /// Text with the name and folder of a file.
     Text { name: PathBuf, dir: Option<PathBuf>, text: String },
@@ -61,6 +60,36 @@ pub struct Loaded {
     pub config: Config,
     /// What has no effect. All of them are warnings.
     pub warnings: Vec<Problem>,
+    /// Where each value stands, by its dotted key.
+    spots: BTreeMap<String, Spot>,
+}
+
+impl Loaded {
+    /// The keys that have a value, each with the file and line or the variable that set it, in the order of names.
+    ///
+    /// ```
+    /// use hookpool::config::ConfigLoader;
+    /// let loaded = ConfigLoader::new().text("hooks.toml", "[pool]\nworkers = 2\n").load()?;
+    /// let (_, origin) = loaded.origins().find(|(key, _)| *key == "pool.workers").unwrap();
+    /// assert_eq!(origin.to_string(), "hooks.toml:2:11");
+    /// # Ok::<(), hookpool::config::ConfigError>(())
+    /// ```
+    pub fn origins(&self) -> impl Iterator<Item = (&str, Origin)> {
+        self.spots.iter().map(|(key, spot)| (key.as_str(), spot.origin()))
+    }
+
+    /// What set the key; `None` when it has no value.
+    ///
+    /// ```
+    /// use hookpool::config::{ConfigLoader, Origin};
+    /// let loaded = ConfigLoader::new().load()?;
+    /// assert_eq!(loaded.origin("pool.workers"), Some(Origin::BuiltIn));
+    /// assert_eq!(loaded.origin("pool.wrokers"), None);
+    /// # Ok::<(), hookpool::config::ConfigError>(())
+    /// ```
+    pub fn origin(&self, key: &str) -> Option<Origin> {
+        self.spots.get(key).map(Spot::origin)
+    }
 }
 
 impl ConfigLoader {
@@ -104,7 +133,7 @@ impl ConfigLoader {
         };
         let user = absolute("XDG_CONFIG_HOME").or_else(|| absolute("HOME").map(|home| home.join(".config")));
         let mut files = Vec::new();
-        files.extend(user.map(|dir| Source::Optional(dir.join("hookpool/hooks.toml"))));
+        files.extend(user.map(|dir| Source::FirstOf(vec![dir.join("hookpool/hooks.toml")])));
         files.push(match explicit {
             Some(path) => Source::File(path.to_owned()),
             None => Source::FirstOf(vec!["hooks.toml".into(), "config/hooks.toml".into()]),
@@ -135,7 +164,7 @@ impl ConfigLoader {
     /// assert!(ConfigLoader::new().optional_file("/no/such/file").load().is_ok());
     /// ```
     pub fn optional_file(mut self, path: impl Into<PathBuf>) -> Self {
-        self.files.push(Source::Optional(path.into()));
+        self.files.push(Source::FirstOf(vec![path.into()]));
         self
     }
 
@@ -215,13 +244,13 @@ impl ConfigLoader {
     /// ```
     pub fn load(self) -> Result<Loaded, ConfigError> {
         let mut problems = Problems::default();
-        let config = self.compile(&mut problems);
+        let compiled = self.compile(&mut problems);
         let warnings = problems.finish()?;
-        let config = config.ok_or(ConfigError { problems: Vec::new() })?;
-        Ok(Loaded { config, warnings })
+        let (config, spots) = compiled.expect("a configuration that cannot be made has left a problem");
+        Ok(Loaded { config, warnings, spots })
     }
 
-    fn compile(self, problems: &mut Problems) -> Option<Config> {
+    fn compile(self, problems: &mut Problems) -> Option<(Config, BTreeMap<String, Spot>)> {
         let dir = self.working_dir.map_or_else(std::env::current_dir, std::path::absolute);
         let dir = match dir {
             Ok(dir) => dir,
@@ -284,9 +313,13 @@ impl Source {
         };
         match self {
             Self::File(name) => read(&name, problems),
-            Self::Optional(name) if is_missing(&name) => Opened::Missing,
-            Self::Optional(name) => read(&name, problems),
             Self::FirstOf(names) => match names.into_iter().find(|name| !is_missing(name)) {
+                // Nobody asked for this file: a pipe of that name must not stop the program.
+                Some(name) if std::fs::metadata(dir.join(&name)).is_ok_and(|about| !about.is_file()) => {
+                    let origin = Origin::File { path: name, position: None };
+                    problems.error(origin, "", "the file cannot be read: it is no regular file".into());
+                    Opened::Failed
+                }
                 Some(name) => read(&name, problems),
                 None => Opened::Missing,
             },

@@ -3,6 +3,8 @@
 //! The one module that knows figment: each layer becomes a provider, figment merges them and tags every value with
 //! the provider it came from, and the tag leads back to the layer and so to the line or variable.
 
+use std::collections::BTreeMap;
+
 use figment::value::{Dict, Map, Value};
 use figment::{Figment, Metadata, Profile, Provider};
 use serde::de::DeserializeOwned;
@@ -55,6 +57,19 @@ impl<'a> Merged<'a> {
     /// Where the value of the key stands, or the table around it.
     pub(super) fn spot(&self, key: &Key) -> Spot {
         self.winner(key).and_then(|index| self.layers.get(index)?.spot(key)).cloned().unwrap_or(Spot::BuiltIn)
+    }
+
+    /// Where every value stands, by its dotted key.
+    pub(super) fn spots(&self) -> BTreeMap<String, Spot> {
+        let mut spots = BTreeMap::new();
+        let mut tables: Vec<(Key, &Value)> = vec![(Key::default(), &self.root)];
+        while let Some((key, value)) = tables.pop() {
+            match value.as_dict() {
+                Some(dict) => tables.extend(dict.iter().map(|(name, value)| (key.child(name), value))),
+                None => drop(spots.insert(key.to_string(), self.spot(&key))),
+            }
+        }
+        spots
     }
 
     /// True when a layer above the built-in one has set the value.

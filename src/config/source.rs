@@ -109,7 +109,7 @@ mod tests {
 
     #[test]
     fn columns_are_characters() {
-        assert_eq!(place("ä = 1\nb = ü x", 13), (2, 7, "b = ü x".into(), 6));
+        assert_eq!(place("ä = 1\nb = ü x", 14), (2, 7, "b = ü x".into(), 6));
         assert_eq!(place("", 0), (1, 1, String::new(), 0));
         assert_eq!(place("a\n", 99), (2, 1, String::new(), 0));
     }

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -108,15 +107,13 @@ impl HookCompiler<'_> {
         match run {
             RawCommand::Shell(text) => {
                 let line = self.expand(name, &key, text, Reader::Shell, problems)?;
-                match line.into_string() {
-                    Ok(line) => Some(CommandLine::Shell(line)),
-                    Err(_) => {
-                        let message = format!("`{key}` must be UTF-8 text when its names are filled in");
-                        let hint = Some("write it as a list, which may hold any bytes".to_owned());
-                        problems.push(self.merged.spot(&key).origin(), &key, Severity::Error, message, hint);
-                        None
-                    }
+                if let Ok(line) = line.into_string() {
+                    return Some(CommandLine::Shell(line));
                 }
+                let message = format!("`{key}` must be UTF-8 text when its names are filled in");
+                let hint = Some("write it as a list, which may hold any bytes".to_owned());
+                problems.push(self.merged.spot(&key).origin(), &key, Severity::Error, message, hint);
+                None
             }
             RawCommand::Exec(parts) => {
                 let mut words = Vec::new();
@@ -182,7 +179,7 @@ impl HookCompiler<'_> {
         let config_dir = self.dir(name, key);
         let scope = Scope { environment: self.context.environment, config_dir: &config_dir };
         let result = scope.expand(text, reader).and_then(|expanded| {
-            let has_nul = expanded.as_bytes().contains(&0);
+            let has_nul = expanded.as_encoded_bytes().contains(&0);
             if has_nul { Err("what is filled in holds a NUL".into()) } else { Ok(expanded) }
         });
         match result {

@@ -6,7 +6,7 @@
 mod expand;
 mod hook;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,11 +15,12 @@ use super::env::Environment;
 use super::layer::{Key, Layer};
 use super::merge::Merged;
 use super::problem::{Origin, Problems, Severity};
-use super::raw::{NumberOr, RawBypass, RawConfig};
+use super::raw::{NumberOr, RawBypass, RawConfig, RawHook};
 use super::settings::{
     BatchingSettings, ClassSettings, Config, KindPriorities, OnFull, PickMode, PoolSettings, QueueSettings,
     SchedulerSettings, ShutdownSettings,
 };
+use super::source::Spot;
 use crate::class::{PerClass, PriorityClass};
 use crate::hook::MaxWait;
 use crate::kind::KindSet;
@@ -34,8 +35,12 @@ pub(super) struct Context<'a> {
     pub(super) is_complete: bool,
 }
 
-/// Makes the configuration of the layers; `None`, with a problem, only when the registry and the types disagree.
-pub(super) fn compile(layers: &[Layer], context: Context<'_>, problems: &mut Problems) -> Option<Config> {
+/// Makes the configuration of the layers, with the place of each value; `None`, with a problem, only when the registry and the types disagree.
+pub(super) fn compile(
+    layers: &[Layer],
+    context: Context<'_>,
+    problems: &mut Problems,
+) -> Option<(Config, BTreeMap<String, Spot>)> {
     let merged = Merged::new(layers);
     let raw: RawConfig = match merged.extract() {
         Ok(raw) => raw,
@@ -71,16 +76,18 @@ pub(super) fn compile(layers: &[Layer], context: Context<'_>, problems: &mut Pro
         queue_wait: max_wait(&raw.queue.max_wait, merged.is_set(&Key::new(&["queue", "max_wait"]))),
         default_class,
     };
+    let nothing = RawHook::default();
     let mut seen = BTreeSet::new();
     let mut hooks = Vec::new();
     for name in layers.iter().flat_map(|layer| &layer.hooks) {
         if seen.insert(name) {
-            let raw = raw.hook.get(name);
-            hooks.extend(compiler.hook(name, raw.unwrap_or(&Default::default()), problems).map(Arc::new));
+            // A hook whose table is empty has no values to merge.
+            let raw = raw.hook.get(name).unwrap_or(&nothing);
+            hooks.extend(compiler.hook(name, raw, problems).map(Arc::new));
         }
     }
 
-    Some(Config {
+    let config = Config {
         performance_mode: raw.performance_mode,
         pool,
         queue,
@@ -98,7 +105,8 @@ pub(super) fn compile(layers: &[Layer], context: Context<'_>, problems: &mut Pro
         debug: raw.debug,
         hooks,
         files: context.files,
-    })
+    };
+    Some((config, merged.spots()))
 }
 
 fn pool(raw: &RawConfig) -> PoolSettings {

@@ -27,7 +27,8 @@ fn every_older_switch_takes_every_spelling_of_yes_and_no() {
         let kind = KindSet::from_name(name).unwrap();
         move |config| config.kinds.intersects(kind)
     }
-    let switches: [(&str, Box<dyn Fn(&Config) -> bool>); 7] = [
+    type Switch = (&'static str, Box<dyn Fn(&Config) -> bool>);
+    let switches: [Switch; 7] = [
         ("CLAUDE_MPM_PERFORMANCE_MODE", Box::new(|config| config.performance_mode)),
         ("CLAUDE_MPM_HOOKS_PRE_TOOL", Box::new(kind("pre_tool"))),
         ("CLAUDE_MPM_HOOKS_POST_TOOL", Box::new(kind("post_tool"))),

@@ -79,8 +79,8 @@ pub(crate) enum Fault {
         /// Where in the file, when it is a part of the value.
         at: Option<usize>,
     },
-    /// It is right, but nothing in this version can do it.
-    NotSupported,
+    /// It is right, but nothing in this version can do it. The value, when it is another value that could be used.
+    NotSupported { value: Option<String> },
 }
 
 type Read = Result<Json, Fault>;
@@ -196,17 +196,17 @@ impl ValueKind {
             Self::Duration { off: true, .. } | Self::Off if text == "off" => Ok("off".into()),
             Self::Workers { .. } if text == "auto" => Ok("auto".into()),
             Self::Workers { .. } => {
-                let number = digits(text).ok_or_else(|| wrong(quoted(text)))?;
+                let number = digits(text).ok_or_else(|| wrong(found(text)))?;
                 self.number(i128::from(number))
             }
-            Self::Duration { .. } => self.checked_nanos(nanos(text, bare), &quoted(text)),
+            Self::Duration { .. } => self.checked_nanos(nanos(text, bare), &found(text)),
             Self::Size { .. } => {
-                let size = bytes(text).ok_or_else(|| wrong(quoted(text)))?;
+                let size = bytes(text).ok_or_else(|| wrong(found(text)))?;
                 self.number(i128::from(size))
             }
             Self::Choice { names, later } => {
                 if later.contains(&text) {
-                    return Err(Fault::NotSupported);
+                    return Err(Fault::NotSupported { value: Some(text.to_owned()) });
                 }
                 choice(text, names)
             }
@@ -219,7 +219,7 @@ impl ValueKind {
             {
                 Ok(text.into())
             }
-            _ => Err(wrong(if text.is_empty() { "empty".into() } else { quoted(text) })),
+            _ => Err(wrong(found(text))),
         }
     }
 
@@ -245,7 +245,7 @@ impl ValueKind {
 
     fn list(self, items: &DeArray<'_>) -> Read {
         let mut list = Vec::new();
-        for item in items.iter() {
+        for item in items {
             let at = Some(item.span().start);
             let DeValue::String(text) = item.get_ref() else {
                 return Err(Fault::Wrong {
@@ -260,7 +260,7 @@ impl ValueKind {
             if let Self::Choices(names) = self {
                 choice(text, names).map_err(|fault| match fault {
                     Fault::Wrong { found, hint, .. } => Fault::Wrong { found, hint, at },
-                    Fault::NotSupported => fault,
+                    Fault::NotSupported { .. } => fault,
                 })?;
             }
             list.push(Json::from(text.as_ref()));
@@ -299,7 +299,12 @@ fn choice(text: &str, names: &[&str]) -> Read {
         return Ok(text.into());
     }
     let hint = nearest(text, names.iter().copied()).map(|name| format!("did you mean {}?", quoted(name)));
-    Err(Fault::Wrong { found: quoted(text), hint, at: None })
+    Err(Fault::Wrong { found: found(text), hint, at: None })
+}
+
+/// Text that was found, for "not …".
+fn found(text: &str) -> String {
+    if text.is_empty() { "empty".into() } else { quoted(text) }
 }
 
 fn boolean(text: &str) -> Option<bool> {

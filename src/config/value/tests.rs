@@ -66,7 +66,7 @@ fn scalars_of_text_are_typed_as_in_toml() {
 #[test]
 fn a_later_choice_is_not_a_wrong_one() {
     let kind = ValueKind::Choice { names: &["now"], later: &["then"] };
-    assert!(matches!(kind.read_text("then", Bare::Seconds), Err(Fault::NotSupported)));
+    assert!(matches!(kind.read_text("then", Bare::Seconds), Err(Fault::NotSupported { .. })));
     assert!(matches!(kind.read_text("never", Bare::Seconds), Err(Fault::Wrong { .. })));
     assert_eq!(kind.allowed(), "\"now\" or \"then\"");
 }
