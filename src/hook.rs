@@ -78,8 +78,8 @@ pub struct Hook {
     pub order: Order,
     /// How many of its handlers may run at once. `None`: as many as there are seats.
     pub max_concurrency: Option<u32>,
-    /// Longest wait before it expires.
-    pub max_wait: MaxWait,
+    /// Longest wait before a job expires. `None`: its class decides, else the queue.
+    pub max_wait: Option<MaxWait>,
     /// Bytes of output kept of each stream.
     pub max_output: usize,
 }

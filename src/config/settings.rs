@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::class::{PerClass, PriorityClass};
-use crate::hook::Hook;
+use crate::hook::{Hook, MaxWait};
 use crate::kind::KindSet;
 
 /// Everything that decides how a pool behaves.
@@ -28,6 +28,8 @@ pub struct Config {
     pub kinds: KindSet,
     /// The class of each kind and group.
     pub priority: KindPriorities,
+    /// The default for hooks that take many events at once.
+    pub batching: BatchingSettings,
     /// How a shutdown ends.
     pub shutdown: ShutdownSettings,
     /// `CLAUDE_MPM_HOOK_DEBUG`: detailed log lines.
@@ -60,6 +62,8 @@ pub struct QueueSettings {
     pub max_event_bytes: u64,
     /// What happens to an arrival when the queue is full.
     pub on_full: OnFull,
+    /// How long a job may wait, where neither its hook nor its class says so.
+    pub max_wait: MaxWait,
     /// Fill level, of 1, at which the queue is near capacity.
     pub warn_at: f64,
 }
@@ -105,6 +109,8 @@ pub struct ClassSettings {
     pub ceiling: u32,
     /// Most jobs of the class that may run at once.
     pub seats: u16,
+    /// Longest wait of the class's jobs, for hooks that name none. `None`: that of the queue.
+    pub max_wait: Option<MaxWait>,
 }
 
 /// The class of each kind and group, for hooks that name none.
@@ -139,6 +145,19 @@ impl KindPriorities {
             .reduce(PriorityClass::most_important)
             .unwrap_or(self.default)
     }
+}
+
+/// `[batching]`
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BatchingSettings {
+    /// True: hooks that take lines and say nothing of their own are batched.
+    pub enabled: bool,
+    /// Most events of one batch: 1 to 10,000.
+    pub size: u32,
+    /// Most bytes of one batch.
+    pub bytes: u64,
+    /// Longest wait for a batch to fill.
+    pub linger: Duration,
 }
 
 /// `[shutdown]`

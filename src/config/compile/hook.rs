@@ -1,0 +1,217 @@
+//! One hook: its selector, its command and its policy, from the merged values of its table.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::super::layer::Key;
+use super::super::merge::Merged;
+use super::super::problem::{Problems, Severity};
+use super::super::raw::{RawCommand, RawDefaults, RawEnvClear, RawHook};
+use super::super::source::Spot;
+use super::expand::{Reader, Scope};
+use super::{Context, class_named, max_wait};
+use crate::hook::{CommandLine, CommandSpec, HandlerSpec, Hook, HookName, InheritEnv, Leftovers, Order};
+use crate::matcher::{Selector, SelectorPlace};
+
+/// What all hooks share.
+pub(super) struct HookCompiler<'a> {
+    pub(super) merged: &'a Merged<'a>,
+    pub(super) context: &'a Context<'a>,
+    pub(super) defaults: &'a RawDefaults,
+}
+
+impl HookCompiler<'_> {
+    /// The hook; `None`, with its problems, when it cannot run.
+    pub(super) fn hook(&self, name: &str, raw: &RawHook, problems: &mut Problems) -> Option<Hook> {
+        let hook_name = HookName::new(name).ok()?;
+        let selector = self.selector(name, raw, problems);
+        let handler = self.command(name, raw, problems);
+        let nanos = |own: Option<u64>, default| Duration::from_nanos(own.unwrap_or(default));
+        let priority = raw.priority.as_deref().map(class_named);
+        let order = raw.order.as_ref().unwrap_or(&self.defaults.order);
+        Some(Hook {
+            name: hook_name,
+            selector: selector?,
+            handler: HandlerSpec::Command(handler?),
+            enabled: raw.enabled.unwrap_or(true),
+            priority,
+            timeout: nanos(raw.timeout, self.defaults.timeout),
+            grace: nanos(raw.grace, self.defaults.grace),
+            order: if order == "none" { Order::None } else { Order::Session },
+            max_concurrency: raw.max_concurrency,
+            max_wait: raw.max_wait.as_ref().map(|own| max_wait(own, true)),
+            max_output: usize::try_from(raw.max_output.unwrap_or(self.defaults.max_output))
+                .unwrap_or(usize::MAX),
+        })
+    }
+
+    fn selector(&self, name: &str, raw: &RawHook, problems: &mut Problems) -> Option<Selector> {
+        let Some(on) = &raw.on else {
+            self.missing(name, "on", "which events it wants, such as on = [\"pre_tool\"]", problems);
+            return None;
+        };
+        let fields = raw.fields.iter().map(|(path, value)| (path.clone(), value.clone())).collect();
+        match Selector::new(on, raw.matches.tool.as_deref(), fields) {
+            Ok(selector) => Some(selector),
+            Err(error) => {
+                for problem in error.problems() {
+                    let key = match &problem.place {
+                        SelectorPlace::On => Key::new(&["hook", name, "on"]),
+                        SelectorPlace::OnElement(index) => {
+                            Key::new(&["hook", name, "on", &index.to_string()])
+                        }
+                        SelectorPlace::Tool => Key::new(&["hook", name, "match", "tool"]),
+                        SelectorPlace::Where => Key::new(&["hook", name, "where"]),
+                        SelectorPlace::Field(path) => Key::new(&["hook", name, "where", path]),
+                    };
+                    let origin = self.merged.spot(&key).origin();
+                    let hint = problem.suggestion.map(|kind| format!("did you mean `{kind}`?"));
+                    let message = match problem.column {
+                        Some(column) => format!("{} (column {column} of the pattern)", problem.message),
+                        None => problem.message.clone(),
+                    };
+                    problems.push(origin, &key, Severity::Error, message, hint);
+                }
+                None
+            }
+        }
+    }
+
+    fn command(&self, name: &str, raw: &RawHook, problems: &mut Problems) -> Option<CommandSpec> {
+        let Some(run) = &raw.run else {
+            let is_remote = self.merged.was_refused(&Key::new(&["hook", name, "url"]));
+            if !is_remote {
+                self.missing(name, "run", "what runs, such as run = [\"./program\", \"argument\"]", problems);
+            }
+            return None;
+        };
+        let line = self.line(name, run, problems);
+        let cwd = self.cwd(name, raw, problems);
+        let env = self.env(name, raw, problems);
+        let inherit = match &raw.env_clear {
+            Some(RawEnvClear::All(true)) => InheritEnv::Only(Vec::new()),
+            Some(RawEnvClear::Names(names)) => InheritEnv::Only(names.iter().map(OsString::from).collect()),
+            Some(RawEnvClear::All(false)) | None => InheritEnv::All,
+        };
+        let leftovers = match raw.leftovers.as_deref() {
+            Some("keep") => Leftovers::Keep,
+            _ => Leftovers::Kill,
+        };
+        Some(CommandSpec { line: line?, cwd: cwd?, env: env?, inherit, leftovers })
+    }
+
+    fn line(&self, name: &str, run: &RawCommand, problems: &mut Problems) -> Option<CommandLine> {
+        let key = Key::new(&["hook", name, "run"]);
+        match run {
+            RawCommand::Shell(text) => {
+                let line = self.expand(name, &key, text, Reader::Shell, problems)?;
+                if let Ok(line) = line.into_string() {
+                    return Some(CommandLine::Shell(line));
+                }
+                let message = format!("`{key}` must be UTF-8 text when its names are filled in");
+                let hint = Some("write it as a list, which may hold any bytes".to_owned());
+                problems.push(self.merged.spot(&key).origin(), &key, Severity::Error, message, hint);
+                None
+            }
+            RawCommand::Exec(parts) => {
+                let mut words = Vec::new();
+                let mut is_good = true;
+                for (index, part) in parts.iter().enumerate() {
+                    let key = Key::new(&["hook", name, "run", &index.to_string()]);
+                    match self.expand(name, &key, part, Reader::Plain, problems) {
+                        Some(word) => words.push(word),
+                        None => is_good = false,
+                    }
+                }
+                let mut words = words.into_iter();
+                let program = words.next().filter(|_| is_good)?;
+                if program.is_empty() {
+                    let message =
+                        format!("the program of `{key}` must not be empty when its names are filled in");
+                    problems.error(self.merged.spot(&key).origin(), &key, message);
+                    return None;
+                }
+                Some(CommandLine::Exec { program, args: words.collect() })
+            }
+        }
+    }
+
+    fn cwd(&self, name: &str, raw: &RawHook, problems: &mut Problems) -> Option<PathBuf> {
+        let key = Key::new(&["hook", name, "cwd"]);
+        let Some(cwd) = &raw.cwd else { return Some(self.dir(name, &Key::new(&["hook", name, "run"]))) };
+        let cwd = self.expand(name, &key, cwd, Reader::Plain, problems)?;
+        Some(self.dir(name, &key).join(cwd))
+    }
+
+    fn env(
+        &self,
+        name: &str,
+        raw: &RawHook,
+        problems: &mut Problems,
+    ) -> Option<BTreeMap<OsString, OsString>> {
+        let mut env = BTreeMap::new();
+        let mut is_good = true;
+        for (variable, value) in &raw.env {
+            let key = Key::new(&["hook", name, "env", variable]);
+            if variable.is_empty() || variable.contains(['=', '\0']) {
+                let message = format!("`{key}` must have a name without `=` and NUL, not empty");
+                problems.error(self.merged.spot(&key).origin(), &key, message);
+                is_good = false;
+            }
+            match self.expand(name, &key, value, Reader::Plain, problems) {
+                Some(value) => drop(env.insert(OsString::from(variable), value)),
+                None => is_good = false,
+            }
+        }
+        is_good.then_some(env)
+    }
+
+    fn expand(
+        &self,
+        name: &str,
+        key: &Key,
+        text: &str,
+        reader: Reader,
+        problems: &mut Problems,
+    ) -> Option<OsString> {
+        let config_dir = self.dir(name, key);
+        let scope = Scope { environment: self.context.environment, config_dir: &config_dir };
+        let result = scope.expand(text, reader).and_then(|expanded| {
+            let has_nul = expanded.as_encoded_bytes().contains(&0);
+            if has_nul { Err("what is filled in holds a NUL".into()) } else { Ok(expanded) }
+        });
+        match result {
+            Ok(expanded) => Some(expanded),
+            Err(reason) => {
+                let hint =
+                    "${config_dir} and ${env:NAME} are filled in; write $${ for a literal ${".to_owned();
+                let message = format!("`{key}` cannot be filled in: {reason}");
+                problems.push(self.merged.spot(key).origin(), key, Severity::Error, message, Some(hint));
+                None
+            }
+        }
+    }
+
+    /// The folder of the file that gave the value, else of the first file that has the hook.
+    fn dir(&self, name: &str, key: &Key) -> PathBuf {
+        let spot = self.merged.spot(key);
+        let dir = spot.dir().or_else(|| self.first(name).and_then(Spot::dir));
+        dir.unwrap_or(self.context.dir).to_owned()
+    }
+
+    fn first(&self, name: &str) -> Option<&Spot> {
+        self.merged.first_spot(&Key::new(&["hook", name]))
+    }
+
+    /// Reports a key that every hook must have, unless the reason for its absence was told already.
+    fn missing(&self, name: &str, field: &str, what: &str, problems: &mut Problems) {
+        let key = Key::new(&["hook", name, field]);
+        if !self.context.is_complete || self.merged.was_refused(&key) {
+            return;
+        }
+        let origin = self.first(name).unwrap_or(&Spot::BuiltIn).origin();
+        problems.error(origin, &key, format!("hook `{name}` has no `{field}`: it must say {what}"));
+    }
+}

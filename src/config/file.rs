@@ -1,0 +1,79 @@
+//! A configuration file as a layer: read within limits, parsed with positions, and every mistake in it found at once.
+//!
+//! Syntax is the exception: a file that is no TOML has one problem, at the place where it stops being TOML, and
+//! gives no layer.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+use std::sync::Arc;
+
+use toml::de::DeTable;
+
+use super::layer::{Key, Layer, Place, Walk};
+use super::problem::{Origin, Problems, shown};
+use super::source::{SourceText, Spot};
+
+/// Largest configuration file, in bytes.
+pub(super) const MAX_FILE_BYTES: u64 = 4_000_000;
+
+/// Reads a file within limits; `None`, with a problem, when that fails. `dir` is its folder.
+pub(super) fn read_file(
+    path: &Path,
+    name: &Path,
+    dir: &Path,
+    problems: &mut Problems,
+) -> Option<Arc<SourceText>> {
+    let origin = || Origin::File { path: name.to_owned(), position: None };
+    let mut bytes = Vec::new();
+    let read = File::open(path).and_then(|file| file.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes));
+    if let Err(error) = read {
+        problems.error(origin(), "", format!("the file cannot be read: {error}"));
+        return None;
+    }
+    source_of(name, dir, bytes, problems)
+}
+
+/// Text from anywhere as a file; `None`, with a problem, when it is too large or not text.
+pub(super) fn source_of(
+    name: &Path,
+    dir: &Path,
+    bytes: Vec<u8>,
+    problems: &mut Problems,
+) -> Option<Arc<SourceText>> {
+    let origin = || Origin::File { path: name.to_owned(), position: None };
+    if bytes.len() as u64 > MAX_FILE_BYTES {
+        let message = format!("the file is larger than {} MB", MAX_FILE_BYTES / 1_000_000);
+        problems.error(origin(), "", message);
+        return None;
+    }
+    match String::from_utf8(bytes) {
+        Ok(text) => Some(Arc::new(SourceText::new(name.to_owned(), dir.to_owned(), text))),
+        Err(error) => {
+            let valid = error.utf8_error().valid_up_to();
+            // Up to the first bad byte it is text, so the place can be shown.
+            let text = String::from_utf8_lossy(error.as_bytes()).into_owned();
+            let source = Arc::new(SourceText::new(name.to_owned(), dir.to_owned(), text));
+            problems.error(Spot::File(source, valid).origin(), "", "the file is not UTF-8 text".into());
+            None
+        }
+    }
+}
+
+/// The file's layer; `None`, with a problem, when it is no TOML.
+pub(super) fn layer_of(source: &Arc<SourceText>, problems: &mut Problems) -> Option<Layer> {
+    match DeTable::parse(source.text()) {
+        Ok(table) => {
+            let mut layer = Layer::new(source.name().display().to_string());
+            let mut walk = Walk::new(&mut layer, problems, Place::File(source));
+            walk.table(&Key::default(), table.get_ref());
+            Some(layer)
+        }
+        Err(error) => {
+            let at = error.span().map_or(0, |span| span.start);
+            let message = format!("no valid TOML: {}", shown(&error.message().replace('\n', ", ")));
+            problems.error(Spot::File(Arc::clone(source), at).origin(), "", message);
+            None
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! The layers merged key by key, with the layer that won for every value.
+//!
+//! The one module that knows figment: each layer becomes a provider, figment merges them and tags every value with
+//! the provider it came from, and the tag leads back to the layer and so to the line or variable.
+
+use std::collections::BTreeMap;
+
+use figment::value::{Dict, Map, Value};
+use figment::{Figment, Metadata, Profile, Provider};
+use serde::de::DeserializeOwned;
+
+use super::layer::{Key, Layer};
+use super::source::Spot;
+
+/// Every layer, the least important first, and what they make together.
+pub(super) struct Merged<'a> {
+    layers: &'a [Layer],
+    figment: Figment,
+    root: Value,
+}
+
+struct LayerProvider<'a> {
+    index: usize,
+    layer: &'a Layer,
+}
+
+impl Provider for LayerProvider<'_> {
+    fn metadata(&self) -> Metadata {
+        Metadata::from(self.layer.label.clone(), self.index.to_string())
+    }
+
+    fn data(&self) -> Result<Map<Profile, Dict>, figment::Error> {
+        let values = Value::serialize(&self.layer.values)?;
+        Ok(Profile::Default.collect(values.into_dict().unwrap_or_default()))
+    }
+}
+
+impl<'a> Merged<'a> {
+    /// Merges the layers; a later one wins.
+    pub(super) fn new(layers: &'a [Layer]) -> Self {
+        let mut figment = Figment::new();
+        for (index, layer) in layers.iter().enumerate() {
+            figment = figment.merge(LayerProvider { index, layer });
+        }
+        let root = figment.find_value("").unwrap_or_else(|_| Value::from(Dict::new()));
+        Self { layers, figment, root }
+    }
+
+    /// The values in the shape of `T`.
+    ///
+    /// # Errors
+    /// The text of the mismatch. The registry has checked every value, so there is none unless it and `T` disagree.
+    pub(super) fn extract<T: DeserializeOwned>(&self) -> Result<T, String> {
+        self.figment.extract().map_err(|error| error.to_string())
+    }
+
+    /// Where the value of the key stands, or the table around it.
+    pub(super) fn spot(&self, key: &Key) -> Spot {
+        self.winner(key).and_then(|index| self.layers.get(index)?.spot(key)).cloned().unwrap_or(Spot::BuiltIn)
+    }
+
+    /// Where every value stands, by its dotted key.
+    pub(super) fn spots(&self) -> BTreeMap<String, Spot> {
+        let mut spots = BTreeMap::new();
+        let mut tables: Vec<(Key, &Value)> = vec![(Key::default(), &self.root)];
+        while let Some((key, value)) = tables.pop() {
+            match value.as_dict() {
+                Some(dict) => tables.extend(dict.iter().map(|(name, value)| (key.child(name), value))),
+                None => drop(spots.insert(key.to_string(), self.spot(&key))),
+            }
+        }
+        spots
+    }
+
+    /// True when a layer above the built-in one has set the value.
+    pub(super) fn is_set(&self, key: &Key) -> bool {
+        !matches!(self.spot(key), Spot::BuiltIn)
+    }
+
+    /// Where the first layer that mentions the key has it.
+    pub(super) fn first_spot(&self, key: &Key) -> Option<&'a Spot> {
+        self.layers.iter().find_map(|layer| layer.spots.get(key))
+    }
+
+    /// True when a value of the key was refused in some layer, or a table around it.
+    pub(super) fn was_refused(&self, key: &Key) -> bool {
+        (1..=key.0.len()).any(|length| {
+            let part = Key(key.0.iter().take(length).cloned().collect());
+            self.layers.iter().any(|layer| layer.refused.contains(&part))
+        })
+    }
+
+    /// The layer that gave the value of the key, by position.
+    fn winner(&self, key: &Key) -> Option<usize> {
+        let mut value = &self.root;
+        for part in &key.0 {
+            let Some(dict) = value.as_dict() else { break };
+            value = dict.get(part)?;
+        }
+        match self.figment.get_metadata(value.tag())?.source.as_ref()? {
+            figment::Source::Custom(index) => index.parse().ok(),
+            _ => None,
+        }
+    }
+}

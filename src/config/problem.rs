@@ -1,0 +1,237 @@
+//! What is wrong with a configuration, and where: one [`Problem`] for each mistake, and all of them at once.
+//!
+//! A problem always names the place that a user can go to: a file with line and column, an environment variable, or
+//! an option of the program. Text that comes from outside is shown without its control characters and shortened, so
+//! that a problem can be printed as it is.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+/// Most problems that are kept of one loading.
+const MAX_PROBLEMS: usize = 1000;
+
+/// One thing that is wrong, or that has no effect, and where it stands.
+///
+/// ```
+/// use hookpool::config::ConfigLoader;
+/// let error = ConfigLoader::new().text("hooks.toml", "[pool]\nworkers = 0\n").load().unwrap_err();
+/// let problem = &error.problems[0];
+/// assert_eq!((problem.line(), problem.column()), (Some(2), Some(11)));
+/// assert_eq!(problem.key, "pool.workers");
+/// assert!(problem.to_string().starts_with("hooks.toml:2:11: error: "));
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Problem {
+    /// Where the value, or its absence, was found.
+    pub origin: Origin,
+    /// The dotted key that it concerns; empty when it concerns the whole file or variable.
+    pub key: String,
+    /// Whether the configuration can be used all the same.
+    pub severity: Severity,
+    /// What is wrong and what would be right.
+    pub message: String,
+    /// What to do about it, when there is a likely remedy.
+    pub hint: Option<String>,
+}
+
+/// Whether a configuration with such a problem can be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Severity {
+    /// It cannot.
+    Error,
+    /// It can: something has no effect.
+    Warning,
+}
+
+/// Where a value of the configuration comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Origin {
+    /// The default that is built in.
+    BuiltIn,
+    /// A file, as it was named, and the position in it; none when the problem is the file itself.
+    File { path: PathBuf, position: Option<Position> },
+    /// An environment variable with its value (shortened).
+    Variable { name: String, value: String },
+    /// A value that the program was given, on its command line for example.
+    Override { key: String, value: String },
+}
+
+/// A position in a file, with what is needed to show it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Position {
+    /// Line, counted from 1.
+    pub line: usize,
+    /// Column in characters, counted from 1.
+    pub column: usize,
+    /// The line's text; the part around the column when it is long.
+    pub text: String,
+    /// Characters of `text` before the place that is meant.
+    pub caret: usize,
+}
+
+impl Problem {
+    /// The file, when it stands in one.
+    pub fn file(&self) -> Option<&Path> {
+        match &self.origin {
+            Origin::File { path, .. } => Some(path),
+            _ => None,
+        }
+    }
+
+    /// The line in the file, counted from 1.
+    pub fn line(&self) -> Option<usize> {
+        self.position().map(|position| position.line)
+    }
+
+    /// The column in characters, counted from 1.
+    pub fn column(&self) -> Option<usize> {
+        self.position().map(|position| position.column)
+    }
+
+    fn position(&self) -> Option<&Position> {
+        match &self.origin {
+            Origin::File { position, .. } => position.as_ref(),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}: {}", self.origin, self.severity, self.message)?;
+        if let Some(position) = self.position() {
+            let number = position.line.to_string();
+            let (width, caret) = (number.len(), position.caret);
+            write!(f, "\n  {number} | {}\n  {:width$} | {:caret$}^", position.text, "", "")?;
+        }
+        if let Some(hint) = &self.hint {
+            write!(f, "\n  hint: {hint}")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Severity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Error => "error",
+            Self::Warning => "warning",
+        })
+    }
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::BuiltIn => f.write_str("built-in default"),
+            Self::File { path, position: None } => write!(f, "{}", path.display()),
+            Self::File { path, position: Some(at) } => {
+                write!(f, "{}:{}:{}", path.display(), at.line, at.column)
+            }
+            Self::Variable { name, value } => write!(f, "{name}={value}"),
+            Self::Override { key, value } => write!(f, "option {key}={value}"),
+        }
+    }
+}
+
+/// A configuration that cannot be used, with everything that is wrong with it.
+///
+/// ```
+/// use hookpool::config::ConfigLoader;
+/// let text = "[pool]\nworkers = 0\nstandby = -1\n";
+/// let error = ConfigLoader::new().text("hooks.toml", text).load().unwrap_err();
+/// assert_eq!(error.problems.len(), 2);
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ConfigError {
+    /// The errors, and the warnings among them, layer by layer. At least one is an error.
+    pub problems: Vec<Problem>,
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, problem) in self.problems.iter().enumerate() {
+            if index > 0 {
+                f.write_str("\n")?;
+            }
+            fmt::Display::fmt(problem, f)?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for ConfigError {}
+
+/// The problems found so far.
+#[derive(Debug, Default)]
+pub(super) struct Problems {
+    list: Vec<Problem>,
+    /// Hooks that ask for something that this version does not have: nothing else is said of their unused keys.
+    unsupported: Vec<String>,
+}
+
+impl Problems {
+    pub(super) fn error(&mut self, origin: Origin, key: impl ToString, message: String) {
+        self.push(origin, key, Severity::Error, message, None);
+    }
+
+    pub(super) fn push(
+        &mut self,
+        origin: Origin,
+        key: impl ToString,
+        severity: Severity,
+        message: String,
+        hint: Option<String>,
+    ) {
+        if self.list.len() < MAX_PROBLEMS {
+            self.list.push(Problem { origin, key: key.to_string(), severity, message, hint });
+        }
+    }
+
+    /// Notes that the hook with this prefix (`hook.NAME.`) cannot run in this version.
+    pub(super) fn unsupported_hook(&mut self, prefix: String) {
+        self.unsupported.push(prefix);
+    }
+
+    pub(super) fn is_full(&self) -> bool {
+        self.list.len() >= MAX_PROBLEMS
+    }
+
+    /// The warnings, or everything when there is an error.
+    pub(super) fn finish(mut self) -> Result<Vec<Problem>, ConfigError> {
+        let unsupported = self.unsupported;
+        self.list.retain(|problem| {
+            problem.severity == Severity::Error
+                || !unsupported.iter().any(|prefix| problem.key.starts_with(prefix))
+        });
+        if self.list.iter().any(|problem| problem.severity == Severity::Error) {
+            Err(ConfigError { problems: self.list })
+        } else {
+            Ok(self.list)
+        }
+    }
+}
+
+/// Text from outside for a message: in quotes, without control characters, not longer than a line.
+pub(super) fn quoted(text: &str) -> String {
+    format!("\"{}\"", shown(text))
+}
+
+/// Text from outside without control characters and not longer than a line.
+pub(super) fn shown(text: &str) -> String {
+    const LIMIT: usize = 80;
+    let mut clean: String = text.chars().take(LIMIT).flat_map(printable).collect();
+    if text.chars().nth(LIMIT).is_some() {
+        clean.push('…');
+    }
+    clean
+}
+
+fn printable(c: char) -> impl Iterator<Item = char> {
+    let escaped = c.is_control().then(|| c.escape_default());
+    let plain = escaped.is_none().then_some(c);
+    escaped.into_iter().flatten().chain(plain)
+}

@@ -1,0 +1,116 @@
+//! The settings of one hook, `[hook.NAME]`.
+
+use super::super::value::ValueKind::{
+    self, BatchKey, Boolean, BooleanOrList, Choice, Choices, Class, Command, Ratio, Scalar, TextList,
+};
+use super::{Effect, Setting};
+
+const TIME: ValueKind = ValueKind::Duration { zero: false, off: false };
+const TIME_OR_NONE: ValueKind = ValueKind::Duration { zero: true, off: false };
+const TIME_OR_OFF: ValueKind = ValueKind::Duration { zero: false, off: true };
+const SIZE: ValueKind = ValueKind::Size { min: 1 };
+const TEXT: ValueKind = ValueKind::Text { empty: false };
+const FREE_TEXT: ValueKind = ValueKind::Text { empty: true };
+
+const fn integer(max: u64) -> ValueKind {
+    ValueKind::Integer { min: 1, max }
+}
+
+pub(super) const SETTINGS: &[Setting] = &[
+    Setting::open(
+        "hook.NAME.on",
+        TextList,
+        "The kinds, groups or raw names of events that it wants; \"*\" is all.",
+    ),
+    Setting::open(
+        "hook.NAME.match.tool",
+        TEXT,
+        "A case-sensitive regular expression on the whole tool name.",
+    ),
+    Setting::open(
+        "hook.NAME.where.ANY",
+        Scalar,
+        "A field of the event, by its path, and the value that it must have.",
+    ),
+    Setting::open(
+        "hook.NAME.run",
+        Command,
+        "What runs: a string for the shell, or a list of program and arguments.",
+    ),
+    Setting {
+        path: "hook.NAME.url",
+        kind: TEXT,
+        default: None,
+        doc: "Where the event is sent instead of running a program.",
+        effect: Effect::Unsupported,
+    },
+    Setting::idle("hook.NAME.headers.ANY", FREE_TEXT, "A header that is sent with the event."),
+    Setting::open("hook.NAME.enabled", Boolean, "False: it matches, and is skipped."),
+    Setting::open("hook.NAME.priority", Class, "The class of its jobs, whatever the event."),
+    Setting::open("hook.NAME.timeout", TIME, "Longest run time of its handler."),
+    Setting::open("hook.NAME.grace", TIME_OR_NONE, "Time between the polite and the hard signal."),
+    Setting::open(
+        "hook.NAME.order",
+        Choice { names: &["session", "none"], later: &[] },
+        "Whether it handles the events of one session in order, one at a time.",
+    ),
+    Setting::open("hook.NAME.max_concurrency", integer(320), "How many of its handlers may run at once."),
+    Setting::open("hook.NAME.max_wait", TIME_OR_OFF, "A job that waited longer expires instead of running."),
+    Setting::open("hook.NAME.max_output", SIZE, "Bytes of output kept of each stream of its handler."),
+    Setting::open(
+        "hook.NAME.cwd",
+        TEXT,
+        "Working directory; the file's folder by default, and relative to it.",
+    ),
+    Setting::open("hook.NAME.env.ANY", FREE_TEXT, "A variable of the handler's environment."),
+    Setting::open("hook.NAME.env_clear", BooleanOrList, "True: it inherits no variable; a list: only these."),
+    Setting::open(
+        "hook.NAME.mode",
+        Choice { names: &["single"], later: &["lines", "resident"] },
+        "How the handler gets events: one for each process, many lines, or one process for long.",
+    ),
+    Setting::idle("hook.NAME.batch.size", integer(10_000), "Most events of one batch."),
+    Setting::idle("hook.NAME.batch.bytes", SIZE, "Most bytes of one batch."),
+    Setting::idle("hook.NAME.batch.linger", TIME, "Longest wait for a batch to fill."),
+    Setting::idle("hook.NAME.batch.key", BatchKey, "What the events of one batch have in common."),
+    Setting::idle("hook.NAME.batch.timeout_per_item", TIME, "Run time that each event of a batch adds."),
+    Setting::idle("hook.NAME.batch.timeout_max", TIME, "Longest run time of a batch."),
+    Setting::idle(
+        "hook.NAME.on_batch_failure",
+        Choice { names: &["fail", "split"], later: &[] },
+        "Whether a failed batch fails as a whole or is tried in parts.",
+    ),
+    Setting::idle("hook.NAME.instances", integer(320), "Most resident processes."),
+    Setting::idle("hook.NAME.idle_timeout", TIME_OR_OFF, "How long a resident process may be without work."),
+    Setting::idle(
+        "hook.NAME.max_events",
+        integer(u32::MAX as u64),
+        "Events after which a resident process is replaced.",
+    ),
+    Setting::idle("hook.NAME.max_age", TIME_OR_OFF, "Age at which a resident process is replaced."),
+    Setting::idle("hook.NAME.window", integer(1024), "Events that a resident process may have at once."),
+    Setting::idle("hook.NAME.retry.attempts", integer(100), "Most attempts, the first included."),
+    Setting::idle("hook.NAME.retry.backoff", TIME_OR_NONE, "Wait before the second attempt."),
+    Setting::idle(
+        "hook.NAME.retry.on",
+        Choices(&["failed", "timed_out", "not_started"]),
+        "Outcomes that are tried again.",
+    ),
+    Setting::idle("hook.NAME.breaker.failures", integer(10_000), "Failures in a row that open the breaker."),
+    Setting::idle("hook.NAME.breaker.rate", Ratio, "Share of failures that opens the breaker."),
+    Setting::idle("hook.NAME.breaker.cooldown", TIME, "How long the breaker stays open."),
+    Setting::idle(
+        "hook.NAME.breaker.max_cooldown",
+        TIME,
+        "How long it stays open at most when it opens again and again.",
+    ),
+    Setting::idle("hook.NAME.limits.memory", SIZE, "Memory of the handler."),
+    Setting::idle("hook.NAME.limits.cpu", TIME, "Processor time of the handler."),
+    Setting::idle("hook.NAME.limits.files", integer(1_000_000), "Open files of the handler."),
+    Setting::idle("hook.NAME.limits.output", SIZE, "Bytes that the handler may write before it is stopped."),
+    Setting::open(
+        "hook.NAME.leftovers",
+        Choice { names: &["kill", "keep"], later: &[] },
+        "What becomes of processes that a successful handler leaves in its group.",
+    ),
+];

@@ -1,0 +1,123 @@
+//! The settings that concern the whole pool: every table but those of the hooks.
+
+use super::super::settings::QueueSettings;
+use super::super::value::ValueKind::{self, Boolean, Choice, Class, Off, Ratio, Workers};
+use super::Setting;
+
+const CAPACITY: ValueKind = ValueKind::Integer { min: 1, max: QueueSettings::MAX_CAPACITY as u64 };
+const PLACES: ValueKind = ValueKind::Integer { min: 0, max: QueueSettings::MAX_CAPACITY as u64 };
+const BYPASS: ValueKind = ValueKind::Integer { min: 1, max: 1_000_000 };
+const TIME: ValueKind = ValueKind::Duration { zero: false, off: false };
+const TIME_OR_NONE: ValueKind = ValueKind::Duration { zero: true, off: false };
+const TIME_OR_OFF: ValueKind = ValueKind::Duration { zero: false, off: true };
+const SIZE: ValueKind = ValueKind::Size { min: 1 };
+
+const fn integer(min: u64, max: u64) -> ValueKind {
+    ValueKind::Integer { min, max }
+}
+
+pub(super) const SETTINGS: &[Setting] = &[
+    Setting::new("performance_mode", Boolean, "false", "Skips every hook."),
+    Setting::new("debug", Boolean, "false", "Writes detailed log lines."),
+    Setting::new(
+        "pool.workers",
+        Workers { max: 256 },
+        "4",
+        "Jobs that may run at once, or \"auto\" for one per core.",
+    ),
+    Setting::new("pool.standby", integer(0, 64), "1", "Extra seats for the classes of `standby_for`."),
+    Setting::new(
+        "pool.standby_for",
+        Class,
+        "\"high\"",
+        "The least important class that may take an extra seat.",
+    ),
+    Setting::idle(
+        "pool.max_overrun",
+        integer(0, 256),
+        "Closures beyond their time that may be replaced by new threads.",
+    ),
+    Setting::new("queue.capacity", CAPACITY, "1000", "Jobs that may wait."),
+    Setting::new("queue.max_bytes", SIZE, "\"64MB\"", "Bytes of distinct payloads that may wait or run."),
+    Setting::new("queue.max_event_bytes", SIZE, "\"8MB\"", "Bytes of one event; a larger one is refused."),
+    Setting::new(
+        "queue.on_full",
+        Choice { names: &["drop_new", "displace"], later: &[] },
+        "\"drop_new\"",
+        "What a full queue does: refuse the arrival, or give it the place of the least important job.",
+    ),
+    Setting::new(
+        "queue.max_wait",
+        TIME_OR_OFF,
+        "\"30s\"",
+        "A job that waited longer expires instead of running.",
+    ),
+    Setting::new("queue.warn_at", Ratio, "0.8", "Fill level at which the queue is near capacity."),
+    Setting::new(
+        "scheduler.mode",
+        Choice { names: &["strict", "weighted"], later: &[] },
+        "\"strict\"",
+        "How the class of the next job is chosen.",
+    ),
+    Setting::open(
+        "scheduler.bypass",
+        Off,
+        "How often in a row a waiting class may be passed over; \"off\": without end.",
+    ),
+    Setting::new("scheduler.bypass.high", BYPASS, "16", "How often `high` may be passed over."),
+    Setting::new("scheduler.bypass.normal", BYPASS, "16", "How often `normal` may be passed over."),
+    Setting::new("scheduler.bypass.low", BYPASS, "64", "How often `low` may be passed over."),
+    Setting::new("class.CLASS.guarantee", PLACES, "0", "Places in the queue that no other class can take."),
+    Setting::open(
+        "class.CLASS.ceiling",
+        CAPACITY,
+        "Most jobs of the class that may wait; the queue's capacity by default.",
+    ),
+    Setting::open(
+        "class.CLASS.seats",
+        integer(1, 320),
+        "Most jobs of the class that may run at once; all seats by default.",
+    ),
+    Setting::open(
+        "class.CLASS.max_wait",
+        TIME_OR_OFF,
+        "Longest wait of the class; that of the queue by default.",
+    ),
+    Setting::new("defaults.timeout", TIME, "\"2s\"", "Longest run time of one handler."),
+    Setting::new("defaults.grace", TIME_OR_NONE, "\"500ms\"", "Time between the polite and the hard signal."),
+    Setting::new("defaults.priority", Class, "\"normal\"", "The class of hooks and kinds that name none."),
+    Setting::new(
+        "defaults.order",
+        Choice { names: &["session", "none"], later: &[] },
+        "\"session\"",
+        "Whether a hook handles the events of one session in order, one at a time.",
+    ),
+    Setting::new(
+        "defaults.max_output",
+        SIZE,
+        "\"64kB\"",
+        "Bytes of output kept of each stream of a handler.",
+    ),
+    Setting::new("kinds.KIND", Boolean, "true", "Whether hooks run for this kind or group of events."),
+    Setting::new(
+        "priority.delegation",
+        Class,
+        "\"high\"",
+        "The class of delegations, for hooks that name none.",
+    ),
+    Setting::open(
+        "priority.KIND",
+        Class,
+        "The class of this kind or group of events, for hooks that name none.",
+    ),
+    Setting::new(
+        "batching.enabled",
+        Boolean,
+        "false",
+        "Batches events for hooks that take lines and say nothing of their own.",
+    ),
+    Setting::new("batching.size", integer(1, 10_000), "10", "Most events of one batch."),
+    Setting::new("batching.bytes", SIZE, "\"1MB\"", "Most bytes of one batch."),
+    Setting::new("batching.linger", TIME, "\"100ms\"", "Longest wait for a batch to fill."),
+    Setting::new("shutdown.drain", TIME_OR_NONE, "\"2s\"", "How long a shutdown lets jobs start and run on."),
+];
