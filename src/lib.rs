@@ -6,6 +6,8 @@ mod hook;
 mod kind;
 mod matcher;
 mod outcome;
+#[doc(hidden)]
+pub mod process;
 
 pub use class::{PerClass, PriorityClass};
 pub use config::Config;
