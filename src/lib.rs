@@ -10,6 +10,8 @@ mod outcome;
 mod pool;
 mod scheduler;
 mod time;
+#[doc(hidden)]
+pub mod process;
 
 pub use class::{PerClass, PriorityClass};
 pub use config::Config;

@@ -1,0 +1,65 @@
+//! Who waits for which child.
+//!
+//! A program that adopts orphans has two kinds of children: handlers, each reaped by the run that started it, and
+//! adopted processes, reaped by the sweeper. This register tells them apart.
+//!
+//! Invariant: between the moment a handler exists and the moment its run has reaped it, the sweeper sees its number
+//! here. So starting and entering it is one step as far as [`Children::while_none_starts`] can tell.
+
+use std::collections::HashSet;
+use std::process::Child;
+use std::sync::{Mutex, PoisonError, RwLock};
+
+use super::spawn::Spawned;
+use super::start_error::StartError;
+
+#[derive(Debug, Default)]
+pub(super) struct Children {
+    /// Read by who starts, written by who must not see a half-entered start.
+    starting: RwLock<()>,
+    waited_for: Mutex<HashSet<u32>>,
+    /// Killed, but hanging in the kernel when their run gave up.
+    hanging: Mutex<Vec<Child>>,
+}
+
+impl Children {
+    /// Starts a child and enters it.
+    pub(super) fn spawn(
+        &self,
+        start: impl FnOnce() -> Result<Spawned, StartError>,
+    ) -> Result<Spawned, StartError> {
+        let _starting = self.starting.read().unwrap_or_else(PoisonError::into_inner);
+        let spawned = start()?;
+        self.waited_for.lock().unwrap_or_else(PoisonError::into_inner).insert(spawned.child.id());
+        Ok(spawned)
+    }
+
+    /// Strikes out a child that has been reaped.
+    pub(super) fn reaped(&self, number: u32) {
+        self.waited_for.lock().unwrap_or_else(PoisonError::into_inner).remove(&number);
+    }
+
+    /// Keeps a child that would not die, to reap it when it does.
+    pub(super) fn keep_hanging(&self, child: Child) {
+        self.hanging.lock().unwrap_or_else(PoisonError::into_inner).push(child);
+    }
+
+    /// Reaps those that died after all.
+    pub(super) fn reap_hanging(&self) {
+        self.hanging.lock().unwrap_or_else(PoisonError::into_inner).retain_mut(|child| {
+            let alive = matches!(child.try_wait(), Ok(None));
+            if !alive {
+                self.reaped(child.id());
+            }
+            alive
+        });
+    }
+
+    /// Does something with the numbers of all children that runs wait for, while no other can come to be.
+    #[cfg(target_os = "linux")]
+    pub(super) fn while_none_starts<T>(&self, work: impl FnOnce(&HashSet<u32>) -> T) -> T {
+        let _none = self.starting.write().unwrap_or_else(PoisonError::into_inner);
+        let waited_for = self.waited_for.lock().unwrap_or_else(PoisonError::into_inner);
+        work(&waited_for)
+    }
+}

@@ -1,0 +1,209 @@
+//! Finds and kills what left a handler's process group, and reaps what we adopt.
+//!
+//! A descendant that calls `setsid` is out of reach of a group signal. What it cannot shed by that is its place in our
+//! family and the environment it was started with. So the program adopts orphans (child sub-reaper), handlers get
+//! markers in their environment, and a sweep kills the descendants that carry them.
+//!
+//! Invariant: nothing is killed that does not carry our marker at the moment of the kill: the pidfd is opened first and
+//! the marker read after that, so neither can belong to a later process of the same number. Nothing is reaped that a run
+//! waits for.
+//!
+//! Promised: after [`Sweeper::sweep_job`] no descendant with the job's marker is alive, unless `remaining` says so. Not
+//! promised: a process that wipes its own environment *and* leaves the group. When this program is itself killed with
+//! KILL, its handlers live on (telling them at once would take code between fork and exec); [`sweep_strays`] finds
+//! them by the dead pool's marker at the next start.
+
+use std::collections::{HashMap, HashSet};
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::MetadataExt;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{
+    Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, getpid, getuid, pidfd_open, pidfd_send_signal,
+    set_child_subreaper, waitid,
+};
+
+use super::Runner;
+use super::children::Children;
+use super::usage::{Stat, processes};
+
+/// The variable that names the pool. Its value must be unique among pools, also those of other processes.
+pub const POOL_VARIABLE: &str = "HOOKPOOL_POOL_ID";
+/// The variable that names the job within its pool.
+pub const JOB_VARIABLE: &str = "HOOKPOOL_JOB";
+
+/// Looks at the process table at most so often in one sweep: a process may fork while it is being killed.
+const ROUNDS: usize = 8;
+/// How long one round waits for the death of what it killed.
+const DEATH: Duration = Duration::from_millis(200);
+/// More environment than the kernel lets a process start with by default is not read.
+const MAX_ENVIRON: u64 = 8 * 1024 * 1024;
+
+/// What a sweep did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Swept {
+    /// Processes that were killed.
+    pub killed: usize,
+    /// Adopted processes that were reaped.
+    pub reaped: usize,
+    /// Some were still found at the end.
+    pub remaining: bool,
+}
+
+/// Sweeps the escapees of one pool's handlers.
+#[derive(Debug)]
+pub struct Sweeper {
+    children: Arc<Children>,
+    pool: String,
+}
+
+impl Sweeper {
+    /// Makes this process adopt its orphaned descendants. For programs: it is a property of the whole process, and from
+    /// then on every child that `runner` did not start counts as adopted and is reaped by the sweeps.
+    ///
+    /// Handlers must be started with [`POOL_VARIABLE`] set to `pool`, and [`JOB_VARIABLE`] to their job.
+    ///
+    /// # Errors
+    /// The system's, when it refuses.
+    pub fn adopt(runner: &Runner, pool: &str) -> io::Result<Self> {
+        set_child_subreaper(Some(getpid()))?;
+        Ok(Self { children: Arc::clone(runner.children()), pool: pool.to_owned() })
+    }
+
+    /// Kills the descendants that carry the marker of a job whose run has ended, and reaps. Takes some milliseconds: for
+    /// runs that were stopped, or left something behind.
+    pub fn sweep_job(&self, job: &str) -> Swept {
+        self.sweep(&[mark(POOL_VARIABLE, &self.pool), mark(JOB_VARIABLE, job)])
+    }
+
+    /// Kills all descendants that carry the pool's marker, and reaps. For the end, when no run goes on.
+    pub fn sweep_all(&self) -> Swept {
+        self.sweep(&[mark(POOL_VARIABLE, &self.pool)])
+    }
+
+    /// Reaps the adopted processes that are dead. Gives back how many.
+    pub fn reap(&self) -> usize {
+        self.children.reap_hanging();
+        let own = getpid().as_raw_pid();
+        let dead = processes().filter_map(Stat::read).filter(|stat| stat.parent == own && stat.dead);
+        let dead: Vec<_> = dead.filter_map(|stat| Pid::from_raw(stat.number)).collect();
+        if dead.is_empty() {
+            return 0;
+        }
+        // The table was read before the register is closed, so starts wait for microseconds only. A number that went
+        // to a new handler in between is in the register by now.
+        self.children.while_none_starts(|waited_for| {
+            let reap = WaitIdOptions::EXITED | WaitIdOptions::NOHANG;
+            dead.iter()
+                .filter(|number| !waited_for.contains(&number.as_raw_nonzero().get().unsigned_abs()))
+                .filter(|&&number| matches!(waitid(WaitId::Pid(number), reap), Ok(Some(_))))
+                .count()
+        })
+    }
+
+    fn sweep(&self, marks: &[Vec<u8>]) -> Swept {
+        let (killed, remaining) = kill_marked(marks, || {
+            let found = descendants();
+            // A run's own child is that run's business, whatever it carries.
+            let spared = self.children.while_none_starts(HashSet::clone);
+            found.into_iter().filter(|number| !spared.contains(&number.unsigned_abs())).collect()
+        });
+        Swept { killed, reaped: self.reap(), remaining }
+    }
+}
+
+/// Kills the processes of this user that carry the marker of a pool that is known to be dead, wherever they are in the
+/// process table. This process and its ancestors are spared.
+pub fn sweep_strays(dead_pool: &str) -> Swept {
+    let spared = ancestors();
+    let (killed, remaining) = kill_marked(&[mark(POOL_VARIABLE, dead_pool)], || {
+        processes().filter(|number| !spared.contains(number) && is_own_user(*number)).collect()
+    });
+    Swept { killed, reaped: 0, remaining }
+}
+
+fn mark(name: &str, value: &str) -> Vec<u8> {
+    format!("{name}={value}").into_bytes()
+}
+
+/// Kills what carries all marks, until a look finds nothing. Gives back how many, and whether some are left.
+fn kill_marked(marks: &[Vec<u8>], candidates: impl Fn() -> Vec<i32>) -> (usize, bool) {
+    let mut killed = HashSet::new();
+    for _ in 0..ROUNDS {
+        let dying: Vec<_> = candidates()
+            .into_iter()
+            .filter(|&number| carries(number, marks))
+            .filter_map(|number| Some((number, kill(number, marks)?)))
+            .collect();
+        if dying.is_empty() {
+            return (killed.len(), false);
+        }
+        let until = Instant::now() + DEATH;
+        for (number, pidfd) in dying {
+            await_death(&pidfd, until);
+            killed.insert(number);
+        }
+    }
+    (killed.len(), true)
+}
+
+fn kill(number: i32, marks: &[Vec<u8>]) -> Option<OwnedFd> {
+    let pidfd = pidfd_open(Pid::from_raw(number)?, PidfdFlags::empty()).ok()?;
+    // The number may have changed hands before the descriptor was opened, but not since.
+    carries(number, marks).then_some(())?;
+    pidfd_send_signal(&pidfd, Signal::KILL).ok()?;
+    Some(pidfd)
+}
+
+fn await_death(pidfd: &OwnedFd, until: Instant) {
+    let left = until.saturating_duration_since(Instant::now());
+    let left = Timespec { tv_sec: 0, tv_nsec: left.subsec_nanos().into() };
+    let _ = poll(&mut [PollFd::new(pidfd, PollFlags::IN)], Some(&left));
+}
+
+/// Whether a process was started with all these variables. A dead one carries nothing.
+fn carries(number: i32, marks: &[Vec<u8>]) -> bool {
+    let mut environ = Vec::new();
+    let file = File::open(format!("/proc/{number}/environ"));
+    if file.and_then(|file| file.take(MAX_ENVIRON).read_to_end(&mut environ)).is_err() {
+        return false;
+    }
+    let has = |mark: &Vec<u8>| environ.split(|&byte| byte == 0).any(|variable| variable == mark.as_slice());
+    marks.iter().all(has)
+}
+
+/// All living descendants of this process.
+fn descendants() -> Vec<i32> {
+    let mut children: HashMap<i32, Vec<i32>> = HashMap::new();
+    for stat in processes().filter_map(Stat::read) {
+        children.entry(stat.parent).or_default().push(stat.number);
+    }
+    let mut found = Vec::new();
+    let mut next = vec![getpid().as_raw_pid()];
+    while let Some(parent) = next.pop() {
+        // Removed, so that a table that changes while it is read cannot lead in a circle.
+        for child in children.remove(&parent).unwrap_or_default() {
+            found.push(child);
+            next.push(child);
+        }
+    }
+    found
+}
+
+/// This process, its parent, and so on.
+fn ancestors() -> HashSet<i32> {
+    let mut found = HashSet::new();
+    let mut next = Some(getpid().as_raw_pid());
+    while let Some(number) = next.filter(|&number| number > 0 && found.insert(number)) {
+        next = Stat::read(number).map(|stat| stat.parent);
+    }
+    found
+}
+
+fn is_own_user(number: i32) -> bool {
+    fs::metadata(format!("/proc/{number}")).is_ok_and(|meta| meta.uid() == getuid().as_raw())
+}

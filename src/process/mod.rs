@@ -1,0 +1,174 @@
+//! Runs one handler to its end, on the calling thread, and on time.
+//!
+//! The protocol of a run (Linux; [`WaiterKind::Portable`] differs where its file says so):
+//!
+//! 1. The program's absolute path is known before the first run, so `Command` stays on `posix_spawn`. The child leads a
+//!    process group of its own; its three streams are pipes.
+//! 2. A pidfd is opened at once. One `poll` watches it, the three pipes and the cancellation until the deadline. There
+//!    is no further thread, no signal handler, and no blocking read or write.
+//! 3. At the deadline, or when cancelled: TERM and CONT to the group (a stopped handler can then obey), the grace, then
+//!    KILL to the group.
+//! 4. The exit is seen without reaping. The leader stays a zombie, so its number, which is the group's number too,
+//!    cannot be given to a stranger while we still signal it.
+//! 5. What is left of the group is killed, unless the handler succeeded and the hook keeps its leftovers.
+//! 6. The pipes are read until they end, or for a short bounded time; a pipe that somebody still holds is closed and
+//!    reported.
+//! 7. The leader is reaped. Nothing is signalled after that.
+//!
+//! Invariant: every run returns by its deadline, or by the deadline plus the grace plus a fixed moment when it had to
+//! be killed. Not done here: which job runs when, what an exit status means, processes that leave the group (the
+//! `escapees` module sweeps those for the program).
+
+mod cancel;
+mod capture;
+mod children;
+#[cfg(target_os = "linux")]
+mod escapees;
+mod exit;
+mod group;
+mod pipes;
+mod report;
+mod resolve;
+mod spawn;
+mod start_error;
+#[cfg(target_os = "linux")]
+mod usage;
+#[cfg(target_os = "linux")]
+mod wait_pidfd;
+mod wait_portable;
+
+use std::ffi::OsStr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+pub use cancel::Cancel;
+pub use capture::Captured;
+#[cfg(target_os = "linux")]
+pub use escapees::{JOB_VARIABLE, POOL_VARIABLE, Sweeper, Swept, sweep_strays};
+pub use report::{End, Run, StopReason, Stopped, UnknownReason};
+pub use resolve::resolve;
+pub use spawn::Prepared;
+pub use start_error::StartError;
+
+use children::Children;
+use spawn::Spawned;
+
+/// How the end of a child is noticed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WaiterKind {
+    /// A pidfd in one `poll`. Linux.
+    #[cfg(target_os = "linux")]
+    Pidfd,
+    /// The wait-timeout crate and one helper thread per run, for systems without pidfd.
+    ///
+    /// Something must have registered a `SIGCHLD` handler before the first run, because wait-timeout calls the
+    /// disposition that it finds. It is the weaker waiter: a handler that ends by itself is reaped as it is seen, so
+    /// what it leaves in its group is not killed.
+    Portable,
+}
+
+impl Default for WaiterKind {
+    fn default() -> Self {
+        #[cfg(target_os = "linux")]
+        let kind = Self::Pidfd;
+        #[cfg(not(target_os = "linux"))]
+        let kind = Self::Portable;
+        kind
+    }
+}
+
+/// What one run may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Longest time from the start to the polite signal.
+    pub timeout: Duration,
+    /// Time between the polite and the hard signal.
+    pub grace: Duration,
+    /// Bytes kept of each output stream: the first half and the last half. The rest is counted and discarded.
+    pub max_output: usize,
+}
+
+/// Starts handlers and sees them to their end. Cheap to clone; one serves any number of threads.
+#[derive(Clone, Debug, Default)]
+pub struct Runner {
+    waiter: WaiterKind,
+    children: Arc<Children>,
+}
+
+impl Runner {
+    /// A runner that waits in the given way.
+    #[must_use]
+    pub fn new(waiter: WaiterKind) -> Self {
+        Self { waiter, children: Arc::default() }
+    }
+
+    /// Runs a handler on this thread: starts it, feeds it `stdin`, keeps its output, and sees it to its end.
+    ///
+    /// `env` is added to the prepared environment. The clock starts here, so starting is part of the time limit. A token
+    /// that is cancelled already starts nothing. Every failure is in the report.
+    #[must_use = "the report is the only trace of the run"]
+    pub fn run<K, V>(
+        &self,
+        prepared: &Prepared,
+        stdin: &[u8],
+        env: impl IntoIterator<Item = (K, V)>,
+        limits: &Limits,
+        cancel: &Cancel,
+    ) -> Run
+    where
+        K: AsRef<OsStr>,
+        V: AsRef<OsStr>,
+    {
+        if cancel.is_cancelled() {
+            return Run::not_started(StartError::Cancelled, Duration::ZERO, stdin.len());
+        }
+        if self.waiter == WaiterKind::Portable
+            && let Err(error) = wait_portable::usable()
+        {
+            return Run::not_started(error, Duration::ZERO, stdin.len());
+        }
+        let started = Instant::now();
+        let spawned = self.children.spawn(|| prepared.spawn(!stdin.is_empty(), env));
+        let spawned = match spawned {
+            Ok(spawned) => spawned,
+            Err(error) => return Run::not_started(error, started.elapsed(), stdin.len()),
+        };
+        let job = Job { spawned, stdin, started, limits, cancel, leftovers: prepared.leftovers() };
+        match self.waiter {
+            #[cfg(target_os = "linux")]
+            WaiterKind::Pidfd => wait_pidfd::run(job, &self.children),
+            WaiterKind::Portable => wait_portable::run(job, &self.children),
+        }
+    }
+
+    /// The way this runner waits.
+    pub fn waiter(&self) -> WaiterKind {
+        self.waiter
+    }
+
+    /// The children that runs are waiting for.
+    #[cfg(target_os = "linux")]
+    fn children(&self) -> &Arc<Children> {
+        &self.children
+    }
+}
+
+/// A started child with all that its waiter has to know.
+#[derive(Debug)]
+struct Job<'a> {
+    spawned: Spawned,
+    stdin: &'a [u8],
+    started: Instant,
+    limits: &'a Limits,
+    cancel: &'a Cancel,
+    leftovers: crate::Leftovers,
+}
+
+/// How long a process that got KILL is waited for. Only one that hangs in the kernel takes longer.
+const AFTER_KILL: Duration = Duration::from_secs(1);
+
+/// The moment so much later; so far off that it never comes, if the clock cannot hold it.
+fn later(from: Instant, by: Duration) -> Instant {
+    const CENTURY: Duration = Duration::from_hours(100 * 365 * 24);
+    from.checked_add(by).or_else(|| from.checked_add(CENTURY)).unwrap_or(from)
+}

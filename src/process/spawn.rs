@@ -1,0 +1,154 @@
+//! Prepares a command once and starts it many times.
+//!
+//! Everything here keeps `std::process::Command` on its `posix_spawn` path: an absolute program, a whole environment,
+//! `process_group(0)`, and nothing that has to run between fork and exec. On that path a start costs the same however
+//! large this process is.
+
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use super::resolve::resolve;
+use super::start_error::{StartError, diagnose};
+use crate::hook::{CommandLine, CommandSpec, InheritEnv, Leftovers};
+
+/// Where programs are looked for when no environment has a `PATH`.
+const DEFAULT_PATH: &str = "/usr/local/bin:/usr/bin:/bin";
+
+/// A command with its program found and its environment assembled.
+#[derive(Debug)]
+pub struct Prepared {
+    named: OsString,
+    /// The problem is kept for whoever asks. A run looks again, so that installing the program cures the hook.
+    program: Result<PathBuf, StartError>,
+    path: OsString,
+    args: Vec<OsString>,
+    cwd: PathBuf,
+    env: BTreeMap<OsString, OsString>,
+    leftovers: Leftovers,
+}
+
+impl Prepared {
+    /// Finds the program and assembles the environment: what the hook inherits of `parent_env`, then its own variables.
+    ///
+    /// The program is looked up in the `PATH` that the handler will see, else in that of `parent_env`.
+    #[must_use]
+    pub fn new(spec: &CommandSpec, parent_env: &[(OsString, OsString)]) -> Self {
+        let mut env: BTreeMap<OsString, OsString> = match &spec.inherit {
+            InheritEnv::All => parent_env.iter().cloned().collect(),
+            InheritEnv::Only(names) => {
+                parent_env.iter().filter(|(name, _)| names.contains(name)).cloned().collect()
+            }
+        };
+        env.extend(spec.env.iter().map(|(name, value)| (name.clone(), value.clone())));
+        let inherited_path = || parent_env.iter().find(|(name, _)| name == "PATH").map(|(_, value)| value);
+        let path = env.get(OsStr::new("PATH")).or_else(inherited_path).cloned();
+        let path = path.unwrap_or_else(|| DEFAULT_PATH.into());
+        let (named, args) = match &spec.line {
+            CommandLine::Shell(text) => ("/bin/sh".into(), vec!["-c".into(), text.into()]),
+            CommandLine::Exec { program, args } => (program.clone(), args.clone()),
+        };
+        let program = resolve(&named, &path, &spec.cwd);
+        Self { named, program, path, args, cwd: spec.cwd.clone(), env, leftovers: spec.leftovers }
+    }
+
+    /// What keeps the program from being found, as of the preparation.
+    pub fn problem(&self) -> Option<&StartError> {
+        self.program.as_ref().err()
+    }
+
+    /// The absolute path of the program, if it was found.
+    pub fn program(&self) -> Option<&Path> {
+        self.program.as_deref().ok()
+    }
+
+    pub(super) fn leftovers(&self) -> Leftovers {
+        self.leftovers
+    }
+
+    /// Starts the command as the leader of a new process group, with pipes for its output and, if wanted, its input.
+    pub(super) fn spawn<K, V>(
+        &self,
+        wants_stdin: bool,
+        env: impl IntoIterator<Item = (K, V)>,
+    ) -> Result<Spawned, StartError>
+    where
+        K: AsRef<OsStr>,
+        V: AsRef<OsStr>,
+    {
+        let found;
+        let program = if let Ok(program) = &self.program {
+            program
+        } else {
+            found = resolve(&self.named, &self.path, &self.cwd)?;
+            &found
+        };
+        let mut command = Command::new(program);
+        command
+            .args(&self.args)
+            .current_dir(&self.cwd)
+            .env_clear()
+            .envs(&self.env)
+            .envs(env)
+            .process_group(0)
+            .stdin(if wants_stdin { Stdio::piped() } else { Stdio::null() })
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        match command.spawn() {
+            Ok(child) => Ok(Spawned { child }),
+            Err(error) => Err(diagnose(&error, program, &self.cwd)),
+        }
+    }
+}
+
+/// A running child and its pipes.
+#[derive(Debug)]
+pub(super) struct Spawned {
+    pub(super) child: Child,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn spec(inherit: InheritEnv, env: &[(&str, &str)]) -> CommandSpec {
+        CommandSpec {
+            line: CommandLine::Exec { program: "sh".into(), args: Vec::new() },
+            cwd: "/".into(),
+            env: env.iter().map(|(name, value)| (name.into(), value.into())).collect(),
+            inherit,
+            leftovers: Leftovers::Kill,
+        }
+    }
+
+    fn parent() -> Vec<(OsString, OsString)> {
+        [("PATH", "/bin"), ("HOME", "/h"), ("SECRET", "s")].map(|(n, v)| (n.into(), v.into())).into()
+    }
+
+    fn text(prepared: &Prepared) -> String {
+        let pairs = prepared.env.iter().map(|(n, v)| format!("{}={}", n.display(), v.display()));
+        pairs.collect::<Vec<_>>().join(" ")
+    }
+
+    #[test]
+    fn the_environment_is_what_is_inherited_and_then_the_hooks_own() {
+        let all = Prepared::new(&spec(InheritEnv::All, &[("HOME", "/mine"), ("A", "1")]), &parent());
+        assert_eq!(text(&all), "A=1 HOME=/mine PATH=/bin SECRET=s");
+        let only = InheritEnv::Only(vec!["HOME".into(), "NONE".into()]);
+        let some = Prepared::new(&spec(only, &[("A", "1")]), &parent());
+        assert_eq!(text(&some), "A=1 HOME=/h");
+        assert_eq!(some.program(), Some(Path::new("/bin/sh")), "found in the PATH that is not handed on");
+    }
+
+    #[test]
+    fn the_program_is_looked_up_in_the_path_that_the_handler_sees() {
+        let own = Prepared::new(&spec(InheritEnv::All, &[("PATH", "/none")]), &parent());
+        assert!(
+            matches!(own.problem(), Some(StartError::Missing { searched: Some(path), .. }) if path == "/none")
+        );
+        let bare = Prepared::new(&spec(InheritEnv::Only(Vec::new()), &[]), &[]);
+        assert!(bare.problem().is_none(), "a usual PATH stands in when there is none");
+    }
+}

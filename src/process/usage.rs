@@ -1,0 +1,88 @@
+//! What `/proc` says of a process: its family, its processor time, its memory.
+//!
+//! The one call that reports both of a reaped child (`wait4`) is out of reach without unsafe code. A dead child that is
+//! not yet reaped still tells its processor time; its memory is gone by then, so the peak is looked at while it runs.
+//! Everything here may be missing, and reads as unknown then.
+
+use std::fs;
+use std::time::Duration;
+
+use rustix::process::Pid;
+
+/// The kernel reports times to programs in hundredths of a second on every processor that Rust supports.
+const TICK: Duration = Duration::from_millis(10);
+
+/// The fields of `/proc/PID/stat` that matter here.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Stat {
+    pub(super) number: i32,
+    pub(super) parent: i32,
+    pub(super) group: i32,
+    /// Dead and waiting to be reaped, or on the way there.
+    pub(super) dead: bool,
+    ticks: u32,
+}
+
+impl Stat {
+    pub(super) fn read(number: i32) -> Option<Self> {
+        let text = fs::read(format!("/proc/{number}/stat")).ok()?;
+        Self::parse(number, &String::from_utf8_lossy(&text))
+    }
+
+    fn parse(number: i32, text: &str) -> Option<Self> {
+        // The name is in parentheses and may contain anything, parentheses included.
+        let (_, after_name) = text.rsplit_once(')')?;
+        let mut fields = after_name.split_ascii_whitespace();
+        let state = fields.next()?;
+        let parent = fields.next()?.parse().ok()?;
+        let group = fields.next()?.parse().ok()?;
+        // User and system time, then those of the children it waited for: fields 14 to 17.
+        let ticks = fields.skip(8).take(4).filter_map(|field| field.parse::<u32>().ok()).sum();
+        Some(Self { number, parent, group, dead: matches!(state, "Z" | "X" | "x"), ticks })
+    }
+}
+
+/// The numbers of all processes.
+pub(super) fn processes() -> impl Iterator<Item = i32> {
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+}
+
+/// Processor time of a process, dead or alive, and of the children that it waited for.
+///
+/// In whole hundredths of a second, except for a process of one thread without children, which is told exactly.
+pub(super) fn cpu_time(leader: Pid) -> Option<Duration> {
+    let number = leader.as_raw_pid();
+    let counted = TICK * Stat::read(number)?.ticks;
+    let exact = fs::read_to_string(format!("/proc/{number}/schedstat")).ok();
+    let exact = exact.and_then(|text| text.split(' ').next()?.parse().ok()).map(Duration::from_nanos);
+    Some(counted.max(exact.unwrap_or_default()))
+}
+
+/// Peak resident memory in bytes of a living process so far.
+pub(super) fn peak_memory(process: Pid) -> Option<u64> {
+    let text = fs::read_to_string(format!("/proc/{}/status", process.as_raw_pid())).ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    line.trim().strip_suffix(" kB")?.parse::<u64>().ok()?.checked_mul(1024)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_with_parentheses_and_blanks_in_its_name_is_read() {
+        let stat = Stat::parse(7, "7 (a) b (c)) Z 3 5 5 0 -1 4 0 0 0 0 1 2 30 40 20 0 1").unwrap();
+        assert_eq!((stat.number, stat.parent, stat.group, stat.dead, stat.ticks), (7, 3, 5, true, 73));
+        assert!(Stat::parse(7, "7 (cut").is_none() && Stat::parse(7, "").is_none());
+    }
+
+    #[test]
+    fn this_process_is_among_all_and_has_used_memory() {
+        let own = rustix::process::getpid();
+        assert!(processes().any(|number| number == own.as_raw_pid()));
+        assert!(!Stat::read(own.as_raw_pid()).unwrap().dead);
+        assert!(peak_memory(own).unwrap() > 100_000);
+        assert!(cpu_time(own).is_some());
+    }
+}

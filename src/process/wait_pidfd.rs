@@ -1,0 +1,155 @@
+//! The Linux waiter: a pidfd and everything else in one `poll`.
+//!
+//! This is steps 2 to 7 of the protocol in the module's head. The exit is seen with a wait that does not reap, and that
+//! is what makes each later signal safe. When no pidfd can be had (an old kernel, a sandbox, no descriptor left), the
+//! exit is looked for every few milliseconds instead; all else stays the same.
+
+use std::os::fd::{AsFd, OwnedFd};
+use std::time::{Duration, Instant};
+
+use rustix::process::{PidfdFlags, pidfd_open};
+
+use super::children::Children;
+use super::exit::exit_of;
+use super::group::Group;
+use super::pipes::Pipes;
+use super::report::{End, Run, StopReason, Stopped, UnknownReason};
+use super::{AFTER_KILL, Job, later, usage};
+use crate::hook::Leftovers;
+
+/// How often to look for what no descriptor tells.
+const LOOK: Duration = Duration::from_millis(5);
+/// When the handler's memory is looked at first; then at each doubling, so a long run costs few wake-ups.
+const FIRST_SAMPLE: Duration = Duration::from_millis(20);
+/// Without new output for so long, a pipe that is still open after the exit is given up. All that the handler's group
+/// wrote is in the pipe by then, so this only bridges the moment in which killed processes die.
+const SILENCE: Duration = Duration::from_millis(25);
+/// A pipe that is written to without end is given up after so long.
+const DRAIN: Duration = Duration::from_millis(250);
+
+/// Sees a started job to its end.
+pub(super) fn run(mut job: Job<'_>, children: &Children) -> Run {
+    let group = Group::of(&job.spawned.child);
+    let pidfd = pidfd_open(group.leader(), PidfdFlags::empty()).ok();
+    let mut pipes = Pipes::new(&mut job.spawned.child, job.stdin, job.limits.max_output);
+    let deadline = later(job.started, job.limits.timeout);
+    let watched = Watched { group, pidfd, deadline, stopped: None, peak_memory: None };
+    let (end, watched) = watched.until_exit(&job, &mut pipes);
+    let run_time = job.started.elapsed();
+    let stopped = watched.stopped;
+
+    let reapable = matches!(end, End::Exited(_) | End::Signalled(_));
+    let cpu_time = if reapable { usage::cpu_time(group.leader()) } else { None };
+    let keeps = job.leftovers == Leftovers::Keep && end == End::Exited(0) && stopped.is_none();
+    let kills = reapable && !keeps;
+    let mut leftovers_killed = kills && group.sweep();
+    let now = Instant::now();
+    // The deadline bounds the run of a handler that ended by itself. After a stop it has passed.
+    let until = if stopped.is_some() { later(now, DRAIN) } else { later(now, DRAIN).min(deadline) };
+    pipes.drain(SILENCE, until);
+    let pipe_held = pipes.outputs_open();
+    if kills && pipe_held {
+        leftovers_killed |= group.sweep();
+    }
+
+    let number = job.spawned.child.id();
+    if end == End::StatusUnknown(UnknownReason::DoesNotDie) {
+        children.keep_hanging(job.spawned.child);
+    } else {
+        // Reaps: from here on the number may be anybody's.
+        let _ = job.spawned.child.try_wait();
+        children.reaped(number);
+    }
+    let (stdout, stderr, stdin_left) = pipes.finish();
+    let peak_memory = watched.peak_memory;
+    Run {
+        end,
+        stopped,
+        run_time,
+        cpu_time,
+        peak_memory,
+        stdout,
+        stderr,
+        stdin_left,
+        pipe_held,
+        leftovers_killed,
+    }
+}
+
+/// A running handler.
+struct Watched {
+    group: Group,
+    pidfd: Option<OwnedFd>,
+    deadline: Instant,
+    stopped: Option<Stopped>,
+    peak_memory: Option<u64>,
+}
+
+impl Watched {
+    /// Serves the pipes until the handler has ended, and makes it end when it is time.
+    fn until_exit(mut self, job: &Job<'_>, pipes: &mut Pipes<'_>) -> (End, Self) {
+        let wake = job.cancel.wake();
+        let mut phase_end = self.deadline;
+        let mut sample_after = FIRST_SAMPLE;
+        loop {
+            let now = Instant::now();
+            if now >= phase_end {
+                // A handler that ended in time counts as such, even if we come late.
+                if let Some(end) = exit_of(self.group.leader()) {
+                    return (end, self);
+                }
+                match &mut self.stopped {
+                    None => phase_end = self.stop(StopReason::Deadline, job),
+                    Some(stopped) if stopped.kill_after.is_none() => {
+                        stopped.kill_after = Some(job.started.elapsed());
+                        self.group.kill();
+                        phase_end = later(now, AFTER_KILL);
+                    }
+                    Some(_) => return (End::StatusUnknown(UnknownReason::DoesNotDie), self),
+                }
+                continue;
+            }
+            let mut until = phase_end;
+            if self.stopped.is_none() {
+                let sample_at = later(job.started, sample_after);
+                if now >= sample_at {
+                    self.look_at_memory();
+                    sample_after = job.started.elapsed().max(sample_after).saturating_mul(2);
+                    continue;
+                }
+                until = until.min(sample_at);
+                if wake.is_none() {
+                    until = until.min(later(now, LOOK));
+                }
+            }
+            if self.pidfd.is_none() {
+                until = until.min(later(now, LOOK));
+            }
+
+            let exit = self.pidfd.as_ref().map(AsFd::as_fd);
+            // A cancelled token stays readable, so it is watched only until it has had its effect.
+            let cancel = wake.as_ref().filter(|_| self.stopped.is_none()).map(|wake| wake.as_fd());
+            let ready = pipes.serve(exit, cancel, until.saturating_duration_since(now));
+            if (ready.first || self.pidfd.is_none())
+                && let Some(end) = exit_of(self.group.leader())
+            {
+                return (end, self);
+            }
+            if self.stopped.is_none() && (ready.second || wake.is_none()) && job.cancel.is_cancelled() {
+                phase_end = self.stop(StopReason::Cancelled, job);
+            }
+        }
+    }
+
+    /// Asks the group to end. Gives back when to ask no longer.
+    fn stop(&mut self, why: StopReason, job: &Job<'_>) -> Instant {
+        self.look_at_memory();
+        self.stopped = Some(Stopped { why, term_after: job.started.elapsed(), kill_after: None });
+        self.group.ask();
+        later(Instant::now(), job.limits.grace)
+    }
+
+    fn look_at_memory(&mut self) {
+        self.peak_memory = usage::peak_memory(self.group.leader()).or(self.peak_memory);
+    }
+}
