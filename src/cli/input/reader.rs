@@ -329,7 +329,7 @@ impl<R: Read> DocumentReader<R> {
         if self.at >= end {
             return Some(self.give_up(open, BadDocument::TooLong { limit: self.limit }));
         }
-        if byte == b'{' && self.column == 0 && self.line > open.line {
+        if byte == b'{' && self.column == 0 {
             self.scanner.stop_at(self.scanner.depth());
         }
         let (taken, step) = self.scan(end);

@@ -250,8 +250,21 @@ fn a_live_document_is_handed_on_before_more_is_asked_for() {
 }
 
 #[test]
+fn an_interrupted_read_is_tried_again() {
+    struct Interrupted(bool);
+    impl Read for Interrupted {
+        fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+            self.0 = !self.0;
+            if self.0 { Err(io::ErrorKind::Interrupted.into()) } else { Ok(0) }
+        }
+    }
+    let reader = DocumentReader::new("", b"{}\n{".chain(Interrupted(false)), LIMIT);
+    assert_eq!(items_of(reader).len(), 2);
+}
+
+#[test]
 fn memory_is_bounded_by_the_limit_whatever_comes() {
-    let limit = 1 << 20;
+    let limit = 700_000;
     let endless: [&[u8]; 6] = [b"x", b"\"", b"[", b"1", b"{\"a\":\"", b"{\n{\"a\":[\n"];
     for start in endless {
         let fill = if start == b"1" { b'1' } else { b' ' };

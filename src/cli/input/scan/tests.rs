@@ -100,6 +100,16 @@ fn brackets_are_remembered_at_any_depth() {
 }
 
 #[test]
+fn a_reset_forgets_the_open_brackets() {
+    let mut scanner = Scanner::new();
+    scanner.feed("[".repeat(1000).as_bytes());
+    scanner.stop_at(3);
+    scanner.reset();
+    assert_eq!((scanner.depth(), scanner.outer.len()), (0, 0));
+    assert_eq!(scanner.feed(b"[[[[]]]]x"), (8, Step::Complete { empty: false }));
+}
+
+#[test]
 fn deeper_than_the_limit_is_refused() {
     let limit = usize::try_from(MAX_DEPTH).unwrap();
     let deep = |depth: usize| ["[".repeat(depth), "]".repeat(depth)].concat().into_bytes();
