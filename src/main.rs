@@ -1,3 +1,5 @@
 //! The program `hookpool`.
 
+mod cli;
+
 fn main() {}
