@@ -3,15 +3,19 @@
 mod class;
 pub mod config;
 mod event;
+mod handler;
 mod hook;
 mod kind;
 mod matcher;
+mod metrics;
 mod outcome;
 mod pool;
-mod scheduler;
-mod time;
 #[doc(hidden)]
 pub mod process;
+mod runtime;
+mod scheduler;
+mod telemetry;
+mod time;
 
 pub use class::{PerClass, PriorityClass};
 pub use config::Config;
@@ -23,4 +27,6 @@ pub use kind::{EventKind, KindSet};
 pub use matcher::{
     FieldIs, Matched, Matcher, Selector, SelectorError, SelectorPlace, SelectorProblem, ToolPattern,
 };
-pub use outcome::{OutcomeKind, Refusal, Skip};
+pub use metrics::{Counts, HookSnapshot, Ledger, Snapshot, Timing};
+pub use outcome::{JobId, Outcome, OutcomeKind, ProcessReport, Refusal, Skip};
+pub use runtime::{BuildError, Decision, HookPool, HookPoolBuilder, JobHandle, Submission, SubmittedHook};

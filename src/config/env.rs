@@ -43,6 +43,15 @@ pub(super) fn process_environment() -> Environment {
     std::env::vars_os().collect()
 }
 
+/// What handlers inherit: the environment of this process, and how many hookpools are above it.
+///
+/// A depth that is no number counts as none: it is the guard against endless nesting, not a setting.
+pub(crate) fn inherited_environment() -> (Vec<(OsString, OsString)>, u32) {
+    let environment = process_environment();
+    let depth = environment.get(OsStr::new("HOOKPOOL_DEPTH")).and_then(|depth| depth.to_str()?.parse().ok());
+    (environment.into_iter().collect(), depth.unwrap_or(0))
+}
+
 /// The hooks that can be overridden.
 pub(super) struct KnownHooks {
     /// Those that a file defines.

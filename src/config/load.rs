@@ -346,3 +346,29 @@ fn built_in() -> Layer {
     }
     layer
 }
+
+impl Config {
+    /// A configuration from the text of one `hooks.toml` over the built-in defaults; no file and no variable counts.
+    /// Relative paths start from the working directory.
+    ///
+    /// # Errors
+    /// Every problem of the text, each with its place.
+    ///
+    /// ```
+    /// use hookpool::Config;
+    /// let config = Config::from_toml("[pool]\nworkers = 2")?;
+    /// assert_eq!(config.pool.workers, 2);
+    /// assert!(Config::from_toml("[pool]\nworkers = \"two\"").is_err());
+    /// # Ok::<(), hookpool::config::ConfigError>(())
+    /// ```
+    pub fn from_toml(text: &str) -> Result<Self, ConfigError> {
+        ConfigLoader::new().text("hooks.toml", text).load().map(|loaded| loaded.config)
+    }
+}
+
+/// The built-in defaults, without any hook.
+impl Default for Config {
+    fn default() -> Self {
+        ConfigLoader::new().load().map(|loaded| loaded.config).expect("the built-in defaults are valid")
+    }
+}

@@ -22,6 +22,7 @@ mod settings;
 mod source;
 mod value;
 
+pub(crate) use env::inherited_environment;
 pub use load::{ConfigLoader, Loaded};
 pub use problem::{ConfigError, Origin, Position, Problem, Severity};
 pub use settings::{

@@ -40,6 +40,14 @@ pub struct Config {
     pub files: Vec<PathBuf>,
 }
 
+impl Config {
+    /// How long a job of the hook may wait in that class: the hook says so, else the class, else the queue.
+    #[must_use]
+    pub fn max_wait(&self, hook: &Hook, class: PriorityClass) -> MaxWait {
+        hook.max_wait.or(self.classes[class].max_wait).unwrap_or(self.queue.max_wait)
+    }
+}
+
 /// `[pool]`
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PoolSettings {
@@ -87,6 +95,8 @@ pub enum OnFull {
 pub struct SchedulerSettings {
     /// How the class of the next job is chosen.
     pub mode: PickMode,
+    /// Weighted mode: the share of each class in the seats' time.
+    pub weights: PerClass<u32>,
     /// How often in a row a waiting class may be passed over by more important ones; `None`: without end.
     pub bypass: Option<PerClass<u32>>,
 }

@@ -111,9 +111,9 @@ struct Numbered<J> {
     arrival: Arrival<J>,
 }
 
-/// A place in the queue, taken and not yet used. It must be pushed or given back.
+/// A place in the queue, taken and not yet used. It must be pushed.
 #[derive(Debug)]
-#[must_use = "a place that is neither pushed nor given back is lost"]
+#[must_use = "a place that is not pushed is lost"]
 pub(crate) struct Reserved {
     class: PriorityClass,
     /// Jobs that wait, this one included.
@@ -177,6 +177,8 @@ impl<H: Host> Pool<H> {
 
     /// Like [`Pool::reserve`], but waits until there is room. Never answers with a refusal for want of room.
     pub(crate) fn reserve_when_room(&self, class: PriorityClass) -> Result<Reserved, Refusal> {
+        // What an empty queue would refuse is never admitted.
+        self.shared.admission.rule().check(&PerClass::default(), class)?;
         let attempt = || self.reserve(class);
         match attempt() {
             Err(why) if why.is_for_room() => self.shared.room.wait_until(|| match attempt() {
@@ -190,16 +192,6 @@ impl<H: Host> Pool<H> {
     /// Waits until the attempt has an answer; it is made again whenever a job has left the queue or has ended.
     pub(crate) fn wait_for_room<T>(&self, attempt: impl FnMut() -> Option<T>) -> T {
         self.shared.room.wait_until(attempt)
-    }
-
-    /// What an attempt of [`Pool::wait_for_room`] waits for has changed outside the pool.
-    pub(crate) fn tell_room(&self) {
-        self.shared.room.tell();
-    }
-
-    /// Gives a place back unused.
-    pub(crate) fn give_back(&self, place: Reserved) {
-        self.shared.release(place.class);
     }
 
     /// Uses a place: the job is on its way to the workers.
@@ -236,6 +228,11 @@ impl<H: Host> Pool<H> {
     pub(crate) fn resume_class(&self, class: PriorityClass) {
         self.shared.with_core(|core, now| core.resume_class(class, now));
         self.shared.parking.notify();
+    }
+
+    /// True when nothing more is admitted.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.shared.admission.is_closed()
     }
 
     /// Jobs of each class that wait.
@@ -313,11 +310,13 @@ impl<H: Host> Shared<H> {
     /// Tells the host of jobs that left without being picked. Not under the core's lock.
     fn resolve(&self, resolved: Vec<Resolved<H::Job>>) {
         for Resolved { body, class, outcome } in resolved {
-            // The place of a displaced job went to its displacer.
-            if outcome != OutcomeKind::Displaced {
+            self.host.resolve(body, outcome);
+            // The place of a displaced job went to its displacer; its bytes are free all the same.
+            if outcome == OutcomeKind::Displaced {
+                self.room.tell();
+            } else {
                 self.release(class);
             }
-            self.host.resolve(body, outcome);
         }
     }
 

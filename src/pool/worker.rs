@@ -31,6 +31,10 @@ type Ran<H> = (RunKey, Finished<<H as Host>::Job>);
 
 /// Completes what ran last, and answers with what to run next. `None`: the pool is left.
 fn next<H: Host>(shared: &Shared<H>, worker: usize, mut ran: Option<Ran<H>>) -> Option<Dispatch<H::Job>> {
+    if ran.is_some() {
+        // The bytes of the jobs that ran are free.
+        shared.room.tell();
+    }
     shared.parking.start_search();
     loop {
         let epoch = shared.parking.epoch();

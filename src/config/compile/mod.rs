@@ -139,6 +139,9 @@ fn queue(raw: &RawConfig, merged: &Merged<'_>, problems: &mut Problems) -> Queue
     }
 }
 
+/// Shares of the seats' time in weighted mode. `critical` has none: it goes first.
+const WEIGHTS: [u32; PriorityClass::COUNT] = [16, 8, 4, 1];
+
 fn scheduler(raw: &RawConfig) -> SchedulerSettings {
     let bypass = match &raw.scheduler.bypass {
         RawBypass::Off(_) => None,
@@ -154,7 +157,11 @@ fn scheduler(raw: &RawConfig) -> SchedulerSettings {
         })),
     };
     let mode = if raw.scheduler.mode == "weighted" { PickMode::Weighted } else { PickMode::Strict };
-    SchedulerSettings { mode, bypass }
+    SchedulerSettings {
+        mode,
+        weights: PerClass::from_fn(|class| WEIGHTS.get(class.index()).copied().unwrap_or(1)),
+        bypass,
+    }
 }
 
 fn classes(

@@ -51,7 +51,9 @@ fn a_hook_has_the_defaults_that_it_does_not_override() {
     assert!(hook.enabled);
     assert_eq!((hook.timeout, hook.grace), (Duration::from_secs(2), Duration::from_millis(500)));
     assert_eq!((hook.priority, hook.order, hook.max_concurrency), (None, Order::Session, None));
-    assert_eq!(hook.max_wait, MaxWait { limit: Some(Duration::from_secs(30)), explicit: false });
+    assert_eq!(hook.max_wait, None);
+    let built_in = MaxWait { limit: Some(Duration::from_secs(30)), explicit: false };
+    assert_eq!(config.queue.max_wait, built_in);
     assert_eq!(hook.max_output, 64_000);
     let command = command(&hook.handler);
     assert_eq!(command.line, CommandLine::Shell("true".into()));
@@ -88,7 +90,7 @@ fn every_key_of_a_hook_is_taken_over() {
     assert_eq!(hook.priority, Some(PriorityClass::Critical));
     assert_eq!((hook.timeout, hook.grace), (Duration::from_secs(90), Duration::ZERO));
     assert_eq!((hook.order, hook.max_concurrency), (Order::None, Some(3)));
-    assert_eq!(hook.max_wait, MaxWait { limit: None, explicit: true });
+    assert_eq!(hook.max_wait, Some(MaxWait { limit: None, explicit: true }));
     assert_eq!(hook.max_output, 1024);
     let command = command(&hook.handler);
     let args = vec!["ada".into(), "${x}".into()];
@@ -150,7 +152,8 @@ fn the_longest_wait_is_the_hooks_then_the_classes_then_the_queues() {
     let wait = |text: &str| {
         let hook = "[hook.a]\non = ['stop']\nrun = 'true'\n";
         let config = load(&format!("{hook}{text}")).unwrap().config;
-        let wait = config.hooks[0].max_wait;
+        let hook = &config.hooks[0];
+        let wait = config.max_wait(hook, hook.priority.unwrap_or(PriorityClass::Normal));
         (wait.limit.map(|limit| limit.as_secs()), wait.explicit)
     };
     assert_eq!(wait(""), (Some(30), false));

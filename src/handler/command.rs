@@ -1,0 +1,137 @@
+//! Handlers that are programs: one process for each event, which gets the event's exact bytes on standard input.
+//!
+//! What hookpool knows beside the event is in the environment, never in the event. The runner in `process` does the
+//! work; this module says what to start and what its end means.
+
+use std::ffi::{OsStr, OsString};
+use std::sync::Arc;
+
+use super::Task;
+use crate::hook::CommandSpec;
+use crate::outcome::{Ending, OutcomeKind, ProcessReport};
+use crate::process::{End, Limits, Prepared, Run, Runner, StartError, StopReason};
+
+/// What all commands of a pool have in common.
+#[derive(Clone, Debug)]
+pub(crate) struct Surroundings {
+    pub(crate) runner: Runner,
+    /// The environment that handlers inherit.
+    pub(crate) environment: Arc<[(OsString, OsString)]>,
+    /// Marks the handlers of this pool.
+    pub(crate) pool: Arc<str>,
+    /// How many hookpools are above the handlers, this one included.
+    pub(crate) depth: u32,
+}
+
+/// Hooks that start agents that fire hooks: how often that may be nested.
+pub(crate) const MAX_DEPTH: u32 = 8;
+
+/// See the module's description.
+#[derive(Debug)]
+pub(crate) struct CommandHandler {
+    prepared: Prepared,
+    surroundings: Surroundings,
+}
+
+impl CommandHandler {
+    pub(crate) fn prepare(spec: &CommandSpec, surroundings: &Surroundings) -> Self {
+        let prepared = Prepared::new(spec, &surroundings.environment);
+        Self { prepared, surroundings: surroundings.clone() }
+    }
+
+    pub(crate) fn fault(&self) -> Option<String> {
+        self.prepared.problem().map(ToString::to_string)
+    }
+
+    pub(crate) fn run(&self, task: &Task<'_>) -> Ending {
+        let depth = self.surroundings.depth;
+        if depth > MAX_DEPTH {
+            return Ending::not_started(format!(
+                "hooks are nested {depth} deep, at most {MAX_DEPTH} are allowed: does a handler start an agent that \
+                 fires this hook again?"
+            ));
+        }
+        let hook = task.hook;
+        let limits = Limits { timeout: hook.timeout, grace: hook.grace, max_output: hook.max_output };
+        let variables = self.variables(task);
+        let run = self.surroundings.runner.run(
+            &self.prepared,
+            task.event.payload(),
+            variables,
+            &limits,
+            task.cancel,
+        );
+        Ending::of_run(run)
+    }
+
+    fn variables(&self, task: &Task<'_>) -> [(&'static str, OsString); 9] {
+        let text = |text: &str| OsStr::new(&*without_nul(text)).to_owned();
+        [
+            ("HOOKPOOL_HOOK", text(task.hook.name.as_str())),
+            ("HOOKPOOL_KIND", text(task.event.kind().name())),
+            ("HOOKPOOL_EVENT", text(task.event.name())),
+            ("HOOKPOOL_SESSION", text(task.event.session().unwrap_or_default())),
+            ("HOOKPOOL_JOB", text(&task.job.to_string())),
+            ("HOOKPOOL_ATTEMPT", text(&task.attempt.to_string())),
+            ("HOOKPOOL_DEADLINE_MS", text(&task.hook.timeout.as_millis().to_string())),
+            ("HOOKPOOL_DEPTH", text(&self.surroundings.depth.to_string())),
+            ("HOOKPOOL_POOL_ID", text(&self.surroundings.pool)),
+        ]
+    }
+}
+
+/// An environment cannot hold a NUL character; an event can.
+fn without_nul(text: &str) -> std::borrow::Cow<'_, str> {
+    if text.contains('\0') { text.replace('\0', "\u{fffd}").into() } else { text.into() }
+}
+
+impl Ending {
+    fn not_started(reason: String) -> Self {
+        Self { kind: OutcomeKind::NotStarted, reason, run: None, process: None }
+    }
+
+    /// What the end of a process means: status 0 is success, everything else is not.
+    fn of_run(run: Run) -> Self {
+        if let End::NotStarted(error) = run.end {
+            return match error {
+                StartError::Cancelled => Self {
+                    kind: OutcomeKind::Cancelled,
+                    reason: "it was stopped before its handler was started".to_owned(),
+                    run: None,
+                    process: None,
+                },
+                error => Self::not_started(error.to_string()),
+            };
+        }
+        let (kind, reason) = match &run.stopped {
+            Some(stopped) => {
+                let (kind, why) = match stopped.why {
+                    StopReason::Deadline => (OutcomeKind::TimedOut, "it ran longer than its timeout"),
+                    StopReason::Cancelled => (OutcomeKind::Cancelled, "it was cancelled while it ran"),
+                };
+                let how = match stopped.kill_after {
+                    Some(_) => "and ignored TERM, so it got KILL",
+                    None => "and got TERM",
+                };
+                (kind, format!("{why} {how}"))
+            }
+            None => match &run.end {
+                End::Exited(0) => (OutcomeKind::Succeeded, String::new()),
+                end => (OutcomeKind::Failed, end.to_string()),
+            },
+        };
+        let run_time = run.run_time;
+        let process = ProcessReport {
+            end: run.end,
+            stopped: run.stopped,
+            cpu_time: run.cpu_time,
+            peak_memory: run.peak_memory,
+            stdout: run.stdout,
+            stderr: run.stderr,
+            stdin_left: run.stdin_left,
+            pipe_held: run.pipe_held,
+            leftovers_killed: run.leftovers_killed,
+        };
+        Self { kind, reason, run: Some(run_time), process: Some(Box::new(process)) }
+    }
+}

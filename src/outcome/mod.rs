@@ -1,0 +1,8 @@
+//! How things end: the words of the ledger, and the record of one job.
+
+mod kinds;
+mod record;
+
+pub use self::kinds::{OutcomeKind, Refusal, Skip};
+pub(crate) use self::record::Ending;
+pub use self::record::{JobId, Outcome, ProcessReport};

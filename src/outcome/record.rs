@@ -1,0 +1,88 @@
+//! The record of one job: what it was, how long it waited and ran, how it ended and why.
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::class::PriorityClass;
+use crate::event::Event;
+use crate::hook::HookName;
+use crate::outcome::OutcomeKind;
+use crate::process::{Captured, End, Stopped};
+
+/// Numbers the jobs of a pool, from 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct JobId(pub(crate) u64);
+
+impl fmt::Display for JobId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, f)
+    }
+}
+
+/// How a job ended, as far as its handler knows.
+#[derive(Debug)]
+pub(crate) struct Ending {
+    pub(crate) kind: OutcomeKind,
+    /// In words; empty for a success.
+    pub(crate) reason: String,
+    pub(crate) run: Option<Duration>,
+    pub(crate) process: Option<Box<ProcessReport>>,
+}
+
+/// The end of one job. Each admitted job has exactly one.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Outcome {
+    /// The job, as its handler saw it in `HOOKPOOL_JOB`.
+    pub job: JobId,
+    /// The hook that it was for.
+    pub hook: HookName,
+    /// The event that it was for.
+    pub event: Event,
+    /// Its class.
+    pub class: PriorityClass,
+    /// How it ended.
+    pub kind: OutcomeKind,
+    /// Time from admission to start, or to its end if it never started.
+    pub wait: Duration,
+    /// Time from start to end. `None`: its handler never ran.
+    pub run: Option<Duration>,
+    /// In words, why it ended like this; empty for a success.
+    pub reason: String,
+    /// What is known of the handler's process. `None`: there was none.
+    pub process: Option<Box<ProcessReport>>,
+}
+
+/// What is known of a handler's process after its end.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct ProcessReport {
+    /// Exit status or signal.
+    pub end: End,
+    /// When and why it was told to end, if it was.
+    pub stopped: Option<Stopped>,
+    /// Processor time, in user and system mode, of the process and of its reaped children. `None`: unknown.
+    pub cpu_time: Option<Duration>,
+    /// Largest resident memory, in bytes. `None`: unknown.
+    pub peak_memory: Option<u64>,
+    /// What it wrote to standard output, as far as it was kept.
+    pub stdout: Captured,
+    /// What it wrote to standard error, as far as it was kept.
+    pub stderr: Captured,
+    /// Bytes of the event that it did not read.
+    pub stdin_left: usize,
+    /// Something that it left behind held its pipes open.
+    pub pipe_held: bool,
+    /// Something that it left behind in its process group was killed.
+    pub leftovers_killed: bool,
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}: {}", self.hook, self.event.name(), self.kind)?;
+        if !self.reason.is_empty() {
+            write!(f, ": {}", self.reason)?;
+        }
+        Ok(())
+    }
+}

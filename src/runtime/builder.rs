@@ -1,0 +1,151 @@
+//! Making a pool from a configuration: everything that can fail or be prepared is done here, before the first event.
+
+use std::collections::hash_map::RandomState;
+use std::hash::{BuildHasher, Hasher};
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
+use super::bytes::ByteBudget;
+use super::engine::{Engine, HookEntry, Observer};
+use super::submit::Intake;
+use super::{HookPool, Inner};
+use crate::class::PerClass;
+use crate::config::{Config, OnFull, PickMode};
+use crate::handler::{Handler, Surroundings};
+use crate::matcher::Matcher;
+use crate::metrics::HookCounters;
+use crate::outcome::Outcome;
+use crate::pool::Pool;
+use crate::process::Runner;
+use crate::scheduler::{AdmissionRule, CoreParams, HookParams, PickParams, SeatParams};
+use crate::telemetry::Telemetry;
+use crate::time::Clock;
+
+/// Makes a [`HookPool`].
+#[derive(Default)]
+#[must_use = "a builder does nothing until `build`"]
+pub struct HookPoolBuilder {
+    config: Option<Config>,
+    replay: bool,
+    observers: Vec<Observer>,
+}
+
+/// Why a pool could not be made.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BuildError {
+    /// The system refused a thread.
+    #[error("cannot start a worker thread: {0}; fewer workers (pool.workers) need fewer threads")]
+    Thread(#[source] std::io::Error),
+}
+
+impl HookPoolBuilder {
+    /// The configuration. Without one: the built-in defaults, and no hooks.
+    pub fn config(mut self, config: Config) -> Self {
+        self.config = Some(config);
+        self
+    }
+
+    /// The events are a recording: a job waits for as long as it takes, unless the configuration sets a `max_wait`.
+    pub fn replay(mut self, replay: bool) -> Self {
+        self.replay = replay;
+        self
+    }
+
+    /// Calls `observer` with the outcome of every job, on the thread that resolves it: keep it short. A panic in it is
+    /// caught and logged.
+    pub fn on_outcome(mut self, observer: impl Fn(&Outcome) + Send + Sync + 'static) -> Self {
+        self.observers.push(Box::new(observer));
+        self
+    }
+
+    /// Prepares the handlers and starts the workers.
+    ///
+    /// # Errors
+    /// [`BuildError`]: a thread could not be started. A program that is missing is no error: its jobs end as
+    /// `not_started`, with the reason.
+    pub fn build(self) -> Result<HookPool, BuildError> {
+        let config = self.config.unwrap_or_default();
+        let clock = Clock::start();
+        let (environment, depth) = crate::config::inherited_environment();
+        let surroundings = Surroundings {
+            runner: Runner::default(),
+            environment: environment.into(),
+            pool: format!("{}-{:x}", std::process::id(), RandomState::new().build_hasher().finish()).into(),
+            depth: depth.saturating_add(1),
+        };
+        let hooks: Vec<HookEntry> = config
+            .hooks
+            .iter()
+            .map(|hook| HookEntry {
+                hook: Arc::clone(hook),
+                handler: Handler::prepare(hook, &surroundings),
+                counters: HookCounters::default(),
+            })
+            .collect();
+        for entry in &hooks {
+            if let Some(fault) = entry.handler.fault() {
+                tracing::warn!(hook = %entry.hook.name, "the hook's handler will not start: {fault}");
+            }
+        }
+        let telemetry = Telemetry::new(config.queue.capacity, config.queue.warn_at, clock);
+        let params = core_params(&config);
+        let hook_params: Vec<_> = hooks
+            .iter()
+            .map(|entry| HookParams { max_concurrency: entry.hook.max_concurrency, batch: None })
+            .collect();
+        let workers = (params.seats.workers + params.seats.standby) as usize;
+        let engine = Arc::new(Engine::new(hooks, workers, clock, telemetry, self.observers));
+        let pool =
+            Pool::start(params, &hook_params, clock, Arc::clone(&engine)).map_err(BuildError::Thread)?;
+        let pool = Arc::new(pool);
+        engine.attach(&pool);
+        let intake = Intake {
+            matcher: Matcher::new(config.hooks.iter().map(|hook| &hook.selector)),
+            kinds: config.kinds,
+            priority: config.priority,
+            performance_mode: config.performance_mode,
+            max_event_bytes: config.queue.max_event_bytes.min(config.queue.max_bytes),
+            bytes: Arc::new(ByteBudget::new(config.queue.max_bytes)),
+            replay: self.replay,
+            no_match: AtomicU64::new(0),
+            next_job: AtomicU64::new(0),
+        };
+        Ok(HookPool { inner: Arc::new(Inner { config, intake, pool, engine }) })
+    }
+}
+
+fn core_params(config: &Config) -> CoreParams {
+    let near = f64::from(config.queue.capacity) * config.queue.warn_at;
+    CoreParams {
+        rule: AdmissionRule {
+            capacity: config.queue.capacity,
+            guarantee: PerClass::from_fn(|class| config.classes[class].guarantee),
+            ceiling: PerClass::from_fn(|class| config.classes[class].ceiling),
+        },
+        displace: config.queue.on_full == OnFull::Displace,
+        seats: SeatParams {
+            workers: config.pool.workers.into(),
+            standby: config.pool.standby.into(),
+            standby_for: config.pool.standby_for,
+            per_class: PerClass::from_fn(|class| config.classes[class].seats.into()),
+        },
+        pick: PickParams {
+            weighted: config.scheduler.mode == PickMode::Weighted,
+            weights: config.scheduler.weights,
+            bypass: config.scheduler.bypass,
+        },
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "a part of a u32 fits a u32"
+        )]
+        pressure: near.ceil() as u32,
+    }
+}
+
+impl std::fmt::Debug for HookPoolBuilder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("HookPoolBuilder").field("config", &self.config).field("replay", &self.replay).finish()
+    }
+}

@@ -1,0 +1,64 @@
+//! The bound in bytes: payloads that wait or run, each counted once however many hooks want it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::event::Event;
+
+/// How many bytes of payload are in use, and how many may be.
+#[derive(Debug)]
+pub(super) struct ByteBudget {
+    used: AtomicU64,
+    limit: u64,
+}
+
+/// An event that jobs refer to. Its bytes count from the first admission until the last job has its outcome.
+#[derive(Debug)]
+pub(super) struct Payload {
+    pub(super) event: Event,
+    bytes: u64,
+    budget: Arc<ByteBudget>,
+}
+
+impl ByteBudget {
+    pub(super) fn new(limit: u64) -> Self {
+        Self { used: AtomicU64::new(0), limit }
+    }
+
+    /// Counts the event's bytes. `None`: there is no room for them now.
+    pub(super) fn charge(self: &Arc<Self>, event: &Event) -> Option<Arc<Payload>> {
+        let bytes = event.payload().len() as u64;
+        let add = |used: u64| used.checked_add(bytes).filter(|sum| *sum <= self.limit);
+        // SeqCst: pairs with the count of those who wait for room, like the admission word.
+        self.used.fetch_update(Ordering::SeqCst, Ordering::SeqCst, add).ok()?;
+        Some(Arc::new(Payload { event: event.clone(), bytes, budget: Arc::clone(self) }))
+    }
+}
+
+impl Drop for Payload {
+    fn drop(&mut self) {
+        self.budget.used.fetch_sub(self.bytes, Ordering::SeqCst);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_are_counted_once_and_given_back_by_the_last_user() {
+        let event = Event::from_json(r#"{"type":"x"}"#).unwrap();
+        let size = event.payload().len() as u64;
+        let budget = Arc::new(ByteBudget::new(2 * size));
+        let first = budget.charge(&event).unwrap();
+        let shared = Arc::clone(&first);
+        let second = budget.charge(&event).unwrap();
+        assert!(budget.charge(&event).is_none());
+        drop(first);
+        assert!(budget.charge(&event).is_none(), "another job still uses it");
+        drop(shared);
+        assert!(budget.charge(&event).is_some());
+        drop(second);
+        assert_eq!(budget.used.load(Ordering::SeqCst), 0);
+    }
+}

@@ -1,0 +1,193 @@
+//! The engine: what the pool runs. It takes jobs from the pool, runs their handlers, and resolves every job.
+//!
+//! Everything that a job meets after its admission is here or below: the pool picks it, [`Engine::run`] runs its
+//! handler, [`Engine::resolve`] gives it its outcome, counts it, logs it, and tells who waits for it.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+
+use super::job::Job;
+use crate::handler::{Handler, Task};
+use crate::hook::Hook;
+use crate::metrics::HookCounters;
+use crate::outcome::{Ending, Outcome, OutcomeKind};
+use crate::pool::{Finished, Host, Pool};
+use crate::process::Cancel;
+use crate::scheduler::{Dispatch, JobKey};
+use crate::telemetry::Telemetry;
+use crate::time::Clock;
+
+/// Called with every outcome, on the thread that resolves the job.
+pub(super) type Observer = Box<dyn Fn(&Outcome) + Send + Sync>;
+
+/// See the module's description.
+pub(super) struct Engine {
+    pub(super) hooks: Vec<HookEntry>,
+    pub(super) clock: Clock,
+    pub(super) telemetry: Telemetry,
+    /// Jobs that were dropped without an outcome.
+    pub(super) lost: Arc<AtomicU64>,
+    observers: Vec<Observer>,
+    /// What each worker runs is stopped by its token.
+    cancels: Vec<Mutex<Cancel>>,
+    stopping: AtomicBool,
+    /// Set once, right after the engine has been made: the engine is the pool's host.
+    pool: OnceLock<Weak<Pool<Self>>>,
+}
+
+/// A hook with everything that belongs to it at run time. Its position is its number in the scheduler.
+#[derive(Debug)]
+pub(super) struct HookEntry {
+    pub(super) hook: Arc<Hook>,
+    pub(super) handler: Handler,
+    pub(super) counters: HookCounters,
+}
+
+impl Engine {
+    pub(super) fn new(
+        hooks: Vec<HookEntry>,
+        workers: usize,
+        clock: Clock,
+        telemetry: Telemetry,
+        observers: Vec<Observer>,
+    ) -> Self {
+        Self {
+            hooks,
+            clock,
+            telemetry,
+            lost: Arc::default(),
+            observers,
+            cancels: (0..workers).map(|_| Mutex::default()).collect(),
+            stopping: AtomicBool::new(false),
+            pool: OnceLock::new(),
+        }
+    }
+
+    pub(super) fn attach(&self, pool: &Arc<Pool<Self>>) {
+        let _ = self.pool.set(Arc::downgrade(pool));
+    }
+
+    /// Cancels a job that waits. False: it does not wait (any more).
+    pub(super) fn cancel_waiting(&self, key: impl FnOnce() -> Option<JobKey>) -> bool {
+        self.pool.get().and_then(Weak::upgrade).is_some_and(|pool| pool.cancel(key))
+    }
+
+    fn entry(&self, job: &Job) -> &HookEntry {
+        self.hooks.get(job.hook).expect("jobs are made for hooks of their engine")
+    }
+
+    /// The token for the next run of a worker.
+    fn fresh_cancel(&self, worker: usize) -> Cancel {
+        let Some(slot) = self.cancels.get(worker) else { return Cancel::new() };
+        let mut cancel = lock(slot);
+        if cancel.is_cancelled() {
+            *cancel = Cancel::new();
+        }
+        // Looked at under the lock that `stop_running` takes: this run sees the flag, or that sees this token.
+        if self.stopping.load(Ordering::SeqCst) {
+            cancel.cancel();
+        }
+        cancel.clone()
+    }
+
+    /// Gives the job its outcome. `started`: it has been picked.
+    fn end(&self, job: Job, started: bool, wait: std::time::Duration, ending: Ending) {
+        let Job { id, hook: _, class, admitted: _, ref payload, .. } = job;
+        let entry = self.entry(&job);
+        entry.counters.resolved(class, started, ending.kind, ending.run);
+        let outcome = Outcome {
+            job: id,
+            hook: entry.hook.name.clone(),
+            event: payload.event.clone(),
+            class,
+            kind: ending.kind,
+            wait,
+            run: ending.run,
+            reason: ending.reason,
+            process: ending.process,
+        };
+        self.telemetry.finished(&outcome);
+        for observer in &self.observers {
+            // An observer is the caller's code: its panic must not take a worker with it.
+            if catch_unwind(AssertUnwindSafe(|| observer(&outcome))).is_err() {
+                tracing::error!(job = %id, "an observer of outcomes panicked");
+            }
+        }
+        job.shared.resolve(Arc::new(outcome));
+        job.duty.done();
+    }
+}
+
+impl Host for Engine {
+    type Job = Job;
+
+    fn run(&self, worker: usize, dispatch: Dispatch<Job>) -> Finished<Job> {
+        let started = self.clock.now();
+        // Every hook of this version takes one event at a time, so there is no rest.
+        for picked in std::iter::once(dispatch.first).chain(dispatch.rest) {
+            let job = picked.body;
+            let entry = self.entry(&job);
+            let wait = self.clock.now().since(job.admitted);
+            entry.counters.started(job.class, wait);
+            let cancel = self.fresh_cancel(worker);
+            job.shared.start(cancel.clone());
+            self.telemetry.started(&entry.hook, &job.payload.event, job.id, job.class, wait);
+            let task = Task {
+                hook: &entry.hook,
+                event: &job.payload.event,
+                job: job.id,
+                class: job.class,
+                attempt: 1,
+                cancel: &cancel,
+            };
+            let run = catch_unwind(AssertUnwindSafe(|| entry.handler.run(&task)));
+            let ending =
+                run.unwrap_or_else(|panic| Ending::panicked(&*panic, self.clock.now().since(started)));
+            self.end(job, true, wait, ending);
+        }
+        Finished::after(self.clock.now().since(started))
+    }
+
+    fn resolve(&self, job: Job, outcome: OutcomeKind) {
+        let wait = self.clock.now().since(job.admitted);
+        let reason = match outcome {
+            OutcomeKind::Displaced => "it gave up its place to a more important job".to_owned(),
+            OutcomeKind::Expired => "it waited longer than its max_wait".to_owned(),
+            OutcomeKind::Abandoned => "it had not been started when the shutdown's deadline came".to_owned(),
+            OutcomeKind::Cancelled => "it was cancelled while it waited".to_owned(),
+            _ => String::new(),
+        };
+        self.end(job, false, wait, Ending { kind: outcome, reason, run: None, process: None });
+    }
+
+    fn placed(&self, job: &Job, key: JobKey) {
+        job.shared.placed(key);
+    }
+
+    fn stop_running(&self) {
+        self.stopping.store(true, Ordering::SeqCst);
+        for cancel in &self.cancels {
+            lock(cancel).cancel();
+        }
+    }
+}
+
+impl Ending {
+    fn panicked(panic: &(dyn std::any::Any + Send), run: std::time::Duration) -> Self {
+        let text =
+            panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(|s| &**s));
+        let reason = format!("the handler panicked: {}", text.unwrap_or("no message"));
+        Self { kind: OutcomeKind::Panicked, reason, run: Some(run), process: None }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl std::fmt::Debug for Engine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Engine").field("hooks", &self.hooks.len()).finish_non_exhaustive()
+    }
+}

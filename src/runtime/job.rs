@@ -1,0 +1,163 @@
+//! A job of the runtime: one hook bound to one event, and the duty to give it exactly one outcome.
+//!
+//! A [`Job`] is consumed by [`Job::resolve`]. One that is dropped without it is a fault of hookpool: debug builds panic,
+//! release builds count it as lost, and the ledger does not balance.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::time::{Duration, Instant};
+
+use super::bytes::Payload;
+use super::engine::Engine;
+use crate::class::PriorityClass;
+use crate::outcome::{JobId, Outcome};
+use crate::process::Cancel;
+use crate::scheduler::JobKey;
+use crate::time::Time;
+
+/// See the module's description.
+#[derive(Debug)]
+pub(super) struct Job {
+    pub(super) id: JobId,
+    /// Position of the hook in the engine.
+    pub(super) hook: usize,
+    pub(super) class: PriorityClass,
+    pub(super) admitted: Time,
+    pub(super) payload: Arc<Payload>,
+    pub(super) shared: Arc<JobShared>,
+    pub(super) duty: Duty,
+}
+
+/// What is still owed for a job.
+#[derive(Debug)]
+pub(super) struct Duty {
+    lost: Option<Arc<AtomicU64>>,
+}
+
+impl Duty {
+    pub(super) fn new(lost: &Arc<AtomicU64>) -> Self {
+        Self { lost: Some(Arc::clone(lost)) }
+    }
+
+    /// The job has its outcome.
+    pub(super) fn done(mut self) {
+        self.lost = None;
+    }
+}
+
+impl Drop for Duty {
+    fn drop(&mut self) {
+        if let Some(lost) = self.lost.take() {
+            lost.fetch_add(1, Ordering::Relaxed);
+            debug_assert!(std::thread::panicking(), "a job was dropped without an outcome");
+        }
+    }
+}
+
+/// What a job and its handle share.
+#[derive(Debug, Default)]
+pub(super) struct JobShared {
+    state: Mutex<State>,
+    resolved: Condvar,
+    key: OnceLock<JobKey>,
+}
+
+#[derive(Debug, Default)]
+enum State {
+    #[default]
+    Waiting,
+    /// Its handler runs, and stops when this is cancelled.
+    Running(Cancel),
+    Resolved(Arc<Outcome>),
+}
+
+impl JobShared {
+    pub(super) fn placed(&self, key: JobKey) {
+        // A retry keeps its key: the core knows it by the number of its first arrival.
+        let _ = self.key.set(key);
+    }
+
+    pub(super) fn start(&self, cancel: Cancel) {
+        *self.lock() = State::Running(cancel);
+    }
+
+    pub(super) fn resolve(&self, outcome: Arc<Outcome>) {
+        *self.lock() = State::Resolved(outcome);
+        self.resolved.notify_all();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A handle on an admitted job: waits for its outcome, or cancels it. Dropping it changes nothing for the job.
+#[derive(Clone, Debug)]
+pub struct JobHandle {
+    pub(super) id: JobId,
+    pub(super) shared: Arc<JobShared>,
+    pub(super) engine: Weak<Engine>,
+}
+
+impl JobHandle {
+    /// The job's number, as its handler sees it in `HOOKPOOL_JOB`.
+    #[must_use]
+    pub fn id(&self) -> JobId {
+        self.id
+    }
+
+    /// The outcome, if there is one yet.
+    #[must_use]
+    pub fn outcome(&self) -> Option<Arc<Outcome>> {
+        match &*self.shared.lock() {
+            State::Resolved(outcome) => Some(Arc::clone(outcome)),
+            State::Waiting | State::Running(_) => None,
+        }
+    }
+
+    /// Waits for the outcome, at most that long. `None`: it took longer.
+    ///
+    /// Waiting inside of a handler of the same pool can wait for itself: its seat is taken.
+    #[must_use]
+    pub fn wait(&self, timeout: Duration) -> Option<Arc<Outcome>> {
+        let until = Instant::now().checked_add(timeout);
+        let mut state = self.shared.lock();
+        loop {
+            if let State::Resolved(outcome) = &*state {
+                return Some(Arc::clone(outcome));
+            }
+            state = match until.map(|until| until.saturating_duration_since(Instant::now())) {
+                None => self.shared.resolved.wait(state).unwrap_or_else(PoisonError::into_inner),
+                Some(left) if left.is_zero() => return None,
+                Some(left) => {
+                    self.shared.resolved.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0
+                }
+            };
+        }
+    }
+
+    /// Cancels the job: a waiting one leaves the queue, a running one is stopped with TERM, grace, KILL. Does not wait
+    /// for that. False: it has its outcome already.
+    ///
+    /// A handler that ends by itself at the same moment keeps the outcome that it earned.
+    pub fn cancel(&self) -> bool {
+        let Some(engine) = self.engine.upgrade() else { return false };
+        // Three looks: it may start between the first and the second, never go back.
+        self.stop_if_running().unwrap_or_else(|| {
+            engine.cancel_waiting(|| self.shared.key.get().copied())
+                || self.stop_if_running().unwrap_or(false)
+        })
+    }
+
+    /// `None`: it waits. False: it has its outcome.
+    fn stop_if_running(&self) -> Option<bool> {
+        match &*self.shared.lock() {
+            State::Waiting => None,
+            State::Running(cancel) => {
+                cancel.cancel();
+                Some(true)
+            }
+            State::Resolved(_) => Some(false),
+        }
+    }
+}

@@ -1,0 +1,187 @@
+//! The whole: a configuration, a matcher, a pool and an engine behind one handle, [`HookPool`].
+//!
+//! | file | owns |
+//! |---|---|
+//! | `builder.rs` | making a pool from a configuration |
+//! | `submit.rs` | the way of an event to the lanes: match, class, admission |
+//! | `engine.rs` | the way of a job from its pick to its outcome |
+//! | `job.rs` | the job, the duty to resolve it, and its handle |
+//! | `bytes.rs` | the bound in bytes |
+//! | `submission.rs` | what a submit answers |
+
+mod builder;
+mod bytes;
+mod engine;
+mod job;
+mod submission;
+mod submit;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+pub use self::builder::{BuildError, HookPoolBuilder};
+pub use self::job::JobHandle;
+pub use self::submission::{Decision, Submission, SubmittedHook};
+
+use self::engine::Engine;
+use self::submit::Intake;
+use crate::class::PriorityClass;
+use crate::config::Config;
+use crate::event::Event;
+use crate::metrics::{Ledger, Snapshot};
+use crate::pool::Pool;
+use crate::scheduler::HookSlot;
+
+/// A running pool: takes events, runs the handlers of the hooks that want them, and accounts for every one.
+///
+/// A clone is another handle on the same pool. When the last one is dropped the pool drains, for as long as
+/// `shutdown.drain` says; [`HookPool::drain`] does the same and answers with the ledger.
+///
+/// After a `fork` only the calling thread exists in the child, so a pool made before the fork has no workers there:
+/// make a new one. Under `panic = "abort"` a panicking observer ends the process, like any other panic.
+///
+/// ```
+/// use hookpool::{Config, Event, HookPool};
+/// use std::time::Duration;
+///
+/// let config = Config::from_toml(r#"
+///     [hook.greet]
+///     on = ["user_prompt"]
+///     run = "cat > /dev/null"
+/// "#)?;
+/// let pool = HookPool::builder().config(config).build()?;
+/// let event = Event::from_json(r#"{"hook_event_name": "UserPromptSubmit", "prompt": "hello"}"#)?;
+/// let submission = pool.submit(event);
+/// assert_eq!(submission.admitted().count(), 1);
+///
+/// let ledger = pool.drain(Duration::from_secs(10));
+/// assert!(ledger.is_balanced());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct HookPool {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    config: Config,
+    intake: Intake,
+    pool: Arc<Pool<Engine>>,
+    engine: Arc<Engine>,
+}
+
+impl HookPool {
+    /// Makes a pool.
+    pub fn builder() -> HookPoolBuilder {
+        HookPoolBuilder::default()
+    }
+
+    /// Hands an event over and returns at once, whatever the state of the queue and of the handlers.
+    pub fn submit(&self, event: Event) -> Submission {
+        self.inner.submit(&event, false)
+    }
+
+    /// Hands an event over, and waits for room where the queue is full, as a replay wants it. What cannot ever be
+    /// admitted, and everything once the pool is closed, is still refused.
+    ///
+    /// From inside a handler of the same pool this can wait for itself.
+    pub fn submit_when_room(&self, event: Event) -> Submission {
+        self.inner.submit(&event, true)
+    }
+
+    /// The configuration that the pool was made with.
+    #[must_use]
+    pub fn config(&self) -> &Config {
+        &self.inner.config
+    }
+
+    /// A copy of all counts.
+    #[must_use]
+    pub fn status(&self) -> Snapshot {
+        self.inner.status()
+    }
+
+    /// Number of jobs that wait.
+    #[must_use]
+    pub fn queue_size(&self) -> usize {
+        self.inner.pool.waiting().values().sum::<u32>() as usize
+    }
+
+    /// Lets no job of the hook start, until [`HookPool::resume`]. Its jobs are admitted, wait, and do not expire
+    /// meanwhile. False: there is no such hook.
+    pub fn pause(&self, hook: &str) -> bool {
+        self.with_hook(hook, |slot| self.inner.pool.pause_hook(slot))
+    }
+
+    /// Lets the jobs of the hook start again. False: there is no such hook.
+    pub fn resume(&self, hook: &str) -> bool {
+        self.with_hook(hook, |slot| self.inner.pool.resume_hook(slot))
+    }
+
+    /// Lets no job of the class start, until [`HookPool::resume_class`]; a job in front of a more important one of its
+    /// session counts as that.
+    pub fn pause_class(&self, class: PriorityClass) {
+        self.inner.pool.pause_class(class);
+    }
+
+    /// Lets the jobs of the class start again.
+    pub fn resume_class(&self, class: PriorityClass) {
+        self.inner.pool.resume_class(class);
+    }
+
+    /// Takes nothing more: every later submit is refused as `closed`. What was admitted goes on.
+    pub fn close(&self) {
+        self.inner.pool.close();
+    }
+
+    /// Ends the pool: takes nothing more, lets what was admitted run on for at most that long, then abandons what
+    /// still waits and stops what still runs (TERM, the hook's grace, KILL). Every admitted job has its outcome when
+    /// this returns. `Duration::MAX` waits for as long as it takes. Once drained, it answers with the same ledger.
+    pub fn drain(&self, deadline: Duration) -> Ledger {
+        self.inner.drain(deadline)
+    }
+
+    /// Cuts a drain short that another thread is in: its deadline is now.
+    pub fn stop(&self) {
+        self.inner.pool.hurry();
+    }
+
+    fn with_hook(&self, name: &str, f: impl FnOnce(HookSlot)) -> bool {
+        let found = self.inner.config.hooks.iter().position(|hook| hook.name.as_str() == name);
+        let slot = found.and_then(|at| u32::try_from(at).ok()).map(HookSlot);
+        slot.map(f).is_some()
+    }
+}
+
+impl Inner {
+    fn status(&self) -> Snapshot {
+        let hooks = self.engine.hooks.iter().map(|entry| (entry.hook.name.clone(), entry.counters.counts()));
+        Snapshot::new(hooks, self.intake.no_match.load(Ordering::Relaxed))
+    }
+
+    fn drain(&self, deadline: Duration) -> Ledger {
+        let graces = self.config.hooks.iter().map(|hook| hook.grace);
+        // Beside its grace, a handler that was stopped has a moment to die and to be reaped.
+        let longest_stop = graces.max().unwrap_or_default() + Duration::from_secs(2);
+        let remainder = self.pool.drain(deadline, longest_stop);
+        Ledger {
+            snapshot: self.status(),
+            lost: self.engine.lost.load(Ordering::Relaxed),
+            leaked: remainder.leaked,
+            still_admitted: self.pool.waiting().values().map(|n| u64::from(*n)).sum(),
+        }
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        let ledger = self.drain(self.config.shutdown.drain);
+        if !ledger.is_balanced() {
+            tracing::error!(?ledger, "the ledger does not balance");
+        }
+    }
+}

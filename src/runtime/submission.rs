@@ -1,0 +1,71 @@
+//! What a submit answers: for each hook that wants the event, whether its job was admitted, refused or skipped.
+
+use super::job::JobHandle;
+use crate::hook::HookName;
+use crate::outcome::{Refusal, Skip};
+
+/// The answer to a submit. Empty: no hook wants the event.
+#[derive(Clone, Debug, Default)]
+pub struct Submission {
+    pub(super) parts: Vec<SubmittedHook>,
+}
+
+/// What became of the event for one hook.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct SubmittedHook {
+    /// The hook that wants the event.
+    pub hook: HookName,
+    /// What was decided.
+    pub decision: Decision,
+}
+
+/// The three answers that a hook can get.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Decision {
+    /// It will have exactly one outcome, of which the handle tells.
+    Admitted(JobHandle),
+    /// It was not admitted.
+    Refused(Refusal),
+    /// It was not wanted.
+    Skipped(Skip),
+}
+
+impl Submission {
+    /// True when no hook wants the event: it was skipped as `no_match`.
+    #[must_use]
+    pub fn is_unmatched(&self) -> bool {
+        self.parts.is_empty()
+    }
+
+    /// The hooks that want the event, in the order of the configuration.
+    #[must_use]
+    pub fn hooks(&self) -> &[SubmittedHook] {
+        &self.parts
+    }
+
+    /// The handles of the admitted jobs.
+    pub fn admitted(&self) -> impl Iterator<Item = &JobHandle> {
+        self.parts.iter().filter_map(|part| match &part.decision {
+            Decision::Admitted(handle) => Some(handle),
+            _ => None,
+        })
+    }
+
+    /// The hooks whose jobs were refused, with the reasons.
+    pub fn refused(&self) -> impl Iterator<Item = (&HookName, Refusal)> {
+        self.parts.iter().filter_map(|part| match part.decision {
+            Decision::Refused(why) => Some((&part.hook, why)),
+            _ => None,
+        })
+    }
+
+    /// The hooks that were skipped, with the reasons.
+    pub fn skipped(&self) -> impl Iterator<Item = (&HookName, Skip)> {
+        self.parts.iter().filter_map(|part| match part.decision {
+            Decision::Skipped(why) => Some((&part.hook, why)),
+            _ => None,
+        })
+    }
+}

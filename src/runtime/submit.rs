@@ -1,0 +1,163 @@
+//! The way of an event to the lanes: which hooks want it, in which class, and whether there is room.
+//!
+//! This is what the submitting thread pays for. Per event: one match. Per matching hook: one decision; for an admitted
+//! one a place in the queue, a job, a push and perhaps a wake-up. A place is taken before anything is built, so a
+//! refusal costs next to nothing.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use super::Inner;
+use super::bytes::{ByteBudget, Payload};
+use super::engine::HookEntry;
+use super::job::{Duty, Job, JobHandle, JobShared};
+use super::submission::{Decision, Submission, SubmittedHook};
+use crate::class::PriorityClass;
+use crate::config::KindPriorities;
+use crate::event::Event;
+use crate::hook::{Hook, Order};
+use crate::kind::KindSet;
+use crate::matcher::{Matched, Matcher};
+use crate::outcome::{JobId, Refusal, Skip};
+use crate::pool::Reserved;
+use crate::scheduler::{Arrival, HookSlot};
+
+/// What decides about an event before it is in the queue.
+#[derive(Debug)]
+pub(super) struct Intake {
+    pub(super) matcher: Matcher,
+    pub(super) kinds: KindSet,
+    pub(super) priority: KindPriorities,
+    pub(super) performance_mode: bool,
+    pub(super) max_event_bytes: u64,
+    pub(super) bytes: Arc<ByteBudget>,
+    /// Only limits that somebody has set count.
+    pub(super) replay: bool,
+    pub(super) no_match: AtomicU64,
+    pub(super) next_job: AtomicU64,
+}
+
+/// An event on its way in: its bytes are charged when its first job is admitted.
+struct Incoming<'a> {
+    event: &'a Event,
+    payload: Option<Arc<Payload>>,
+    when_room: bool,
+}
+
+impl Inner {
+    pub(super) fn submit(&self, event: &Event, when_room: bool) -> Submission {
+        let mut submission = Submission::default();
+        let mut incoming = Incoming { event, payload: None, when_room };
+        self.intake.matcher.find(event, self.intake.kinds, |at, matched| {
+            let Some(entry) = self.engine.hooks.get(at) else { return };
+            let decision = self.decide(&mut incoming, at, entry, matched);
+            submission.parts.push(SubmittedHook { hook: entry.hook.name.clone(), decision });
+        });
+        if submission.is_unmatched() {
+            self.intake.no_match.fetch_add(1, Ordering::Relaxed);
+        }
+        submission
+    }
+
+    fn decide(
+        &self,
+        incoming: &mut Incoming<'_>,
+        at: usize,
+        entry: &HookEntry,
+        matched: Matched,
+    ) -> Decision {
+        let hook = &entry.hook;
+        let ways = if matched.open.is_empty() { matched.ways } else { matched.open };
+        let class = hook.priority.unwrap_or_else(|| self.intake.priority.class_of(ways));
+        let skip = if self.intake.performance_mode {
+            Some(Skip::PerformanceMode)
+        } else if !hook.enabled {
+            Some(Skip::HookDisabled)
+        } else {
+            matched.open.is_empty().then_some(Skip::KindDisabled)
+        };
+        if let Some(why) = skip {
+            entry.counters.skipped(class, why);
+            self.engine.telemetry.skipped(hook, incoming.event, why);
+            return Decision::Skipped(why);
+        }
+        match self.admit(incoming, class) {
+            Ok((place, payload)) => Decision::Admitted(self.push(place, payload, at, entry, class)),
+            Err(why) => {
+                entry.counters.refused(class, why);
+                self.engine.telemetry.refused(hook, incoming.event, class, why);
+                Decision::Refused(why)
+            }
+        }
+    }
+
+    /// Room for the event's bytes, then a place in the queue: a refused place is the common case under load, and bytes
+    /// that are charged for a moment cannot make it wrong.
+    fn admit(
+        &self,
+        incoming: &mut Incoming<'_>,
+        class: PriorityClass,
+    ) -> Result<(Reserved, Arc<Payload>), Refusal> {
+        if incoming.event.payload().len() as u64 > self.intake.max_event_bytes {
+            return Err(Refusal::TooLarge);
+        }
+        let payload = match &incoming.payload {
+            Some(payload) => Arc::clone(payload),
+            None => self.charge(incoming)?,
+        };
+        let place =
+            if incoming.when_room { self.pool.reserve_when_room(class) } else { self.pool.reserve(class) }?;
+        incoming.payload = Some(Arc::clone(&payload));
+        Ok((place, payload))
+    }
+
+    fn charge(&self, incoming: &Incoming<'_>) -> Result<Arc<Payload>, Refusal> {
+        let attempt = || self.intake.bytes.charge(incoming.event);
+        if !incoming.when_room {
+            return attempt().ok_or(Refusal::BytesFull);
+        }
+        self.pool.wait_for_room(|| match attempt() {
+            Some(payload) => Some(Ok(payload)),
+            None => self.pool.is_closed().then_some(Err(Refusal::Closed)),
+        })
+    }
+
+    fn push(
+        &self,
+        place: Reserved,
+        payload: Arc<Payload>,
+        at: usize,
+        entry: &HookEntry,
+        class: PriorityClass,
+    ) -> JobHandle {
+        let hook = &entry.hook;
+        let id = JobId(self.intake.next_job.fetch_add(1, Ordering::Relaxed) + 1);
+        let shared = Arc::new(JobShared::default());
+        let engine = &self.engine;
+        let handle = JobHandle { id, shared: Arc::clone(&shared), engine: Arc::downgrade(engine) };
+        let event = payload.event.clone();
+        let admitted = engine.clock.now();
+        let session = event.session_key().filter(|_| hook.order == Order::Session);
+        let arrival = Arrival {
+            hook: HookSlot(u32::try_from(at).unwrap_or(u32::MAX)),
+            class,
+            session,
+            batch_key: 0,
+            bytes: u32::try_from(event.payload().len()).unwrap_or(u32::MAX),
+            admitted,
+            max_wait: self.max_wait(hook, class),
+            body: Job { id, hook: at, class, admitted, payload, shared, duty: Duty::new(&engine.lost) },
+        };
+        let waiting = place.waiting;
+        entry.counters.admitted(class);
+        self.pool.push(place, arrival);
+        engine.telemetry.queued(hook, &event, id, class, waiting);
+        handle
+    }
+
+    fn max_wait(&self, hook: &Hook, class: PriorityClass) -> Option<Duration> {
+        let max_wait = self.config.max_wait(hook, class);
+        max_wait.limit.filter(|_| max_wait.explicit || !self.intake.replay)
+    }
+}

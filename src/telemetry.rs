@@ -1,0 +1,186 @@
+//! What the log says, and when. Every line that a job causes is written here.
+//!
+//! The library only emits `tracing` events; who wants to see them subscribes. All carry `hook`, `class`, `job` and
+//! `session`. Levels: `debug` for the course of a job, `info` for a handler that failed, `warn` for what an operator
+//! should know: handlers that time out or cannot be started, jobs that are refused, a queue that is nearly full.
+//! Warnings about the queue are limited, so that a flood of events is not answered with a flood of lines.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use crate::class::PriorityClass;
+use crate::event::Event;
+use crate::hook::Hook;
+use crate::outcome::{JobId, Outcome, OutcomeKind, Refusal, Skip};
+use crate::time::{Clock, Time, nanos};
+
+/// Lines that are limited, and what they depend on.
+#[derive(Debug)]
+pub(crate) struct Telemetry {
+    clock: Clock,
+    capacity: u32,
+    /// Waiting jobs from which on the queue is near its capacity.
+    near: u32,
+    /// Waiting jobs below which it is so no more.
+    relaxed: u32,
+    is_near: AtomicBool,
+    refusals: Limiter,
+}
+
+impl Telemetry {
+    pub(crate) fn new(capacity: u32, warn_at: f64, clock: Clock) -> Self {
+        // In range: warn_at is between 0 and 1.
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "a part of a u32 fits a u32"
+        )]
+        let part = |of: f64| (f64::from(capacity) * of).ceil() as u32;
+        Self {
+            clock,
+            capacity,
+            near: part(warn_at).max(1),
+            relaxed: part(warn_at * 0.75),
+            is_near: AtomicBool::new(false),
+            refusals: Limiter::default(),
+        }
+    }
+
+    /// The job is in the queue, which holds `waiting` jobs now.
+    pub(crate) fn queued(&self, hook: &Hook, event: &Event, job: JobId, class: PriorityClass, waiting: u32) {
+        tracing::debug!(
+            hook = %hook.name, class = %class, job = %job, session = event.session(),
+            "Successfully queued {} hook for background processing", event.name()
+        );
+        if waiting >= self.near {
+            if !self.is_near.swap(true, Ordering::Relaxed) {
+                tracing::warn!(waiting, capacity = self.capacity, "the hook queue is near its capacity");
+            }
+        } else if waiting < self.relaxed && self.is_near.load(Ordering::Relaxed) {
+            // Not before it is well below: a queue that hovers at the mark warns once.
+            self.is_near.store(false, Ordering::Relaxed);
+        }
+    }
+
+    pub(crate) fn refused(&self, hook: &Hook, event: &Event, class: PriorityClass, why: Refusal) {
+        tracing::debug!(hook = %hook.name, class = %class, session = event.session(), reason = %why, "refused");
+        if why == Refusal::Closed {
+            return;
+        }
+        if let Some(unreported) = self.refusals.pass(self.clock.now()) {
+            tracing::warn!(
+                hook = %hook.name, class = %class, reason = %why, unreported,
+                "dropped a {} hook: {}", event.name(), explain(why)
+            );
+        }
+    }
+
+    pub(crate) fn skipped(&self, hook: &Hook, event: &Event, why: Skip) {
+        tracing::trace!(hook = %hook.name, session = event.session(), reason = %why, "skipped");
+    }
+
+    pub(crate) fn started(
+        &self,
+        hook: &Hook,
+        event: &Event,
+        job: JobId,
+        class: PriorityClass,
+        wait: Duration,
+    ) {
+        tracing::debug!(
+            hook = %hook.name, class = %class, job = %job, session = event.session(),
+            wait_ms = millis(wait), "started"
+        );
+    }
+
+    pub(crate) fn finished(&self, outcome: &Outcome) {
+        let event = &outcome.event;
+        macro_rules! line {
+            ($level:ident, $($text:tt)+) => {
+                tracing::$level!(
+                    hook = %outcome.hook, class = %outcome.class, job = %outcome.job, session = event.session(),
+                    outcome = %outcome.kind, wait_ms = millis(outcome.wait), run_ms = outcome.run.map(millis),
+                    $($text)+
+                )
+            };
+        }
+        if let Some(run) = outcome.run {
+            line!(
+                debug,
+                "Hook {} processed in background thread (took {:.2}s)",
+                event.name(),
+                run.as_secs_f64()
+            );
+        } else {
+            line!(debug, "Hook {} ended without running: {}", event.name(), outcome.kind);
+        }
+        match outcome.kind {
+            OutcomeKind::TimedOut | OutcomeKind::NotStarted | OutcomeKind::Panicked => {
+                line!(warn, "hook {}: {}", outcome.kind, outcome.reason);
+            }
+            OutcomeKind::Failed => line!(info, "hook failed: {}", outcome.reason),
+            _ => {}
+        }
+    }
+}
+
+fn explain(why: Refusal) -> &'static str {
+    match why {
+        Refusal::Full => "the queue is full (queue.capacity)",
+        Refusal::ClassFull => "its class has reached its ceiling (class.NAME.ceiling)",
+        Refusal::BytesFull => "the payloads that wait have reached their limit (queue.max_bytes)",
+        Refusal::TooLarge => "the event is larger than allowed (queue.max_event_bytes)",
+        Refusal::Closed => "the pool is shutting down",
+    }
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "a log line does not wait for 500 million years")]
+fn millis(duration: Duration) -> u64 {
+    duration.as_millis() as u64
+}
+
+/// Lets one line pass, then at most one each second, and counts the others.
+#[derive(Debug, Default)]
+struct Limiter {
+    /// When the next line may pass, in nanoseconds; 0: at once.
+    next: AtomicU64,
+    held_back: AtomicU64,
+}
+
+impl Limiter {
+    const PERIOD: Duration = Duration::from_secs(1);
+
+    /// `None`: not now. Else the number of lines that were held back since the last one.
+    fn pass(&self, now: Time) -> Option<u64> {
+        let next = self.next.load(Ordering::Relaxed);
+        let passes = now.0 >= next
+            && self
+                .next
+                .compare_exchange(next, now.0 + nanos(Self::PERIOD), Ordering::Relaxed, Ordering::Relaxed)
+                .is_ok();
+        if passes {
+            Some(self.held_back.swap(0, Ordering::Relaxed))
+        } else {
+            self.held_back.fetch_add(1, Ordering::Relaxed);
+            None
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_flood_of_lines_passes_once_a_second_with_the_number_of_the_others() {
+        let limiter = Limiter::default();
+        let at = |ms: u64| Time(ms * 1_000_000);
+        assert_eq!(limiter.pass(at(0)), Some(0));
+        for ms in 1..1000 {
+            assert_eq!(limiter.pass(at(ms)), None);
+        }
+        assert_eq!(limiter.pass(at(1000)), Some(999));
+        assert_eq!(limiter.pass(at(1001)), None);
+        assert_eq!(limiter.pass(at(5000)), Some(1));
+    }
+}
