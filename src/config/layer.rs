@@ -169,12 +169,12 @@ impl<'a> Walk<'a> {
         let found = registry::find(&key.0);
         if let [table, hook] = key.0.as_slice()
             && table == "hook"
-            && let Err(message) = HookName::new(hook)
+            && HookName::new(hook).is_err()
         {
-            let message =
-                if hook.chars().count() > 80 { "a hook's name of this length".into() } else { message };
             self.layer.refused.insert(key.clone());
-            return self.error(at, key, shown_message(&message), None);
+            // What is cut or escaped for the message is no hook name either.
+            let message = HookName::new(&shown(hook)).err().unwrap_or_default();
+            return self.error(at, key, message, None);
         }
         match (value.get_ref(), found.setting) {
             (DeValue::Table(table), _) if found.is_table => {
@@ -277,8 +277,4 @@ pub(super) fn hint_for_unknown(key: &Key) -> Option<String> {
         return Some(format!("the key exists as {}", elsewhere.join(", ")));
     }
     (!names.is_empty() && names.len() <= 8).then(|| format!("known here: {}", names.join(", ")))
-}
-
-fn shown_message(message: &str) -> String {
-    message.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }

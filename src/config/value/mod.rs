@@ -159,6 +159,11 @@ impl ValueKind {
                 hint: text.trim().parse::<f64>().is_ok().then(|| "write it without quotes".to_owned()),
                 at: None,
             }),
+            (Self::Scalar, DeValue::Table(_)) => Err(Fault::Wrong {
+                found: "a table".into(),
+                hint: Some("a path with dots is written in quotes: \"a.b\" = 1".into()),
+                at: None,
+            }),
             (_, DeValue::String(text)) => self.text(text, Bare::Seconds),
             (_, other) => Err(wrong(described(other))),
         }
