@@ -1,16 +1,14 @@
 //! A token that stops a run from another thread, at once.
 //!
 //! The run watches a descriptor that becomes readable when the token is cancelled, and stays readable. It is made when
-//! the first run needs it, so a token that no run ever sees costs no descriptor.
+//! the first run needs it, so a token that no run ever sees costs no descriptor. The portable waiter cannot watch it and
+//! looks at the flag now and then.
 //!
 //! Invariant: `cancelled` and `wake` change under one lock, so no cancellation falls between a run's look at the flag
 //! and its wait.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
-
-#[cfg(not(target_os = "linux"))]
-use std::os::unix::net::UnixStream;
 
 /// Cancels runs. Clones are the same token.
 #[derive(Clone, Default)]
@@ -19,6 +17,7 @@ pub struct Cancel(Arc<Mutex<State>>);
 #[derive(Default)]
 struct State {
     cancelled: bool,
+    #[cfg(target_os = "linux")]
     wake: Option<Arc<Wake>>,
 }
 
@@ -34,6 +33,7 @@ impl Cancel {
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if !state.cancelled {
             state.cancelled = true;
+            #[cfg(target_os = "linux")]
             if let Some(wake) = &state.wake {
                 wake.ring();
             }
@@ -46,6 +46,7 @@ impl Cancel {
     }
 
     /// The descriptor to watch. `None`: there is none left in this process; the run then has to look now and then.
+    #[cfg(target_os = "linux")]
     pub(super) fn wake(&self) -> Option<Arc<Wake>> {
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if state.wake.is_none() {
@@ -82,21 +83,7 @@ impl Wake {
     }
 }
 
-/// A descriptor that becomes readable once.
-#[cfg(not(target_os = "linux"))]
-pub(super) struct Wake(UnixStream, UnixStream);
-
-#[cfg(not(target_os = "linux"))]
-impl Wake {
-    fn new() -> Option<Self> {
-        UnixStream::pair().ok().map(|(watched, rung)| Self(watched, rung))
-    }
-
-    fn ring(&self) {
-        let _ = self.1.shutdown(std::net::Shutdown::Both);
-    }
-}
-
+#[cfg(target_os = "linux")]
 impl std::os::fd::AsFd for Wake {
     fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
         self.0.as_fd()
@@ -104,6 +91,7 @@ impl std::os::fd::AsFd for Wake {
 }
 
 #[cfg(test)]
+#[cfg(target_os = "linux")]
 mod tests {
     use super::*;
 

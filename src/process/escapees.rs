@@ -87,7 +87,6 @@ impl Sweeper {
 
     /// Reaps the adopted processes that are dead. Gives back how many.
     pub fn reap(&self) -> usize {
-        self.children.reap_hanging();
         let own = getpid().as_raw_pid();
         let dead = processes().filter_map(Stat::read).filter(|stat| stat.parent == own && stat.dead);
         let dead: Vec<_> = dead.filter_map(|stat| Pid::from_raw(stat.number)).collect();

@@ -127,6 +127,7 @@ impl Runner {
         {
             return Run::not_started(error, Duration::ZERO, stdin.len());
         }
+        self.children.reap_hanging();
         let started = Instant::now();
         let spawned = self.children.spawn(|| prepared.spawn(!stdin.is_empty(), env));
         let spawned = match spawned {
@@ -161,6 +162,7 @@ struct Job<'a> {
     started: Instant,
     limits: &'a Limits,
     cancel: &'a Cancel,
+    #[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "the portable waiter cannot choose"))]
     leftovers: crate::Leftovers,
 }
 

@@ -9,7 +9,7 @@ use std::process::{Child, ChildStderr, ChildStdin, ChildStdout};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
+use rustix::fs::{OFlags, fcntl_setfl};
 
 use super::capture::{Captured, Keeper};
 
@@ -37,6 +37,7 @@ pub(super) struct Ready {
     /// The first of the further descriptors is readable.
     pub(super) first: bool,
     /// So is the second.
+    #[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "only the pidfd waiter has a second"))]
     pub(super) second: bool,
     /// Output arrived or ended.
     pub(super) output: bool,
@@ -166,8 +167,8 @@ impl<R: Read> Stream<R> {
 }
 
 fn set_nonblocking(pipe: BorrowedFd<'_>) -> io::Result<()> {
-    let flags = fcntl_getfl(pipe)?;
-    Ok(fcntl_setfl(pipe, flags | OFlags::NONBLOCK)?)
+    // A fresh pipe has no other flags that could be lost.
+    Ok(fcntl_setfl(pipe, OFlags::NONBLOCK)?)
 }
 
 fn timespec(time: Duration) -> Timespec {

@@ -39,7 +39,7 @@ pub(super) fn run(mut job: Job<'_>, children: &Children) -> Run {
     let stopped = watched.stopped;
 
     let reapable = matches!(end, End::Exited(_) | End::Signalled(_));
-    let cpu_time = if reapable { usage::cpu_time(group.leader()) } else { None };
+    let cpu_time = if reapable { usage::cpu_time(group.leader(), run_time) } else { None };
     let keeps = job.leftovers == Leftovers::Keep && end == End::Exited(0) && stopped.is_none();
     let kills = reapable && !keeps;
     let mut leftovers_killed = kills && group.sweep();
