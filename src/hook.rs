@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use crate::class::PriorityClass;
 use crate::matcher::Selector;
+use crate::process::Prepared;
 
 /// A hook's name: `[a-z][a-z0-9_]*` without `__`. Cheap to clone.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -82,6 +83,16 @@ pub struct Hook {
     pub max_wait: Option<MaxWait>,
     /// Bytes of output kept of each stream.
     pub max_output: usize,
+}
+
+impl Hook {
+    /// Why its program would not be found on this machine now, with the environment of this process. `None`: it would.
+    #[must_use]
+    pub fn missing_program(&self) -> Option<String> {
+        let HandlerSpec::Command(spec) = &self.handler;
+        let (environment, _) = crate::config::inherited_environment();
+        Prepared::new(spec, &environment).problem().map(ToString::to_string)
+    }
 }
 
 /// Whether events of one hook and one session wait for each other.

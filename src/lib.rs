@@ -29,4 +29,6 @@ pub use matcher::{
 };
 pub use metrics::{Counts, HookSnapshot, Ledger, Snapshot, Timing};
 pub use outcome::{JobId, Outcome, OutcomeKind, ProcessReport, Refusal, Skip};
-pub use runtime::{BuildError, Decision, HookPool, HookPoolBuilder, JobHandle, Submission, SubmittedHook};
+pub use runtime::{
+    BuildError, Decision, HookPool, HookPoolBuilder, JobHandle, Preview, Submission, SubmittedHook,
+};

@@ -1,5 +1,7 @@
-//! The program `hookpool`.
+//! The program `hookpool`: hooks off the critical path.
 
 mod cli;
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    cli::main()
+}

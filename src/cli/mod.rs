@@ -1,7 +1,54 @@
-//! What only the program has: its input, its commands, its words to people.
+//! What only the program has: its command line, its input, its words to people.
 //!
-//! Nothing in the library depends on this tree.
+//! | file | owns |
+//! |---|---|
+//! | `args.rs` | what can be typed |
+//! | `error.rs` | what ends the program early, and its exit codes |
+//! | `logging.rs` | where log lines go |
+//! | `signals.rs` | Ctrl-C and TERM |
+//! | `input/` | bytes to documents, and their pace |
+//! | `run/` | the command `run` |
+//! | `report/`, `progress.rs` | what is shown of a run |
+//!
+//! Standard output carries results only; everything else goes to standard error. It uses the library as anybody
+//! could: through its public names.
 
-#[expect(unused_imports, reason = "no command reads input yet")]
-#[cfg_attr(not(test), expect(dead_code, reason = "no command reads input yet"))]
+mod args;
+mod error;
 mod input;
+mod logging;
+mod progress;
+mod report;
+mod run;
+mod signals;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use self::args::{Args, Command};
+use self::error::CliError;
+
+/// Parses the command line, does what it says, and answers with the exit code.
+pub(crate) fn main() -> ExitCode {
+    let args = match Args::try_parse() {
+        Ok(args) => args,
+        // Help and version go to standard output with 0, everything else to standard error with 2. A closed pipe is
+        // no reason to complain.
+        Err(error) => {
+            let _ = error.print();
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(error::USAGE));
+        }
+    };
+    let done = match args.command {
+        Command::Run(run) => run::run(&run, &args.log),
+    };
+    match done {
+        Ok(code) => code,
+        Err(CliError::ClosedPipe) => ExitCode::SUCCESS,
+        Err(error) => {
+            anstream::eprintln!("{}", error.render());
+            error.code()
+        }
+    }
+}

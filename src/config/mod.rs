@@ -30,5 +30,23 @@ pub use settings::{
     SchedulerSettings, ShutdownSettings,
 };
 
+/// Reads a duration as `hooks.toml` does: `2s`, `500ms`, `1m 30s`, `1.5h`; a bare number is seconds; at most 30 days.
+///
+/// # Errors
+/// What is wrong, and what would be right.
+///
+/// ```
+/// use hookpool::config::parse_duration;
+/// use std::time::Duration;
+/// assert_eq!(parse_duration("1.5s"), Ok(Duration::from_millis(1500)));
+/// assert!(parse_duration("soon").is_err());
+/// ```
+pub fn parse_duration(text: &str) -> Result<std::time::Duration, String> {
+    let nanos = value::quantity::nanos(text, value::Bare::Seconds);
+    nanos
+        .map(std::time::Duration::from_nanos)
+        .ok_or_else(|| format!("`{text}` is no duration; write it as 2s, 500ms or 1m 30s, at most 30 days"))
+}
+
 #[cfg(test)]
 mod tests;

@@ -24,7 +24,7 @@ use std::time::Duration;
 
 pub use self::builder::{BuildError, HookPoolBuilder};
 pub use self::job::JobHandle;
-pub use self::submission::{Decision, Submission, SubmittedHook};
+pub use self::submission::{Decision, Preview, Submission, SubmittedHook};
 
 use self::engine::Engine;
 use self::submit::Intake;
@@ -91,6 +91,12 @@ impl HookPool {
     /// From inside a handler of the same pool this can wait for itself.
     pub fn submit_when_room(&self, event: Event) -> Submission {
         self.inner.submit(&event, true)
+    }
+
+    /// What a submit would decide, hook by hook, in the order of the configuration. Nothing runs and nothing is counted.
+    #[must_use]
+    pub fn preview(&self, event: &Event) -> Vec<Preview> {
+        self.inner.preview(event)
     }
 
     /// The configuration that the pool was made with.

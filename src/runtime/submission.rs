@@ -1,6 +1,7 @@
 //! What a submit answers: for each hook that wants the event, whether its job was admitted, refused or skipped.
 
 use super::job::JobHandle;
+use crate::class::PriorityClass;
 use crate::hook::HookName;
 use crate::outcome::{Refusal, Skip};
 
@@ -68,4 +69,16 @@ impl Submission {
             _ => None,
         })
     }
+}
+
+/// What a submit would decide for one hook that wants the event, room provided.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Preview {
+    /// The hook that wants the event.
+    pub hook: HookName,
+    /// The class that its job would have.
+    pub class: PriorityClass,
+    /// Why it would be skipped. `None`: it would run.
+    pub skip: Option<Skip>,
 }

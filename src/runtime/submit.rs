@@ -12,7 +12,7 @@ use super::Inner;
 use super::bytes::{ByteBudget, Payload};
 use super::engine::HookEntry;
 use super::job::{Duty, Job, JobHandle, JobShared};
-use super::submission::{Decision, Submission, SubmittedHook};
+use super::submission::{Decision, Preview, Submission, SubmittedHook};
 use crate::class::PriorityClass;
 use crate::config::KindPriorities;
 use crate::event::Event;
@@ -60,14 +60,8 @@ impl Inner {
         submission
     }
 
-    fn decide(
-        &self,
-        incoming: &mut Incoming<'_>,
-        at: usize,
-        entry: &HookEntry,
-        matched: Matched,
-    ) -> Decision {
-        let hook = &entry.hook;
+    /// The class that a job would have, and why there would be none.
+    fn assess(&self, hook: &Hook, matched: Matched) -> (PriorityClass, Option<Skip>) {
         let ways = if matched.open.is_empty() { matched.ways } else { matched.open };
         let class = hook.priority.unwrap_or_else(|| self.intake.priority.class_of(ways));
         let skip = if self.intake.performance_mode {
@@ -77,6 +71,28 @@ impl Inner {
         } else {
             matched.open.is_empty().then_some(Skip::KindDisabled)
         };
+        (class, skip)
+    }
+
+    pub(super) fn preview(&self, event: &Event) -> Vec<Preview> {
+        let mut previews = Vec::new();
+        self.intake.matcher.find(event, self.intake.kinds, |at, matched| {
+            let Some(entry) = self.engine.hooks.get(at) else { return };
+            let (class, skip) = self.assess(&entry.hook, matched);
+            previews.push(Preview { hook: entry.hook.name.clone(), class, skip });
+        });
+        previews
+    }
+
+    fn decide(
+        &self,
+        incoming: &mut Incoming<'_>,
+        at: usize,
+        entry: &HookEntry,
+        matched: Matched,
+    ) -> Decision {
+        let hook = &entry.hook;
+        let (class, skip) = self.assess(hook, matched);
         if let Some(why) = skip {
             entry.counters.skipped(class, why);
             self.engine.telemetry.skipped(hook, incoming.event, why);

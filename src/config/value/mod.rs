@@ -5,7 +5,7 @@
 //! is a list. So what comes after can rely on its shape and range, whatever layer it came from.
 //! Cross-checks between settings are not made here.
 
-mod quantity;
+pub(super) mod quantity;
 
 use serde_json::Value as Json;
 use toml::Spanned;

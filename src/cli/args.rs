@@ -1,0 +1,122 @@
+//! What can be typed on the command line.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
+
+use super::input::Rate;
+
+/// Runs hooks off the critical path: events in, handlers run by a small pool, the important ones first, every event
+/// accounted for.
+#[derive(Debug, Parser)]
+#[command(name = "hookpool", version, about, long_about = None, propagate_version = true)]
+#[command(after_help = EXIT_CODES)]
+pub(super) struct Args {
+    #[command(subcommand)]
+    pub(super) command: Command,
+    #[command(flatten)]
+    pub(super) log: LogArgs,
+}
+
+const EXIT_CODES: &str = "\
+Exit codes: 0 done, also when hooks failed; 1 hooks failed and --strict; 2 usage; 3 configuration;
+5 input could not be read; 70 internal: the ledger does not balance; 130, 143 stopped by INT or TERM after a drain";
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    Run(RunArgs),
+}
+
+/// Which log lines are written.
+#[derive(Debug, ClapArgs)]
+#[command(next_help_heading = "Log lines, on standard error")]
+pub(super) struct LogArgs {
+    /// Say more: -v failures of handlers, -vv every step of every job, -vvv everything
+    #[arg(short, long, action = clap::ArgAction::Count, global = true)]
+    pub(super) verbose: u8,
+
+    /// Write log lines as text or as JSON objects
+    #[arg(long, value_enum, default_value_t = LogFormat::Text, value_name = "FORMAT", global = true)]
+    pub(super) log_format: LogFormat,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum LogFormat {
+    Text,
+    Json,
+}
+
+/// Replay events from files or a stream through the configured hooks
+///
+/// Without FILE the bundled demo runs: its own recording, configuration and handlers, and nothing else.
+///
+/// Input is JSON Lines or whole JSON documents, one object an event. At full speed (the default) a full queue is waited
+/// for and jobs wait as long as it takes, unless a max_wait is configured; with --rate or --realtime the input counts as
+/// live, and what finds the queue full is dropped or displaces something less important. INT and TERM drain: what was
+/// admitted runs on until the drain timeout; a second signal stops it at once.
+#[derive(Debug, ClapArgs)]
+#[command(after_help = EXIT_CODES)]
+pub(super) struct RunArgs {
+    /// Files of events; - is standard input
+    #[arg(value_name = "FILE")]
+    pub(super) files: Vec<PathBuf>,
+
+    /// Read this configuration instead of the project's hooks.toml or config/hooks.toml
+    #[arg(short, long, value_name = "FILE", requires = "files")]
+    pub(super) config: Option<PathBuf>,
+
+    /// Print the report as text for people or as one JSON object
+    #[arg(long, value_enum, default_value_t = ReportFormat::Text, value_name = "FORMAT")]
+    pub(super) report: ReportFormat,
+
+    /// Submit at this rate, such as 100/s, 5/m or 0.5/s
+    #[arg(long, value_name = "RATE", conflicts_with = "realtime")]
+    pub(super) rate: Option<Rate>,
+
+    /// Keep the pace of the events' own timestamps
+    #[arg(long)]
+    pub(super) realtime: bool,
+
+    /// What to do when the queue is full [default: wait at full speed, drop with --rate or --realtime]
+    #[arg(long, value_enum, value_name = "WHAT")]
+    pub(super) when_full: Option<WhenFull>,
+
+    /// Name of the events that neither name themselves nor have a known shape
+    #[arg(long, value_name = "NAME")]
+    pub(super) event: Option<String>,
+
+    /// How long to run on after INT or TERM, such as 2s or 500ms [default: shutdown.drain, 2s]
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub(super) drain_timeout: Option<Duration>,
+
+    /// Show which hooks each event would run, and run none
+    #[arg(long)]
+    pub(super) dry_run: bool,
+
+    /// Print what the handlers wrote, to standard error
+    #[arg(long)]
+    pub(super) show_output: bool,
+
+    /// Exit with 1 when a hook failed, timed out, panicked or was not started
+    #[arg(long)]
+    pub(super) strict: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum ReportFormat {
+    Text,
+    Json,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum WhenFull {
+    /// Wait for room
+    Wait,
+    /// Refuse the event, or displace something less important, as the configuration says
+    Drop,
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    hookpool::config::parse_duration(text)
+}

@@ -1,0 +1,60 @@
+//! What ends the program early: each error has an exit code, and says what would be right.
+
+use std::io;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use hookpool::BuildError;
+use hookpool::config::ConfigError;
+
+/// Exit code of a wrong command line, clap's own.
+pub(super) const USAGE: u8 = 2;
+
+/// Exit code when hooks failed and `--strict` was given.
+pub(super) const HOOKS_FAILED: u8 = 1;
+
+/// Why the program ends early.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum CliError {
+    #[error("{0}")]
+    Config(#[from] ConfigError),
+    #[error("cannot read {}: {source}", path.display())]
+    Input { path: PathBuf, source: io::Error },
+    #[error("cannot write to standard output: {0}")]
+    Output(io::Error),
+    /// Whoever read standard output has had enough. Nothing is wrong.
+    #[error("standard output was closed")]
+    ClosedPipe,
+    #[error("{0}")]
+    Build(#[from] BuildError),
+    #[error("cannot watch for signals: {0}")]
+    Signals(io::Error),
+    #[error("internal error: {0}; please report it")]
+    Internal(String),
+}
+
+impl CliError {
+    /// The exit code, as `--help` documents it.
+    pub(super) fn code(&self) -> ExitCode {
+        ExitCode::from(match self {
+            Self::Config(_) => 3,
+            Self::Input { .. } => 5,
+            Self::ClosedPipe => 0,
+            Self::Output(_) | Self::Build(_) | Self::Signals(_) | Self::Internal(_) => 70,
+        })
+    }
+
+    /// The text for a person.
+    pub(super) fn render(&self) -> String {
+        match self {
+            // Problems are rendered with their own place and severity.
+            Self::Config(error) => error.to_string(),
+            other => format!("hookpool: {other}"),
+        }
+    }
+
+    /// An error of writing to standard output.
+    pub(super) fn output(error: io::Error) -> Self {
+        if error.kind() == io::ErrorKind::BrokenPipe { Self::ClosedPipe } else { Self::Output(error) }
+    }
+}

@@ -1,0 +1,29 @@
+//! The bundled demo: a recording of three agents, a configuration, and handlers, all inside the program.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use hookpool::Config;
+use hookpool::config::ConfigLoader;
+
+use crate::cli::error::CliError;
+
+/// Events as three agents sent them: interleaved sessions, with delegations.
+pub(super) const RECORDING: &[u8] = include_bytes!("../../../config/demo/recording.jsonl");
+
+const HOOKS: &str = include_str!("../../../config/demo/hooks.toml");
+
+/// The demo's configuration. Hooks whose interpreter is missing on this machine are switched off, with a word.
+pub(super) fn config() -> Result<Config, CliError> {
+    let dir = std::env::current_dir().unwrap_or_else(|_| "/".into());
+    let mut config = ConfigLoader::bundled(HOOKS, Path::new(&dir)).load()?.config;
+    for hook in &mut config.hooks {
+        if let Some(missing) = hook.missing_program()
+            && let Some(hook) = Arc::get_mut(hook)
+        {
+            anstream::eprintln!("hookpool: the demo's hook `{}` is skipped: {missing}", hook.name);
+            hook.enabled = false;
+        }
+    }
+    Ok(config)
+}

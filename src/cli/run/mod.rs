@@ -1,0 +1,187 @@
+//! The command `run`: events from files, a stream or the bundled demo, through a pool, to a report.
+
+mod demo;
+mod dry;
+mod failures;
+mod source;
+
+use std::io::{IsTerminal, Write};
+use std::process::ExitCode;
+use std::sync::{Arc, mpsc};
+use std::time::{Duration, Instant};
+
+use hookpool::config::ConfigLoader;
+use hookpool::{Config, Event, HookPool, Ledger, OutcomeKind};
+
+use self::failures::Failures;
+use self::source::{Found, Sources};
+use super::args::{LogArgs, ReportFormat, RunArgs, WhenFull};
+use super::error::{CliError, HOOKS_FAILED};
+use super::input::Pace;
+use super::logging;
+use super::progress::Progress;
+use super::report::{self, EventCounts, RunReport};
+use super::signals::{Signals, Stop};
+
+/// Runs the command, and answers with the exit code.
+pub(super) fn run(args: &RunArgs, log: &LogArgs) -> Result<ExitCode, CliError> {
+    let begun = Instant::now();
+    let mut config = load(args, log)?;
+    if let Some(drain) = args.drain_timeout {
+        config.shutdown.drain = drain;
+    }
+    if args.dry_run {
+        return dry::run(args, config);
+    }
+    let signals = Signals::watch().map_err(CliError::Signals)?;
+    let failures = Arc::new(Failures::new(args.show_output));
+    let noted = Arc::clone(&failures);
+    let drain = config.shutdown.drain;
+    let limit = config.queue.max_event_bytes;
+    let is_live = args.rate.is_some() || args.realtime;
+    let pool = HookPool::builder()
+        .config(config)
+        .replay(!is_live)
+        .on_outcome(move |outcome| noted.note(outcome))
+        .build()?;
+    let stop = signals.serve(&pool, drain).map_err(CliError::Signals)?;
+
+    let mut replay = Replay {
+        pool: &pool,
+        pace: pace(args),
+        waits: args.when_full.map_or(!is_live, |what| what == WhenFull::Wait),
+        stop: &stop,
+        begun,
+        counts: EventCounts::default(),
+        progress: Progress::new(args.report == ReportFormat::Text),
+    };
+    let mut sources = Sources::new(args, limit, &stop);
+    let read = replay.feed(&mut sources);
+    let ledger = replay.drain();
+    let counts = replay.counts;
+
+    let report = RunReport { events: counts, ledger, elapsed: begun.elapsed(), failures: failures.take() };
+    print(args, &report)?;
+    read?;
+    if !report.ledger.is_balanced() {
+        return Err(CliError::Internal("the ledger does not balance".to_owned()));
+    }
+    let total = &report.ledger.snapshot.total;
+    let failed = OutcomeKind::ALL.iter().any(|kind| kind.is_failure() && total.outcome(*kind) > 0);
+    Ok(match stop.signal() {
+        Some(signal) => ExitCode::from(u8::try_from(128 + signal).unwrap_or(u8::MAX)),
+        None if failed && args.strict => ExitCode::from(HOOKS_FAILED),
+        None => ExitCode::SUCCESS,
+    })
+}
+
+/// The configuration of the demo, or that of the user; logging is on from here.
+fn load(args: &RunArgs, log: &LogArgs) -> Result<Config, CliError> {
+    if args.files.is_empty() {
+        logging::start(log, false);
+        return demo::config();
+    }
+    let loaded = ConfigLoader::standard(args.config.as_deref()).load()?;
+    logging::start(log, loaded.config.debug);
+    for warning in &loaded.warnings {
+        anstream::eprintln!("{warning}");
+    }
+    if loaded.config.hooks.is_empty() {
+        anstream::eprintln!(
+            "hookpool: no hooks are configured, so nothing will run: write some into hooks.toml, or name a file with \
+             --config"
+        );
+    }
+    Ok(loaded.config)
+}
+
+fn pace(args: &RunArgs) -> Pace {
+    match args.rate {
+        Some(rate) => Pace::rate(rate),
+        None if args.realtime => Pace::realtime(),
+        None => Pace::full_speed(),
+    }
+}
+
+/// The way of the events from the input to the pool.
+struct Replay<'a> {
+    pool: &'a HookPool,
+    pace: Pace,
+    /// A full queue is waited for.
+    waits: bool,
+    stop: &'a Stop,
+    begun: Instant,
+    counts: EventCounts,
+    progress: Progress,
+}
+
+impl Replay<'_> {
+    /// Submits every event of the input, until its end or a signal.
+    fn feed(&mut self, sources: &mut Sources) -> Result<(), CliError> {
+        while self.stop.signal().is_none()
+            && let Some(found) = sources.next()?
+        {
+            self.counts.read += 1;
+            match found {
+                Found::Event(event) => {
+                    if self.wait_for_turn(&event) {
+                        // It was read, and not submitted: the signal came first.
+                        self.counts.read -= 1;
+                        break;
+                    }
+                    self.submit(event);
+                }
+                Found::Invalid(complaint) => {
+                    self.counts.invalid += 1;
+                    self.progress.clear();
+                    anstream::eprintln!("{complaint}");
+                }
+            }
+            self.progress.tick(&self.counts, self.pool, self.begun.elapsed());
+        }
+        Ok(())
+    }
+
+    /// Waits until the event is due. True: a signal came first.
+    fn wait_for_turn(&mut self, event: &Event) -> bool {
+        let now = self.begun.elapsed();
+        let left = self.pace.due(event.timestamp_ms(), now).saturating_sub(now);
+        !left.is_zero() && self.stop.wait(left)
+    }
+
+    fn submit(&mut self, event: Event) {
+        let submission = if self.waits { self.pool.submit_when_room(event) } else { self.pool.submit(event) };
+        if !submission.is_unmatched() {
+            self.counts.matched += 1;
+        }
+    }
+
+    /// Waits until everything has its outcome. A signal cuts this short, the end of the input does not.
+    fn drain(&mut self) -> Ledger {
+        const REFRESH: Duration = Duration::from_millis(100);
+        let (done, is_done) = mpsc::channel();
+        let pool = self.pool;
+        std::thread::scope(|scope| {
+            scope.spawn(move || done.send(pool.drain(Duration::MAX)));
+            loop {
+                match is_done.recv_timeout(REFRESH) {
+                    Ok(ledger) => {
+                        self.progress.clear();
+                        return ledger;
+                    }
+                    Err(_) => self.progress.tick(&self.counts, pool, self.begun.elapsed()),
+                }
+            }
+        })
+    }
+}
+
+/// Prints the report: the only thing that goes to standard output.
+fn print(args: &RunArgs, report: &RunReport) -> Result<(), CliError> {
+    let text = match args.report {
+        ReportFormat::Json => report::json::render(report, std::io::stdout().is_terminal()),
+        ReportFormat::Text => report::text::render(report),
+    };
+    let mut out = anstream::stdout().lock();
+    out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(CliError::output)
+}

@@ -1,0 +1,109 @@
+//! The input of a run: files one after the other, standard input, or the bundled recording.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::vec;
+
+use hookpool::Event;
+
+use super::demo;
+use crate::cli::args::RunArgs;
+use crate::cli::error::CliError;
+use crate::cli::input::{DocumentReader, Item};
+use crate::cli::signals::{Stop, UntilStopped};
+
+/// One piece of input.
+#[derive(Debug)]
+pub(super) enum Found {
+    Event(Event),
+    /// Something that is no event: where, and why, in words.
+    Invalid(String),
+}
+
+/// Where events come from, in order.
+pub(super) struct Sources {
+    waiting: vec::IntoIter<PathBuf>,
+    open: Option<Open>,
+    /// Longest document, in bytes.
+    limit: usize,
+    /// Name of events that have none.
+    fallback: Option<String>,
+    stop: Stop,
+}
+
+struct Open {
+    path: PathBuf,
+    reader: DocumentReader<Box<dyn Read>>,
+}
+
+impl Sources {
+    pub(super) fn new(args: &RunArgs, limit: u64, stop: &Stop) -> Self {
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        let open = args.files.is_empty().then(|| {
+            let path = PathBuf::from("the bundled recording");
+            Open {
+                reader: DocumentReader::new(path.display().to_string(), Box::new(demo::RECORDING), limit),
+                path,
+            }
+        });
+        Self {
+            waiting: args.files.clone().into_iter(),
+            open,
+            limit,
+            fallback: args.event.clone(),
+            stop: stop.clone(),
+        }
+    }
+
+    /// The next piece of input. `None`: there is no more.
+    pub(super) fn next(&mut self) -> Result<Option<Found>, CliError> {
+        loop {
+            let Some(open) = &mut self.open else {
+                let Some(path) = self.waiting.next() else { return Ok(None) };
+                self.open = Some(self.open(path)?);
+                continue;
+            };
+            let item =
+                open.reader.next().map_err(|source| CliError::Input { path: open.path.clone(), source })?;
+            let name = open.path.display();
+            return Ok(Some(match item {
+                None => {
+                    self.open = None;
+                    continue;
+                }
+                Some(Item::Bad { line, problem }) => Found::Invalid(format!("{name}:{line}: {problem}")),
+                Some(Item::Document { bytes, line }) => {
+                    match Event::from_json_named(bytes, self.fallback.as_deref()) {
+                        Ok(event) => Found::Event(event),
+                        Err(error) => Found::Invalid(format!("{name}:{line}: {error}")),
+                    }
+                }
+            }));
+        }
+    }
+
+    fn open(&self, path: PathBuf) -> Result<Open, CliError> {
+        let (path, source): (PathBuf, io::Result<Box<dyn Read>>) = if path == Path::new("-") {
+            let source = UntilStopped { source: io::stdin(), stop: self.stop.clone() };
+            ("standard input".into(), Ok(Box::new(source)))
+        } else {
+            let stop = self.stop.clone();
+            let source =
+                open_file(&path).map(|source| -> Box<dyn Read> { Box::new(UntilStopped { source, stop }) });
+            (path, source)
+        };
+        match source {
+            Ok(source) => {
+                Ok(Open { reader: DocumentReader::new(path.display().to_string(), source, self.limit), path })
+            }
+            Err(source) => Err(CliError::Input { path, source }),
+        }
+    }
+}
+
+/// A folder can be opened, and only fails when it is read: say so at once.
+fn open_file(path: &Path) -> io::Result<File> {
+    let file = File::open(path)?;
+    if file.metadata()?.is_dir() { Err(io::ErrorKind::IsADirectory.into()) } else { Ok(file) }
+}

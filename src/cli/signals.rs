@@ -1,0 +1,133 @@
+//! Ctrl-C and TERM: the first asks for a drain, the second ends it at once.
+//!
+//! One thread waits for signals, and nothing else happens in a signal handler. It closes the pool, so that whoever
+//! waits for room is refused, and makes a descriptor readable, so that whoever waits for input stops waiting. Then it
+//! gives the drain its time: whoever drains need not know of the deadline.
+//!
+//! Watching SIGCHLD is part of it: a process that inherited it as ignored would have its children reaped by the
+//! kernel, and never learn how they ended.
+
+use std::io::{self, Read};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use hookpool::HookPool;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use signal_hook::consts::{SIGCHLD, SIGINT, SIGTERM};
+
+/// Watches for signals from now on.
+#[derive(Debug)]
+pub(super) struct Signals {
+    /// Readable for every signal that came.
+    arrived: UnixStream,
+    /// The last signal that came.
+    which: Arc<AtomicUsize>,
+}
+
+/// What the rest of the program sees of signals.
+#[derive(Clone, Debug)]
+pub(super) struct Stop {
+    signal: Arc<AtomicUsize>,
+    /// At its end, thus readable, from the first signal on.
+    asked: Arc<UnixStream>,
+    /// Keeps `asked` from being at its end.
+    _ask: Option<Arc<UnixStream>>,
+}
+
+impl Signals {
+    pub(super) fn watch() -> io::Result<Self> {
+        let (arrived, sender) = UnixStream::pair()?;
+        let which = Arc::new(AtomicUsize::new(0));
+        for signal in [SIGINT, SIGTERM] {
+            // In this order: who reads the stream finds the number.
+            let number = usize::try_from(signal).unwrap_or_default();
+            signal_hook::flag::register_usize(signal, Arc::clone(&which), number)?;
+            signal_hook::low_level::pipe::register(signal, sender.try_clone()?)?;
+        }
+        signal_hook::flag::register(SIGCHLD, Arc::default())?;
+        Ok(Self { arrived, which })
+    }
+
+    /// Serves the pool: the first signal closes it, the second, or the end of the drain's time, stops it.
+    pub(super) fn serve(self, pool: &HookPool, drain: Duration) -> io::Result<Stop> {
+        let (asked, ask) = UnixStream::pair()?;
+        let stop = Stop { signal: Arc::default(), asked: Arc::new(asked), _ask: None };
+        let (pool, signal) = (pool.clone(), Arc::clone(&stop.signal));
+        std::thread::Builder::new().name("hookpool-signals".to_owned()).spawn(move || {
+            self.wait(None);
+            signal.store(self.which.load(Ordering::SeqCst), Ordering::SeqCst);
+            tracing::warn!(
+                drain_ms = u64::try_from(drain.as_millis()).unwrap_or(u64::MAX),
+                "stopping: what was admitted runs on, a second signal ends it at once"
+            );
+            pool.close();
+            drop(ask);
+            self.wait(Some(drain));
+            pool.stop();
+        })?;
+        Ok(stop)
+    }
+
+    /// Waits for the next signal, at most that long.
+    fn wait(&self, at_most: Option<Duration>) {
+        if wait_readable([self.arrived.as_fd()], at_most) {
+            let _ = (&self.arrived).read(&mut [0; 64]);
+        }
+    }
+}
+
+impl Stop {
+    /// One that no signal comes to: signals do what they do by default.
+    pub(super) fn never() -> io::Result<Self> {
+        let (asked, ask) = UnixStream::pair()?;
+        Ok(Self { signal: Arc::default(), asked: Arc::new(asked), _ask: Some(Arc::new(ask)) })
+    }
+
+    /// The signal that came first, if one came.
+    pub(super) fn signal(&self) -> Option<i32> {
+        i32::try_from(self.signal.load(Ordering::SeqCst)).ok().filter(|signal| *signal != 0)
+    }
+
+    /// Waits that long, or until a signal comes. True: one has come.
+    pub(super) fn wait(&self, at_most: Duration) -> bool {
+        wait_readable([self.asked.as_fd()], Some(at_most))
+    }
+
+    /// Waits until the source can be read or a signal comes. True: a signal has come.
+    fn wait_for(&self, source: BorrowedFd<'_>) -> bool {
+        wait_readable([self.asked.as_fd(), source], None);
+        self.wait(Duration::ZERO)
+    }
+}
+
+/// A source that ends when a signal comes, even if it is silent.
+#[derive(Debug)]
+pub(super) struct UntilStopped<R> {
+    pub(super) source: R,
+    pub(super) stop: Stop,
+}
+
+impl<R: Read + AsFd> Read for UntilStopped<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.stop.wait_for(self.source.as_fd()) { Ok(0) } else { self.source.read(buffer) }
+    }
+}
+
+/// Waits until one of them can be read, or is at its end. False: the time came first.
+fn wait_readable<const N: usize>(sources: [BorrowedFd<'_>; N], at_most: Option<Duration>) -> bool {
+    let until = at_most.and_then(|at_most| Instant::now().checked_add(at_most));
+    loop {
+        let left = until.map(|until| until.saturating_duration_since(Instant::now()));
+        let timeout = left.and_then(|left| Timespec::try_from(left).ok());
+        let mut watched = sources.map(|source| PollFd::from_borrowed_fd(source, PollFlags::IN));
+        match poll(&mut watched, timeout.as_ref()) {
+            Ok(0) if left.is_some_and(|left| left.is_zero()) => return false,
+            // Interrupted, or a poll that ended early: once more.
+            Ok(0) | Err(_) => {}
+            Ok(_) => return true,
+        }
+    }
+}
