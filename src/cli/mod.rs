@@ -5,7 +5,7 @@
 #[expect(unused_imports, reason = "no command reads input yet")]
 #[cfg_attr(not(test), expect(dead_code, reason = "no command reads input yet"))]
 mod input;
-#[cfg_attr(not(test), expect(dead_code, reason = "no command shows its progress yet"))]
+#[expect(dead_code, reason = "no command shows its progress yet")]
 mod progress;
-#[cfg_attr(not(test), expect(dead_code, reason = "no command reports yet"))]
+#[cfg_attr(not(test), expect(dead_code, unused_imports, reason = "no command reports yet"))]
 mod report;

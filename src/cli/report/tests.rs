@@ -13,7 +13,7 @@ use super::json::{Layout, render as json};
 use super::text::render as text;
 use super::{EventCounts, FailureNote, Failures, Palette, RunReport};
 
-const LONG: Duration = Duration::from_secs(60);
+const LONG: Duration = Duration::from_mins(1);
 const PRE: &str = r#"{"hook_event_name":"PreToolUse","tool_name":"Bash"}"#;
 const OTHER: &str = r#"{"hook_event_name":"Notification"}"#;
 const STOP: &str = r#"{"hook_event_name":"Stop"}"#;
@@ -210,7 +210,7 @@ fn a_ledger_that_does_not_balance_says_so() {
 
 #[test]
 fn handlers_cannot_reach_the_terminal_through_the_report() {
-    let rude = r#"printf 'one\ntwo\nthree\nfour\nfive\n\033[2J\033[31msix\033[0m\007\n' >&2; exit 1"#;
+    let rude = r"printf 'one\ntwo\nthree\nfour\nfive\n\033[2J\033[31msix\033[0m\007\n' >&2; exit 1";
     let toml = format!("[hook.rude]\non = ['*']\nrun = '''{rude}'''\n");
     let mut report = run(&toml, &[STOP]);
     report.failures[0].reason.push_str("\u{1b}[2J\nledger  all is well");

@@ -7,7 +7,7 @@
 use std::fmt::Write as _;
 
 use anstyle::Style;
-use hookpool::{Counts, HookSnapshot, OutcomeKind, Refusal, Skip, Timing};
+use hookpool::{Counts, HookSnapshot, OutcomeKind, PriorityClass, Refusal, Skip, Timing};
 
 use super::palette::paint;
 use super::table::{Cell, Column, Table};
@@ -71,7 +71,7 @@ impl Page<'_> {
         let (used, unused): (Vec<_>, Vec<_>) = hooks.iter().partition(is_used);
         let names = used.iter().map(|hook| Cell::new(hook.name.as_str(), Style::new()));
         let classes = used.iter().map(|hook| {
-            let classes: Vec<_> = hook.classes().map(|class| class.name()).collect();
+            let classes: Vec<_> = hook.classes().map(PriorityClass::name).collect();
             Cell::new(classes.join(", "), Style::new())
         });
         let keys =
