@@ -2,8 +2,8 @@
 
 mod demo;
 mod dry;
-mod failures;
 mod source;
+mod watch;
 
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
@@ -13,14 +13,15 @@ use std::time::{Duration, Instant};
 use hookpool::config::ConfigLoader;
 use hookpool::{Config, Event, HookPool, Ledger, OutcomeKind};
 
-use self::failures::Failures;
 use self::source::{Found, Sources};
+use self::watch::Watch;
 use super::args::{LogArgs, ReportFormat, RunArgs, WhenFull};
 use super::error::{CliError, HOOKS_FAILED};
 use super::input::Pace;
 use super::logging;
-use super::progress::Progress;
-use super::report::{self, EventCounts, RunReport};
+use super::progress::{Progress, ProgressCounts};
+use super::report::json::Layout;
+use super::report::{self, EventCounts, Palette, RunReport};
 use super::signals::{Signals, Stop};
 
 /// Runs the command, and answers with the exit code.
@@ -34,8 +35,8 @@ pub(super) fn run(args: &RunArgs, log: &LogArgs) -> Result<ExitCode, CliError> {
         return dry::run(args, config);
     }
     let signals = Signals::watch().map_err(CliError::Signals)?;
-    let failures = Arc::new(Failures::new(args.show_output));
-    let noted = Arc::clone(&failures);
+    let watch = Arc::new(Watch::new(args.show_output));
+    let noted = Arc::clone(&watch);
     let drain = config.shutdown.drain;
     let limit = config.queue.max_event_bytes;
     let is_live = args.rate.is_some() || args.realtime;
@@ -53,14 +54,14 @@ pub(super) fn run(args: &RunArgs, log: &LogArgs) -> Result<ExitCode, CliError> {
         stop: &stop,
         begun,
         counts: EventCounts::default(),
-        progress: Progress::new(args.report == ReportFormat::Text),
+        progress: Progress::on_stderr(),
     };
     let mut sources = Sources::new(args, limit, &stop);
     let read = replay.feed(&mut sources);
     let ledger = replay.drain();
     let counts = replay.counts;
 
-    let report = RunReport { events: counts, ledger, elapsed: begun.elapsed(), failures: failures.take() };
+    let report = RunReport { events: counts, ledger, elapsed: begun.elapsed(), failures: watch.take() };
     print(args, &report)?;
     read?;
     if !report.ledger.is_balanced() {
@@ -137,7 +138,7 @@ impl Replay<'_> {
                     anstream::eprintln!("{complaint}");
                 }
             }
-            self.progress.tick(&self.counts, self.pool, self.begun.elapsed());
+            self.tick();
         }
         Ok(())
     }
@@ -156,8 +157,20 @@ impl Replay<'_> {
         }
     }
 
+    fn tick(&self) {
+        self.progress.tick(Instant::now(), || {
+            let total = self.pool.status().total;
+            ProgressCounts {
+                read: self.counts.read,
+                done: total.resolved(),
+                queued: total.queued(),
+                running: total.running(),
+            }
+        });
+    }
+
     /// Waits until everything has its outcome. A signal cuts this short, the end of the input does not.
-    fn drain(&mut self) -> Ledger {
+    fn drain(&self) -> Ledger {
         const REFRESH: Duration = Duration::from_millis(100);
         let (done, is_done) = mpsc::channel();
         let pool = self.pool;
@@ -169,7 +182,7 @@ impl Replay<'_> {
                         self.progress.clear();
                         return ledger;
                     }
-                    Err(_) => self.progress.tick(&self.counts, pool, self.begun.elapsed()),
+                    Err(_) => self.tick(),
                 }
             }
         })
@@ -179,8 +192,12 @@ impl Replay<'_> {
 /// Prints the report: the only thing that goes to standard output.
 fn print(args: &RunArgs, report: &RunReport) -> Result<(), CliError> {
     let text = match args.report {
-        ReportFormat::Json => report::json::render(report, std::io::stdout().is_terminal()),
-        ReportFormat::Text => report::text::render(report),
+        ReportFormat::Json if std::io::stdout().is_terminal() => {
+            report::json::render(report, Layout::Indented)
+        }
+        ReportFormat::Json => report::json::render(report, Layout::Line),
+        // The stream takes the colours out where they are not wanted.
+        ReportFormat::Text => report::text::render(report, &Palette::COLOURED),
     };
     let mut out = anstream::stdout().lock();
     out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(CliError::output)
