@@ -1,0 +1,30 @@
+//! `hookpool run` as its users see it: the built program, real handlers, and what comes out.
+//!
+//! | file | behaviour |
+//! |---|---|
+//! | `report.rs` | the two reports |
+//! | `input.rs` | what is an event, and what becomes of the rest |
+//! | `options.rs` | options, exit codes, standard streams |
+//! | `demo.rs` | a run without a file |
+//! | `handlers.rs` | what handlers get, and how they end |
+//! | `scheduling.rs` | order, importance, standby, pace |
+//! | `limits.rs` | capacity, ceilings, bytes, expiry, skips |
+//! | `signals.rs` | INT and TERM |
+//! | `logging.rs` | log lines |
+//!
+//! Invariant: no test depends on the speed of the machine. Handlers wait for files, the harness waits for states.
+
+#![allow(clippy::disallowed_methods, reason = "tests look at their own environment")]
+#![cfg(target_os = "linux")]
+
+mod demo;
+mod env;
+mod handlers;
+mod input;
+mod ledger;
+mod limits;
+mod logging;
+mod options;
+mod report;
+mod scheduling;
+mod signals;
