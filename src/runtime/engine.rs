@@ -137,7 +137,6 @@ impl Host for Engine {
                 hook: &entry.hook,
                 event: &job.payload.event,
                 job: job.id,
-                class: job.class,
                 attempt: 1,
                 cancel: &cancel,
             };
