@@ -27,7 +27,7 @@ pub(super) struct Batch {
     bytes: u64,
     limits: BatchParams,
     /// It takes members: `Core::open` has it.
-    open: bool,
+    pub(super) open: bool,
     place: BatchPlace,
 }
 
@@ -35,6 +35,17 @@ pub(super) struct Batch {
 enum BatchPlace {
     Lingering,
     Ready { class: PriorityClass, key: u64, parked: bool },
+}
+
+impl Batch {
+    /// Where it stands, if it does not linger.
+    #[cfg(test)]
+    pub(super) fn stands(&self) -> Option<(PriorityClass, u64)> {
+        match self.place {
+            BatchPlace::Lingering => None,
+            BatchPlace::Ready { class, key, .. } => Some((class, key)),
+        }
+    }
 }
 
 impl<T> Core<T> {
@@ -197,7 +208,7 @@ impl<T> Core<T> {
     }
 
     /// The best standing of its members.
-    fn batch_standing(&self, slot: BatchSlot) -> (PriorityClass, u64) {
+    pub(super) fn batch_standing(&self, slot: BatchSlot) -> (PriorityClass, u64) {
         let members = self.batches.get(slot.index()).map_or(&[][..], |batch| &batch.members);
         members
             .iter()

@@ -22,9 +22,9 @@ pub(super) struct ChainKey {
 /// A chain that has jobs, waiting or running. It is gone when the last one has.
 #[derive(Debug, Default)]
 pub(super) struct Chain {
-    waiting: List,
+    pub(super) waiting: List,
     /// The same jobs by class.
-    by_class: PerClass<List>,
+    pub(super) by_class: PerClass<List>,
     /// Jobs that hold a seat; more than one only as members of one batch.
     pub(super) running: u32,
 }

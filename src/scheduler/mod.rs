@@ -233,8 +233,12 @@ impl<T> Core<T> {
         self.hook(run.hook).running -= 1;
         // Each goes to the front of its chain, so the oldest goes last.
         retries.sort_by_key(|retry| Reverse(retry.job.key));
-        let mut keys: Vec<_> = retries.into_iter().map(|retry| self.delay(run.hook, retry)).collect();
-        keys.reverse();
+        let mut delayed: Vec<_> =
+            retries.into_iter().map(|retry| (retry.at, self.delay(run.hook, retry.job))).collect();
+        delayed.reverse();
+        for (at, key) in &delayed {
+            self.set_timer(Timer::Retry(key.slot), *at);
+        }
         for job in run.jobs() {
             if let Some(key) = job.chain {
                 self.leave_chain(key, now);
@@ -243,7 +247,7 @@ impl<T> Core<T> {
         self.unpark(run.hook);
         self.relieve();
         self.tick(now);
-        keys
+        delayed.into_iter().map(|(_, key)| key).collect()
     }
 
     /// Cancels a waiting job. False: it does not wait (any more).
@@ -433,9 +437,8 @@ impl<T> Core<T> {
         Dispatch { run, hook, class, first, rest }
     }
 
-    /// Puts a job that has run back where it was: at the front of its chain, waiting for its delay to pass.
-    fn delay(&mut self, hook: HookSlot, retry: Retry<T>) -> JobKey {
-        let Retry { job, at } = retry;
+    /// Puts a job that has run back where it was: at the front of its chain. The caller sets the timer of its delay.
+    fn delay(&mut self, hook: HookSlot, job: Picked<T>) -> JobKey {
         let chain = job.session.map(|session| ChainKey { hook, session });
         let class = job.class;
         let slot = JobSlot::from_index(self.jobs.insert(Waiting {
@@ -456,7 +459,6 @@ impl<T> Core<T> {
         if let Some(key) = chain {
             self.rejoin_chain(slot, key);
         }
-        self.set_timer(Timer::Retry(slot), at);
         JobKey { slot, seq: job.key }
     }
 

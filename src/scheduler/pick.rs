@@ -183,7 +183,7 @@ impl<T> Core<T> {
 }
 
 impl HookState {
-    fn has_room(&self) -> bool {
+    pub(super) fn has_room(&self) -> bool {
         !self.paused && self.params.max_concurrency.is_none_or(|most| self.running < most)
     }
 }
