@@ -37,7 +37,9 @@ impl<T> Core<T> {
         let mut queued = HashSet::new();
         for class in PriorityClass::ALL {
             let parked = self.hooks.iter().map(|hook| &hook.parked[class]);
-            for (key, unit) in std::iter::once(&self.ready[class]).chain(parked).flat_map(|queue| queue.units()) {
+            for (key, unit) in
+                std::iter::once(&self.ready[class]).chain(parked).flat_map(|queue| queue.units())
+            {
                 units += 1;
                 assert!(queued.insert(format!("{unit:?}")), "{unit:?} is in a queue twice");
                 if let Unit::Job(slot) = unit {
@@ -63,7 +65,8 @@ impl<T> Core<T> {
             let numbers: Vec<_> = jobs.iter().map(|slot| self.job(*slot).seq).collect();
             assert!(numbers.is_sorted(), "order of {key:?}: {numbers:?}");
             for (class, list) in chain.by_class.iter() {
-                let of_class: Vec<_> = jobs.iter().copied().filter(|slot| self.job(*slot).class == class).collect();
+                let of_class: Vec<_> =
+                    jobs.iter().copied().filter(|slot| self.job(*slot).class == class).collect();
                 assert_eq!(self.listed(*list, ListKind::ChainClass), of_class, "{class} of {key:?}");
             }
             let places: Vec<_> = jobs.iter().map(|slot| self.job(*slot).place).collect();
@@ -72,10 +75,17 @@ impl<T> Core<T> {
             if chain.running > 0 {
                 assert_eq!(placed, 0, "{key:?} runs, so nothing of it is placed");
             } else {
-                assert_ne!(places.first(), Some(&Place::Behind), "nothing is in front of the head of {key:?}");
-                assert!(places.iter().take(placed).all(is_placed), "a front of {key:?} is placed: {places:?}");
-                let one_unit = placed <= 1
-                    || places.iter().take(placed).all(|place| Some(place) == places.first());
+                assert_ne!(
+                    places.first(),
+                    Some(&Place::Behind),
+                    "nothing is in front of the head of {key:?}"
+                );
+                assert!(
+                    places.iter().take(placed).all(is_placed),
+                    "a front of {key:?} is placed: {places:?}"
+                );
+                let one_unit =
+                    placed <= 1 || places.iter().take(placed).all(|place| Some(place) == places.first());
                 assert!(one_unit, "{key:?} is one unit: {places:?}");
             }
         }

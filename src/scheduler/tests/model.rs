@@ -209,7 +209,8 @@ impl Model {
 
     /// When something happens by itself.
     pub(super) fn next_deadline(&self) -> Option<u64> {
-        let expiries = self.waiting().into_iter().filter_map(|id| self.expires_in(id)).map(|left| self.now + left);
+        let expiries =
+            self.waiting().into_iter().filter_map(|id| self.expires_in(id)).map(|left| self.now + left);
         let delays = self.jobs.iter().filter_map(|job| match job.state {
             State::DelayedUntil(time) => Some(time),
             _ => None,
@@ -277,7 +278,9 @@ impl Model {
     /// True when nothing of its chain is in the way of the job.
     fn is_head(&self, id: Id) -> bool {
         let chain = self.chain(id);
-        !chain.iter().any(|other| self.runs(*other)) && chain.first() == Some(&id) && self.jobs[id].state == State::Waiting
+        !chain.iter().any(|other| self.runs(*other))
+            && chain.first() == Some(&id)
+            && self.jobs[id].state == State::Waiting
     }
 
     /// Puts the front of the job's chain into batches.
@@ -359,8 +362,10 @@ impl Model {
     fn standing(&self, id: Id) -> (PriorityClass, Id) {
         let own = self.jobs[id].class;
         for class in PriorityClass::ALL.into_iter().filter(|class| class.is_more_important_than(own)) {
-            let lender =
-                self.chain(id).into_iter().find(|other| self.waits(*other) && self.jobs[*other].class == class);
+            let lender = self
+                .chain(id)
+                .into_iter()
+                .find(|other| self.waits(*other) && self.jobs[*other].class == class);
             if let Some(lender) = lender
                 && !self.paused_classes[class.index()]
             {
@@ -372,7 +377,8 @@ impl Model {
 
     /// Everything that may start now, the first of each class first.
     pub(super) fn eligible(&self) -> Vec<Unit> {
-        let singles = self.waiting().into_iter().filter(|id| self.is_head(*id) && self.batch_of(*id).is_none());
+        let singles =
+            self.waiting().into_iter().filter(|id| self.is_head(*id) && self.batch_of(*id).is_none());
         let batches = self.batches.iter().filter(|batch| batch.lingers_until.is_none());
         let all = singles.map(|id| vec![id]).chain(batches.map(|batch| batch.members.clone()));
         let mut units: Vec<_> = all
@@ -397,7 +403,8 @@ impl Model {
 
     fn seat_is_free(&self, class: PriorityClass) -> bool {
         let seats = self.setup.core.seats;
-        let taken = |by: &dyn Fn(PriorityClass) -> bool| self.runs.iter().filter(|(class, _)| by(*class)).count();
+        let taken =
+            |by: &dyn Fn(PriorityClass) -> bool| self.runs.iter().filter(|(class, _)| by(*class)).count();
         let is_ordinary = |class: PriorityClass| class.index() > seats.standby_for.index();
         taken(&|other| other == class) < seats.per_class[class] as usize
             && taken(&|_| true) < (seats.workers + seats.standby) as usize
@@ -415,7 +422,9 @@ impl Model {
         });
         match (due, best.first()) {
             (Some(due), _) => vec![due.clone()],
-            (None, Some(first)) if !pick.weighted || first.class == PriorityClass::Critical => vec![first.clone()],
+            (None, Some(first)) if !pick.weighted || first.class == PriorityClass::Critical => {
+                vec![first.clone()]
+            }
             _ => best,
         }
     }

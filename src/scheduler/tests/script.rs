@@ -21,11 +21,25 @@ pub(super) struct Setup {
 
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Step {
-    Offer { hook: usize, class: PriorityClass, session: Option<u64>, key: u64, bytes: u32, max_wait_ms: Option<u64> },
+    Offer {
+        hook: usize,
+        class: PriorityClass,
+        session: Option<u64>,
+        key: u64,
+        bytes: u32,
+        max_wait_ms: Option<u64>,
+    },
     Pick,
-    Complete { nth: usize, retry: Option<Again> },
-    Advance { ms: u64 },
-    Cancel { nth: usize },
+    Complete {
+        nth: usize,
+        retry: Option<Again>,
+    },
+    Advance {
+        ms: u64,
+    },
+    Cancel {
+        nth: usize,
+    },
     Close,
     Abandon,
     PauseHook(usize),
@@ -85,7 +99,7 @@ pub(super) fn a_setup() -> impl Strategy<Value = Setup> {
 }
 
 pub(super) fn a_script(hooks: usize) -> impl Strategy<Value = Vec<Step>> {
-    vec(a_step(hooks), 1..80)
+    vec(a_step(hooks), 1..150)
 }
 
 /// A setup and a script for it.
@@ -102,7 +116,7 @@ pub(super) fn a_class() -> impl Strategy<Value = PriorityClass> {
 
 fn a_rule() -> impl Strategy<Value = AdmissionRule> {
     let classes = || [0..4_u32, 0..4, 0..4, 0..4];
-    (1..14_u32, weighted(0.5, classes()), weighted(0.3, [1..6_u32, 1..6, 1..6, 1..6])).prop_map(
+    (1..20_u32, weighted(0.5, classes()), weighted(0.3, [1..6_u32, 1..6, 1..6, 1..6])).prop_map(
         |(capacity, guarantee, ceiling)| {
             let mut left = capacity;
             let guarantee = guarantee.unwrap_or_default().map(|wanted| {
@@ -142,30 +156,28 @@ fn picks() -> impl Strategy<Value = PickParams> {
 }
 
 fn a_hook() -> impl Strategy<Value = HookParams> {
-    let batch = (1..5_u32, 1..40_u64, prop_oneof![Just(0), 1..20_u64]).prop_map(|(size, bytes, linger)| {
-        BatchParams { size, bytes, linger: Duration::from_millis(linger) }
-    });
-    (weighted(0.4, 1..3_u32), weighted(0.4, batch))
+    let batch = (1..5_u32, 5..60_u64, prop_oneof![Just(0), 1..20_u64])
+        .prop_map(|(size, bytes, linger)| BatchParams { size, bytes, linger: Duration::from_millis(linger) });
+    (weighted(0.4, 1..3_u32), weighted(0.5, batch))
         .prop_map(|(max_concurrency, batch)| HookParams { max_concurrency, batch })
 }
 
 fn a_step(hooks: usize) -> impl Strategy<Value = Step> {
     let again = (any::<u8>(), 0..12_u64).prop_map(|(members, after_ms)| Again { members, after_ms });
     prop_oneof![
-        40 => (0..hooks, a_class(), weighted(0.6, 0..3_u64), 0..2_u64, 1..15_u32, weighted(0.4, 0..30_u64)).prop_map(
+        80 => (0..hooks, a_class(), weighted(0.6, 0..3_u64), 0..2_u64, 1..15_u32, weighted(0.4, 0..30_u64)).prop_map(
             |(hook, class, session, key, bytes, max_wait_ms)| Step::Offer {
                 hook, class, session, key, bytes, max_wait_ms
             }
         ),
-        30 => Just(Step::Pick),
-        16 => (any::<usize>(), weighted(0.3, again)).prop_map(|(nth, retry)| Step::Complete { nth, retry }),
-        10 => (0..25_u64).prop_map(|ms| Step::Advance { ms }),
-        6 => any::<usize>().prop_map(|nth| Step::Cancel { nth }),
-        1 => Just(Step::Close),
-        1 => Just(Step::Abandon),
+        80 => Just(Step::Pick),
+        50 => (any::<usize>(), weighted(0.3, again)).prop_map(|(nth, retry)| Step::Complete { nth, retry }),
+        15 => (0..25_u64).prop_map(|ms| Step::Advance { ms }),
+        8 => any::<usize>().prop_map(|nth| Step::Cancel { nth }),
+        1 => prop_oneof![4 => Just(Step::Pick), 1 => Just(Step::Close), 1 => Just(Step::Abandon)],
         3 => (0..hooks).prop_map(Step::PauseHook),
-        5 => (0..hooks).prop_map(Step::ResumeHook),
+        10 => (0..hooks).prop_map(Step::ResumeHook),
         3 => a_class().prop_map(Step::PauseClass),
-        5 => a_class().prop_map(Step::ResumeClass),
+        10 => a_class().prop_map(Step::ResumeClass),
     ]
 }

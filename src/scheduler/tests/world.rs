@@ -21,15 +21,26 @@ const MS: u64 = 1_000_000;
 #[derive(Clone, Debug)]
 pub(super) enum Happening {
     Offered(Id),
-    Refused(#[expect(dead_code, reason = "for the print of a failure")] Refusal),
+    Refused(Refusal),
     /// A unit got a seat; the classes that could have.
-    Picked { run: usize, class: PriorityClass, jobs: Vec<Id>, could: PerClass<bool>, at: u64 },
+    Picked {
+        run: usize,
+        class: PriorityClass,
+        jobs: Vec<Id>,
+        could: PerClass<bool>,
+    },
     NothingToPick,
     /// A run gave its seat back. These of its jobs shall run again.
-    Completed { run: usize, again: Vec<Id> },
+    Completed {
+        run: usize,
+        again: Vec<Id>,
+    },
     Ended(Id, OutcomeKind),
     /// The numbers after a step: waiting of each class, and jobs that run.
-    Counted { waiting: PerClass<u32>, running: usize },
+    Counted {
+        waiting: PerClass<u32>,
+        running: usize,
+    },
 }
 
 #[derive(Debug)]
@@ -230,7 +241,7 @@ impl World {
         let could = PerClass::from_fn(|class| eligible.iter().any(|unit| unit.class == class));
         self.runs_so_far += 1;
         let number = self.runs_so_far;
-        let picked = Happening::Picked { run: number, class: dispatch.class, jobs: members, could, at: self.now };
+        let picked = Happening::Picked { run: number, class: dispatch.class, jobs: members, could };
         self.trace.push(picked);
         self.runs.push(Running { number, key: dispatch.run, since: self.now, jobs });
     }
