@@ -70,7 +70,7 @@ fn a_high_job_takes_the_standby_seat_of_a_pool_that_low_jobs_saturate() {
     world.step(job(High));
     assert_eq!(world.pick_all(), [9], "it is the next to start, and nothing has to end first");
     world.step(done());
-    assert_eq!(world.pick_all(), [4], "its end, and that of a low job, are told apart by seats alone");
+    assert_eq!(world.pick_all(), [4], "a low job follows a low job");
 }
 
 #[test]
