@@ -10,7 +10,9 @@
 //! | `examples.rs` | each rule in one short story |
 //! | `sharing.rs` | bypass and weights over long runs |
 //! | `virtual_time.rs` | a million jobs through a simulated pool |
+//! | `cost.rs` | what operations cost beside thirty thousand jobs |
 
+mod cost;
 mod examples;
 mod invariants;
 mod model;
