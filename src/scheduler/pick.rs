@@ -49,7 +49,7 @@ impl Picker {
         let stands_by = |class| !seats.standby_for.is_more_important_than(class);
         let without_standby: u32 =
             self.running.iter().filter(|(other, _)| !stands_by(*other)).map(|(_, n)| n).sum();
-        in_all < seats.workers + seats.standby
+        in_all < seats.workers.saturating_add(seats.standby)
             && (stands_by(class) || without_standby < seats.workers)
             && self.running[class] < seats.per_class[class]
     }

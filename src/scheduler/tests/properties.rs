@@ -4,6 +4,7 @@
 //! what went out alone, except for what could have been picked.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::time::Duration;
 
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
@@ -11,8 +12,10 @@ use proptest::strategy::ValueTree;
 use crate::class::{PerClass, PriorityClass};
 use crate::outcome::OutcomeKind;
 use crate::scheduler::tests::model::Id;
-use crate::scheduler::tests::script::a_story;
+use crate::scheduler::tests::script::{Step, a_story};
 use crate::scheduler::tests::world::{Happening, World, run};
+use crate::scheduler::{Arrival, Core, Retry};
+use crate::time::Time;
 
 fn few() -> ProptestConfig {
     ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() }
@@ -271,6 +274,65 @@ proptest! {
         }
         let displaced = |happening: &&Happening| matches!(happening, Happening::Ended(_, OutcomeKind::Displaced));
         prop_assert_eq!(number, world.trace.iter().filter(displaced).count());
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 1000, ..few() })]
+
+    /// Without a model: in whole milliseconds many deadlines fall together, and nobody calls `tick`.
+    #[test]
+    fn deadlines_that_fall_together_or_are_seen_late_leave_the_core_consistent((setup, script) in a_story()) {
+        let mut core = Core::new(setup.core);
+        let hooks: Vec<_> = setup.hooks.iter().map(|hook| core.add_hook(*hook)).collect();
+        let (mut now, mut waiting, mut runs) = (Time(0), BTreeMap::new(), Vec::new());
+        for (number, step) in script.into_iter().enumerate() {
+            match step {
+                Step::Offer { hook, class, session, key, bytes, max_wait_ms } => {
+                    let (hook, max_wait) = (hooks[hook], max_wait_ms.map(Duration::from_millis));
+                    let (batch_key, admitted, body) = (key, now, number);
+                    let arrival = Arrival { hook, class, session, batch_key, bytes, admitted, max_wait, body };
+                    if let Ok(key) = core.offer(arrival, now) {
+                        waiting.insert(number, key);
+                    }
+                }
+                Step::Pick => if let Some(dispatch) = core.pick(now) {
+                    let jobs: Vec<_> = std::iter::once(dispatch.first).chain(dispatch.rest).collect();
+                    for job in &jobs {
+                        prop_assert!(waiting.remove(&job.body).is_some());
+                    }
+                    runs.push((dispatch.run, jobs));
+                },
+                Step::Complete { nth, retry } if !runs.is_empty() => {
+                    let (run, mut jobs) = runs.remove(nth % runs.len());
+                    jobs.retain(|_| retry.is_some());
+                    let at = now + Duration::from_millis(retry.map_or(0, |again| again.after_ms));
+                    // The core sorts them: a shell may hand them over in any order.
+                    let (ids, retries): (Vec<_>, Vec<_>) =
+                        jobs.into_iter().map(|job| (job.body, Retry { job, at })).rev().unzip();
+                    let keys = core.complete(run, Duration::from_millis(1), retries, now);
+                    waiting.extend(ids.into_iter().rev().zip(keys));
+                }
+                Step::Complete { .. } => {}
+                Step::Advance { ms } => now = now + Duration::from_millis(ms),
+                Step::Cancel { nth } => {
+                    if let Some(key) = waiting.values().nth(nth % waiting.len().max(1)) {
+                        core.cancel(*key, now);
+                    }
+                }
+                Step::Close => core.close(),
+                Step::Abandon => core.abandon_waiting(now),
+                Step::PauseHook(hook) => core.pause_hook(hooks[hook], now),
+                Step::ResumeHook(hook) => core.resume_hook(hooks[hook], now),
+                Step::PauseClass(class) => core.pause_class(class, now),
+                Step::ResumeClass(class) => core.resume_class(class, now),
+            }
+            for end in core.take_resolved() {
+                prop_assert!(waiting.remove(&end.body).is_some());
+            }
+            prop_assert_eq!(core.waiting().values().sum::<u32>() as usize, waiting.len());
+            core.assert_consistent();
+        }
     }
 }
 
