@@ -9,7 +9,9 @@
 //! A job joins only if the job in front of it in its chain is a member too: members stay in order, and a batch holds a
 //! prefix of each chain. An event larger than the byte limit is a batch by itself.
 
-use super::*;
+use super::{BatchParams, BatchSlot, Core, HookSlot, JobSlot, ListKind, Place, Timer, Unit};
+use crate::class::PriorityClass;
+use crate::time::Time;
 
 /// What the members of a batch have in common.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -9,7 +9,9 @@
 //! head takes a seat of the class in which it stands. A class that is paused lends nothing: its pause holds up its own
 //! jobs, not the others in front of them.
 
-use super::*;
+use super::{Core, HookSlot, JobSlot, List, ListKind, Place, Unit};
+use crate::class::{PerClass, PriorityClass};
+use crate::time::Time;
 
 /// Names a chain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

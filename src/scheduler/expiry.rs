@@ -7,7 +7,12 @@
 //! A group's clock stands still while its hook or its class is paused. It counts pauses in total; a job remembers the
 //! total of its admission.
 
-use super::*;
+use std::time::Duration;
+
+use super::{Core, HookSlot, JobSlot, List, ListKind, Timer};
+use crate::class::PriorityClass;
+use crate::outcome::OutcomeKind;
+use crate::time::Time;
 
 /// Where a group is kept. Groups are never removed: there are as many as ways to wait, not as jobs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -40,7 +40,6 @@ mod tests;
 
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, HashMap};
-use std::time::Duration;
 
 use priority_queue::PriorityQueue;
 use slab::Slab;
@@ -209,7 +208,7 @@ impl<T> Core<T> {
         self.tick(now);
         let (class, eligible) = self.choose()?;
         let (_, unit) = self.ready[class].pop_front()?;
-        let expected = self.take_seat(class, &eligible);
+        let expected = self.take_seat(class, eligible);
         Some(self.start(unit, class, expected))
     }
 
@@ -323,13 +322,12 @@ impl<T> Core<T> {
     /// Puts a job that nothing of its chain is in front of where it can be picked: in a batch, or ready by itself.
     fn place(&mut self, slot: JobSlot, now: Time) {
         let hook = self.job(slot).hook;
-        match self.hook(hook).params.batch {
-            Some(params) => self.join_batch(slot, params, now),
-            None => {
-                let (class, key) = self.standing(slot);
-                self.job_mut(slot).place = Place::Ready { class, key, parked: false };
-                self.ready[class].insert(key, Unit::Job(slot));
-            }
+        if let Some(params) = self.hook(hook).params.batch {
+            self.join_batch(slot, params, now);
+        } else {
+            let (class, key) = self.standing(slot);
+            self.job_mut(slot).place = Place::Ready { class, key, parked: false };
+            self.ready[class].insert(key, Unit::Job(slot));
         }
         self.extend_batch(slot);
     }

@@ -20,7 +20,10 @@
 //! hook has room, the first unit of each class is never parked: what is parked is behind another of its hook and class.
 //! Nothing is looked at twice in one pick.
 
-use super::*;
+use std::time::Duration;
+
+use super::{Core, HookSlot, HookState, PickParams, Place, Run, SeatParams, Unit};
+use crate::class::{PerClass, PriorityClass};
 
 /// Seat time, in nanoseconds, that a class may claim for a time in which it had nothing to run.
 const CREDIT: u64 = 100_000_000;
@@ -54,7 +57,7 @@ impl Picker {
             && self.running[class] < seats.per_class[class]
     }
 
-    fn choose(&self, params: &PickParams, eligible: &PerClass<bool>) -> Option<PriorityClass> {
+    fn choose(&self, params: &PickParams, eligible: PerClass<bool>) -> Option<PriorityClass> {
         let candidates = || PriorityClass::ALL.into_iter().filter(|class| eligible[*class]);
         // A bound of 0 would make the class due for ever, and nothing below it would ever run.
         let is_due = |class: &PriorityClass| {
@@ -76,10 +79,9 @@ impl Picker {
         self.used[class].max(self.frontier.saturating_sub(CREDIT / weight(params, class)))
     }
 
-    fn serve(&mut self, params: &PickParams, eligible: &PerClass<bool>, served: PriorityClass) {
-        let passes_over = |class| match params.weighted {
-            true => served == PriorityClass::Critical && class != served,
-            false => served.is_more_important_than(class),
+    fn serve(&mut self, params: &PickParams, eligible: PerClass<bool>, served: PriorityClass) {
+        let passes_over = |class| {
+            served.is_more_important_than(class) && (!params.weighted || served == PriorityClass::Critical)
         };
         for (class, count) in self.passed_over.iter_mut() {
             if class == served {
@@ -122,11 +124,11 @@ impl<T> Core<T> {
                 && !self.paused[class]
                 && self.picker.seat_is_free(&self.params.seats, class)
         });
-        self.picker.choose(&self.params.pick, &eligible).map(|class| (class, eligible))
+        self.picker.choose(&self.params.pick, eligible).map(|class| (class, eligible))
     }
 
     /// Gives a run of the class a seat. Answers with the time that was charged in advance.
-    pub(super) fn take_seat(&mut self, class: PriorityClass, eligible: &PerClass<bool>) -> u64 {
+    pub(super) fn take_seat(&mut self, class: PriorityClass, eligible: PerClass<bool>) -> u64 {
         let expected = self.picker.expected[class];
         self.picker.serve(&self.params.pick, eligible, class);
         expected

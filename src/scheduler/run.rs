@@ -5,7 +5,15 @@
 //! number: it stands where it stood, it counts as waiting, though nobody admits it again, and its chain waits for it.
 //! It neither expires nor is displaced: it was started.
 
-use super::*;
+use std::cmp::Reverse;
+use std::time::Duration;
+
+use super::{
+    BatchSlot, ChainKey, Core, Dispatch, HookSlot, JobKey, JobSlot, Picked, Place, Retry, Run, RunJob,
+    RunKey, Timer, Unit, Waiting, list,
+};
+use crate::class::PriorityClass;
+use crate::time::Time;
 
 impl<T> Core<T> {
     /// Frees the seat of a run. Its chains go on, except for jobs that are to be retried: those wait again, in their

@@ -48,7 +48,11 @@ fn time(what: &str, operations: u64, work: impl FnOnce()) {
 #[ignore = "prints times"]
 fn cost_beside_thirty_thousand_jobs() {
     let mut core_1 = core(None, u32::MAX);
-    time("offer", JOBS, || (0..JOBS).for_each(|_| drop(offer(&mut core_1, Low, None, 0))));
+    time("offer", JOBS, || {
+        for _ in 0..JOBS {
+            offer(&mut core_1, Low, None, 0);
+        }
+    });
     time("offer, pick and complete", JOBS, || {
         for _ in 0..JOBS {
             offer(&mut core_1, Low, None, 0);
@@ -67,7 +71,11 @@ fn cost_beside_thirty_thousand_jobs() {
     });
 
     let mut core_3 = core(None, u32::MAX);
-    time("offer to one chain", JOBS, || (0..JOBS).for_each(|_| drop(offer(&mut core_3, Low, Some(1), 0))));
+    time("offer to one chain", JOBS, || {
+        for _ in 0..JOBS {
+            offer(&mut core_3, Low, Some(1), 0);
+        }
+    });
     time("a lender that comes and goes", JOBS, || {
         for _ in 0..JOBS {
             let key = offer(&mut core_3, High, Some(1), 0);
@@ -77,7 +85,9 @@ fn cost_beside_thirty_thousand_jobs() {
     time("pick and complete in one chain", JOBS, || (0..JOBS).for_each(|_| serve(&mut core_3)));
 
     let mut core_4 = core(None, u32::MAX);
-    (0..JOBS).for_each(|n| drop(offer(&mut core_4, Low, Some(n), 0)));
+    for n in 0..JOBS {
+        offer(&mut core_4, Low, Some(n), 0);
+    }
     time("a chain's head that moves from class to class", JOBS, || {
         for n in 0..JOBS {
             let key = offer(&mut core_4, High, Some((n * 7919) % JOBS), 0);
@@ -91,7 +101,9 @@ fn cost_beside_thirty_thousand_jobs() {
 
     let lines = BatchParams { size: 50, bytes: 1 << 20, linger: Duration::from_millis(10) };
     let mut core_5 = core(Some(lines), u32::try_from(JOBS).unwrap());
-    (0..JOBS - 1).for_each(|n| drop(offer(&mut core_5, Low, None, n)));
+    for n in 0..JOBS - 1 {
+        offer(&mut core_5, Low, None, n);
+    }
     time("a batch at the edge of pressure", JOBS, || {
         for n in 0..JOBS {
             let key = offer(&mut core_5, Low, None, JOBS + n);
@@ -100,10 +112,14 @@ fn cost_beside_thirty_thousand_jobs() {
     });
     let mut core_6 = core(Some(lines), u32::MAX);
     time("offer to batches of fifty", JOBS, || {
-        (0..JOBS).for_each(|_| drop(offer(&mut core_6, Low, None, 0)))
+        for _ in 0..JOBS {
+            offer(&mut core_6, Low, None, 0);
+        }
     });
     time("pick and complete them, each job", JOBS, || (0..JOBS / 50).for_each(|_| serve(&mut core_6)));
     let mut core_7 = core(Some(lines), u32::MAX);
-    (0..JOBS).for_each(|_| drop(offer(&mut core_7, Low, None, 0)));
+    for _ in 0..JOBS {
+        offer(&mut core_7, Low, None, 0);
+    }
     time("abandon them", JOBS, || core_7.abandon_waiting(Time(0)));
 }

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use crate::class::PriorityClass;
 use crate::scheduler::job::Place;
 use crate::scheduler::list::{List, ListKind};
-use crate::scheduler::ready::Unit;
+use crate::scheduler::ready::{ReadyQueue, Unit};
 use crate::scheduler::{Core, JobSlot, Timer};
 
 impl<T> Core<T> {
@@ -37,9 +37,7 @@ impl<T> Core<T> {
         let mut queued = HashSet::new();
         for class in PriorityClass::ALL {
             let parked = self.hooks.iter().map(|hook| &hook.parked[class]);
-            for (key, unit) in
-                std::iter::once(&self.ready[class]).chain(parked).flat_map(|queue| queue.units())
-            {
+            for (key, unit) in std::iter::once(&self.ready[class]).chain(parked).flat_map(ReadyQueue::units) {
                 units += 1;
                 assert!(queued.insert(format!("{unit:?}")), "{unit:?} is in a queue twice");
                 if let Unit::Job(slot) = unit {
@@ -69,24 +67,24 @@ impl<T> Core<T> {
                     jobs.iter().copied().filter(|slot| self.job(*slot).class == class).collect();
                 assert_eq!(self.listed(*list, ListKind::ChainClass), of_class, "{class} of {key:?}");
             }
-            let places: Vec<_> = jobs.iter().map(|slot| self.job(*slot).place).collect();
+            let standing: Vec<_> = jobs.iter().map(|slot| self.job(*slot).place).collect();
             let is_placed = |place: &Place| matches!(place, Place::Ready { .. } | Place::Batch(_));
-            let placed = places.iter().filter(|place| is_placed(place)).count();
+            let placed = standing.iter().filter(|place| is_placed(place)).count();
             if chain.running > 0 {
                 assert_eq!(placed, 0, "{key:?} runs, so nothing of it is placed");
             } else {
                 assert_ne!(
-                    places.first(),
+                    standing.first(),
                     Some(&Place::Behind),
                     "nothing is in front of the head of {key:?}"
                 );
                 assert!(
-                    places.iter().take(placed).all(is_placed),
-                    "a front of {key:?} is placed: {places:?}"
+                    standing.iter().take(placed).all(is_placed),
+                    "a front of {key:?} is placed: {standing:?}"
                 );
                 let one_unit =
-                    placed <= 1 || places.iter().take(placed).all(|place| Some(place) == places.first());
-                assert!(one_unit, "{key:?} is one unit: {places:?}");
+                    placed <= 1 || standing.iter().take(placed).all(|place| Some(place) == standing.first());
+                assert!(one_unit, "{key:?} is one unit: {standing:?}");
             }
         }
     }

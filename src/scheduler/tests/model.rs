@@ -176,10 +176,8 @@ impl Model {
         let eligible = self.eligible();
         for class in PriorityClass::ALL {
             let could = eligible.iter().any(|unit| unit.class == class);
-            let passes = match self.setup.core.pick.weighted {
-                true => unit.class == PriorityClass::Critical,
-                false => unit.class.is_more_important_than(class),
-            };
+            let may_pass = !self.setup.core.pick.weighted || unit.class == PriorityClass::Critical;
+            let passes = may_pass && unit.class.is_more_important_than(class);
             if class == unit.class {
                 self.passed_over[class.index()] = 0;
             } else if could && passes {

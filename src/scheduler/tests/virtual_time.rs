@@ -42,12 +42,19 @@ struct Job {
     number: u64,
 }
 
+struct Running {
+    key: RunKey,
+    hook: HookSlot,
+    since: u64,
+    jobs: Vec<Picked<Job>>,
+}
+
 struct Pool {
     core: Core<Job>,
     random: SplitMix,
     now: u64,
     ends: BinaryHeap<Reverse<(u64, usize)>>,
-    runs: HashMap<usize, (RunKey, HookSlot, u64, Vec<Picked<Job>>)>,
+    runs: HashMap<usize, Running>,
     started: usize,
     /// The chains that run, with the number of the last job that was started: order and no overlap.
     chains: HashMap<(u32, u64), u64>,
@@ -133,7 +140,7 @@ impl Pool {
 
     /// Time to the next arrival: calm and crowded times take turns.
     fn gap(&mut self) -> u64 {
-        let crowded = (self.now / (200 * MS)) % 3 == 0;
+        let crowded = (self.now / (200 * MS)).is_multiple_of(3);
         self.random.below(if crowded { 500 * US } else { 1300 * US })
     }
 
@@ -188,13 +195,14 @@ impl Pool {
         }
         let lasts = 100 * US + self.random.below(4 * MS) + (self.random.below(50) / 49) * 20 * MS;
         self.ends.push(Reverse((self.now + lasts, self.started)));
-        self.runs.insert(self.started, (dispatch.run, dispatch.hook, self.now, jobs));
+        let run = Running { key: dispatch.run, hook: dispatch.hook, since: self.now, jobs };
+        self.runs.insert(self.started, run);
         true
     }
 
     fn complete(&mut self) {
         let Reverse((_, run)) = self.ends.pop().unwrap();
-        let (key, hook, since, jobs) = self.runs.remove(&run).unwrap();
+        let Running { key, hook, since, jobs } = self.runs.remove(&run).unwrap();
         let mut retries = Vec::new();
         for mut job in jobs {
             self.books.running -= 1;
