@@ -2,7 +2,8 @@
 //!
 //! A pure state machine. It has no clock, no thread, no lock and does no I/O: time comes in as an argument, jobs carry
 //! a body of which it knows nothing, and everything that happens is the answer to a call. So it runs in virtual time
-//! as well as in the pool, and a failure is replayed from its script.
+//! as well as in the pool, and a failure is replayed from its script. A call that takes the time first does what is due
+//! by then, so an answer never depends on how lately somebody called [`Core::tick`].
 //!
 //! | file | owns |
 //! |---|---|
@@ -36,7 +37,7 @@ mod rule;
 mod tests;
 
 use std::cmp::Reverse;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
 use priority_queue::PriorityQueue;
@@ -70,8 +71,7 @@ pub(crate) struct Core<T> {
     batches: Slab<Batch>,
     /// The batch of each key that still takes members.
     open: HashMap<BatchKey, BatchSlot>,
-    /// Batches that linger.
-    lingering: u32,
+    lingering: BTreeSet<BatchSlot>,
     groups: Vec<ExpiryGroup>,
     runs: Slab<Run>,
     /// Jobs of each class that were never started, the oldest first.
@@ -119,7 +119,7 @@ impl<T> Core<T> {
             chains: HashMap::new(),
             batches: Slab::new(),
             open: HashMap::new(),
-            lingering: 0,
+            lingering: BTreeSet::new(),
             groups: Vec::new(),
             runs: Slab::new(),
             lanes: PerClass::default(),
@@ -145,6 +145,7 @@ impl<T> Core<T> {
     ///
     /// For shells that let the core keep the count; the lock-free way in keeps it itself, and calls [`Core::arrive`].
     pub(crate) fn offer(&mut self, arrival: Arrival<T>, now: Time) -> Result<JobKey, Refused<T>> {
+        self.tick(now);
         if self.closing {
             return Err(Refused { why: Refusal::Closed, arrival });
         }
@@ -159,6 +160,7 @@ impl<T> Core<T> {
 
     /// Takes in a job that was admitted. The jobs of a chain keep the order of their arrivals.
     pub(crate) fn arrive(&mut self, arrival: Arrival<T>, now: Time) -> JobKey {
+        self.tick(now);
         let seq = self.arrivals;
         self.arrivals += 1;
         let Arrival { hook, class, session, batch_key, bytes, admitted, max_wait, body } = arrival;
@@ -186,15 +188,14 @@ impl<T> Core<T> {
             Some(key) => self.join_chain(slot, key, now),
             None => self.place(slot, now),
         }
-        if self.waiting_in_all() >= self.params.pressure {
-            self.flush_batches();
-        }
+        self.relieve();
         JobKey { slot, seq }
     }
 
     /// The oldest job of the least important class above its guarantee gives up its place to a job of `class`. Answers
     /// with the victim's class.
     pub(crate) fn displace_for(&mut self, class: PriorityClass, now: Time) -> Option<PriorityClass> {
+        self.tick(now);
         let waiting = self.waiting;
         let rule = self.params.rule;
         let victim = rule.victims(&waiting, class).find_map(|victim| self.lanes[victim].first())?;
@@ -219,24 +220,35 @@ impl<T> Core<T> {
     }
 
     /// Frees the seat of a run. Its chains go on, except for jobs that are to be retried: those wait again, in their
-    /// old place.
-    pub(crate) fn complete(&mut self, run: RunKey, elapsed: Duration, retries: Vec<Retry<T>>, now: Time) {
+    /// old place, beside what the queue has room for. Answers with their keys, the oldest first.
+    pub(crate) fn complete(
+        &mut self,
+        run: RunKey,
+        elapsed: Duration,
+        mut retries: Vec<Retry<T>>,
+        now: Time,
+    ) -> Vec<JobKey> {
         let run = self.runs.try_remove(run.index()).expect("a run completes once");
         self.free_seat(&run, elapsed);
         self.hook(run.hook).running -= 1;
-        for retry in retries.into_iter().rev() {
-            self.delay(run.hook, retry);
-        }
+        // Each goes to the front of its chain, so the oldest goes last.
+        retries.sort_by_key(|retry| Reverse(retry.job.key));
+        let mut keys: Vec<_> = retries.into_iter().map(|retry| self.delay(run.hook, retry)).collect();
+        keys.reverse();
         for job in run.jobs() {
             if let Some(key) = job.chain {
                 self.leave_chain(key, now);
             }
         }
-        self.unpark_best(run.hook);
+        self.unpark(run.hook);
+        self.relieve();
+        self.tick(now);
+        keys
     }
 
     /// Cancels a waiting job. False: it does not wait (any more).
     pub(crate) fn cancel(&mut self, key: JobKey, now: Time) -> bool {
+        self.tick(now);
         let waits = self.jobs.get(key.slot.index()).is_some_and(|job| job.seq == key.seq);
         if waits {
             self.resolve(key.slot, OutcomeKind::Cancelled, now);
@@ -252,14 +264,16 @@ impl<T> Core<T> {
 
     /// Resolves everything that waits as abandoned.
     pub(crate) fn abandon_waiting(&mut self, now: Time) {
+        self.tick(now);
         for class in PriorityClass::ALL {
             while let Some(slot) = self.lanes[class].first() {
                 self.resolve(slot, OutcomeKind::Abandoned, now);
             }
         }
         // What is left was started before and waits for its retry.
-        while let Some((slot, _)) = self.jobs.iter().next() {
-            self.resolve(JobSlot::from_index(slot), OutcomeKind::Abandoned, now);
+        let started: Vec<_> = self.jobs.iter().map(|(slot, _)| JobSlot::from_index(slot)).collect();
+        for slot in started {
+            self.resolve(slot, OutcomeKind::Abandoned, now);
         }
     }
 
@@ -322,6 +336,13 @@ impl<T> Core<T> {
         &self.waiting
     }
 
+    /// Ends the linger of every batch when too much waits.
+    fn relieve(&mut self) {
+        if self.waiting_in_all() >= self.params.pressure {
+            self.flush_batches();
+        }
+    }
+
     fn waiting_in_all(&self) -> u32 {
         self.waiting.values().sum()
     }
@@ -344,7 +365,7 @@ impl<T> Core<T> {
         if let Some(key) = chain {
             self.advance_chain(key, now);
         }
-        self.unpark_best(job.hook);
+        self.unpark(job.hook);
         self.resolved.push(Resolved { body: job.body, class: job.class, outcome });
         job.class
     }
@@ -430,12 +451,12 @@ impl<T> Core<T> {
         let (hook, class) = (run.hook, run.class);
         self.hook(hook).running += 1;
         let run = RunKey::from_index(self.runs.insert(run));
-        self.unpark_best(hook);
+        self.unpark(hook);
         Dispatch { run, hook, class, first, rest }
     }
 
     /// Puts a job that has run back where it was: at the front of its chain, waiting for its delay to pass.
-    fn delay(&mut self, hook: HookSlot, retry: Retry<T>) {
+    fn delay(&mut self, hook: HookSlot, retry: Retry<T>) -> JobKey {
         let Retry { job, at } = retry;
         let chain = job.session.map(|session| ChainKey { hook, session });
         let class = job.class;
@@ -458,6 +479,7 @@ impl<T> Core<T> {
             self.rejoin_chain(slot, key);
         }
         self.set_timer(Timer::Retry(slot), at);
+        JobKey { slot, seq: job.key }
     }
 
     fn set_timer(&mut self, timer: Timer, due: Time) {
