@@ -204,6 +204,11 @@ impl Parking {
         deadline.0 < self.watched.load(Ordering::SeqCst)
     }
 
+    #[cfg(test)]
+    pub(super) fn asleep(&self) -> u64 {
+        self.word.load(Ordering::SeqCst) & COUNT
+    }
+
     fn wake_one(&self) -> bool {
         let mut sleepers = self.lock();
         let Some(worker) = sleepers.asleep.pop() else { return false };
