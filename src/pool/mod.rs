@@ -284,7 +284,7 @@ impl<H: Host> Shared<H> {
             let answer = f(&mut core, now);
             self.settle(&mut core, &mut left);
             self.begin_telling(&left);
-            self.parking.set_open(&core.seats_open());
+            self.parking.set_open(core.seats_open());
             // What left may have held up others of its chain, and nobody else tells the workers of those.
             let to_watch = core.next_deadline().is_some_and(|deadline| self.parking.is_unwatched(deadline));
             (answer, to_watch || core.has_eligible())

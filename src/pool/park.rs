@@ -194,7 +194,7 @@ impl Parking {
     }
 
     /// Says for which classes a seat is free. Under the core's lock.
-    pub(super) fn set_open(&self, open: &PerClass<bool>) {
+    pub(super) fn set_open(&self, open: PerClass<bool>) {
         let bits = open.iter().filter(|(_, open)| **open).fold(0, |bits, (class, _)| bits | bit(class));
         self.open.store(bits, Ordering::SeqCst);
     }

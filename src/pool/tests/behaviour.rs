@@ -6,19 +6,22 @@ use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Barrier, Mutex};
 use std::time::Duration;
 
-use super::hosts::{Dice, Gate, Mark, Script, Shell, Spec, TestHost, await_sleep, await_state, params, pool};
+use super::hosts::{
+    Dice, Gate, LIMIT, Mark, Script, Shell, Spec, TestHost, await_sleep, await_state, params, pool,
+};
 use crate::class::{PerClass, PriorityClass};
 use crate::outcome::{OutcomeKind, Refusal};
 use crate::pool::{Pool, insist};
 use crate::scheduler::HookSlot;
 use PriorityClass::{Critical, High, Low, Normal};
 
-const HOUR: Duration = Duration::from_secs(3600);
+const HOUR: Duration = Duration::from_hours(1);
 
 /// Drains to the end and checks the books.
 fn finish(pool: &Pool<TestHost>, host: &TestHost, admitted: usize) {
-    assert_eq!(pool.drain(Duration::MAX, Duration::ZERO).leaked, 0);
+    assert_eq!(pool.drain(LIMIT, Duration::ZERO).leaked, 0);
     host.assert_balanced(admitted);
+    assert_eq!(host.count(OutcomeKind::Abandoned), 0, "a drain that stands still is a lost wake-up");
     assert_eq!(pool.waiting(), PerClass::default());
 }
 

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::hosts::{Dice, Gate, Script, Shell, Spec, TestHost, params};
+use super::hosts::{Dice, Gate, LIMIT, Script, Shell, Spec, TestHost, params};
 use super::one_mutex::OneMutex;
 use crate::class::{PerClass, PriorityClass};
 use crate::outcome::{OutcomeKind, Refusal};
@@ -16,7 +16,7 @@ use crate::scheduler::{BatchParams, CoreParams, HookParams};
 use crate::time::Clock;
 
 const HOOKS: u32 = 4;
-const DAY: Duration = Duration::from_secs(86_400);
+const DAY: Duration = Duration::from_hours(24);
 
 #[derive(Clone, Copy, Debug)]
 enum Step {
@@ -50,7 +50,7 @@ fn script(dice: &mut Dice) -> Vec<Step> {
             hook: u32::try_from(dice.below(u64::from(HOOKS))).unwrap(),
             class: dice.class(),
             session: (!dice.one_in(4)).then(|| dice.below(sessions)),
-            retries: if dice.one_in(10) { 1 } else { 0 },
+            retries: u32::from(dice.one_in(10)),
         },
     });
     steps.collect()
@@ -108,7 +108,7 @@ fn play_held<S: Shell>(seed: u64) -> Run {
     resume_all(&shell);
     shell.close();
     gate.open();
-    assert_eq!(shell.drain(Duration::MAX, Duration::ZERO).leaked, 0);
+    assert_eq!(shell.drain(LIMIT, Duration::ZERO).leaked, 0);
     host.assert_balanced(1 + answers.iter().filter(|answer| answer.is_ok()).count());
     let mut outcomes = host.log().outcomes.clone();
     outcomes.sort_unstable_by_key(|(id, _)| *id);
@@ -175,7 +175,7 @@ fn play_free<S: Shell>(seed: u64) -> usize {
         admitted = threads.into_iter().map(|thread| thread.join().unwrap()).sum();
     });
     resume_all(&shell);
-    assert_eq!(shell.drain(Duration::MAX, Duration::ZERO).leaked, 0);
+    assert_eq!(shell.drain(LIMIT, Duration::ZERO).leaked, 0);
     host.assert_balanced(admitted);
     let by_name: usize = [OutcomeKind::Succeeded, OutcomeKind::Cancelled, OutcomeKind::Displaced]
         .map(|o| host.count(o))

@@ -17,7 +17,7 @@ use crate::scheduler::{
 use crate::time::{Clock, Time};
 
 /// Longer than anything here takes on the slowest machine: who waits so long waits for what will not come.
-pub(super) const LIMIT: Duration = Duration::from_secs(60);
+pub(super) const LIMIT: Duration = Duration::from_mins(1);
 
 /// Holds jobs until the test lets them go.
 #[derive(Debug, Default)]
@@ -279,7 +279,7 @@ impl TestHost {
     /// The outcome, or the time at which it shall run again.
     fn play(&self, script: &mut Script) -> Result<OutcomeKind, Time> {
         match script {
-            Script::Nothing => {}
+            Script::Nothing | Script::Retry(0, _) => {}
             Script::Gate(gate) => gate.pass(),
             Script::UntilStopped => {
                 self.await_stop();
@@ -289,7 +289,6 @@ impl TestHost {
                 self.await_stop();
                 return Err(self.clock.now());
             }
-            Script::Retry(0, _) => {}
             Script::Retry(times, delay) => {
                 *times -= 1;
                 return Err(self.clock.now() + *delay);

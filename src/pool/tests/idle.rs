@@ -83,7 +83,7 @@ fn a_backlog_behind_full_seats_costs_no_processor_time() {
     }
     gate.await_arrivals(2);
     for id in 12..50 {
-        pool.submit(Spec::new(id, Normal).max_wait(Duration::from_secs(3600))).unwrap();
+        pool.submit(Spec::new(id, Normal).max_wait(Duration::from_hours(1))).unwrap();
     }
     await_state("the others sleep", || pool.shared.parking.asleep() == 2);
     assert_no_thread_moves(&ids);
@@ -98,7 +98,7 @@ fn a_far_deadline_is_waited_for_in_one_sleep() {
     let (pool, host) = pool(params(3, 100));
     let ids = thread_ids(&pool, 3, 0);
     host.await_outcomes(3);
-    pool.submit(Spec::new(10, Normal).script(Script::Retry(1, Duration::from_secs(3600)))).unwrap();
+    pool.submit(Spec::new(10, Normal).script(Script::Retry(1, Duration::from_hours(1)))).unwrap();
     host.await_placed(10, 2);
     await_sleep(&pool);
     assert_no_thread_moves(&ids);
