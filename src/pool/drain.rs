@@ -36,7 +36,6 @@ impl<H: Host> Pool<H> {
         shared.admission.close();
         shared.with_core(|core, _| core.close());
         shared.room.tell();
-        shared.parking.notify();
     }
 
     /// Steps 1 to 5. `longest_grace` bounds step 4. Doing it twice is harmless: the second one waits for the first, and

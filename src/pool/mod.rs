@@ -243,7 +243,6 @@ impl<H: Host> Pool<H> {
 
     pub(crate) fn resume_hook(&self, hook: HookSlot) {
         self.shared.with_core(|core, now| core.resume_hook(hook, now));
-        self.shared.parking.notify();
     }
 
     /// Lets no job start that stands in the class, and stops the waiting time of its jobs.
@@ -253,7 +252,6 @@ impl<H: Host> Pool<H> {
 
     pub(crate) fn resume_class(&self, class: PriorityClass) {
         self.shared.with_core(|core, now| core.resume_class(class, now));
-        self.shared.parking.notify();
     }
 
     /// Jobs of each class that wait.
