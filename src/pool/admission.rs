@@ -97,7 +97,7 @@ impl AdmissionWord {
     }
 
     pub(super) fn is_closed(&self) -> bool {
-        self.word.load(Ordering::Acquire) & CLOSED != 0
+        self.word.load(Ordering::SeqCst) & CLOSED != 0
     }
 
     /// Waiting jobs of each class.

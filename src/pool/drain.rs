@@ -124,7 +124,7 @@ impl<H: Host> Shared<H> {
         let core = self.lock();
         core.running() == PerClass::default()
             && self.admission.is_empty()
-            && self.telling.load(Ordering::Acquire) == 0
+            && self.telling.load(Ordering::SeqCst) == 0
     }
 
     fn is_gone(&self, worker: usize) -> bool {

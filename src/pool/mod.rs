@@ -252,6 +252,8 @@ impl<H: Host> Pool<H> {
 
     pub(crate) fn resume_class(&self, class: PriorityClass) {
         self.shared.with_core(|core, now| core.resume_class(class, now));
+        // A job that was pushed meanwhile may have found the class closed.
+        self.shared.parking.notify();
     }
 
     /// Jobs of each class that wait.
@@ -282,7 +284,7 @@ impl<H: Host> Shared<H> {
             let answer = f(&mut core, now);
             self.settle(&mut core, &mut left);
             self.begin_telling(&left);
-            self.parking.set_open(core.seats_open());
+            self.parking.set_open(core.seats_open(), core.paused());
             // What left may have held up others of its chain, and nobody else tells the workers of those.
             let to_watch = core.next_deadline().is_some_and(|deadline| self.parking.is_unwatched(deadline));
             (answer, to_watch || core.has_eligible())
@@ -296,16 +298,7 @@ impl<H: Host> Shared<H> {
 
     /// Takes in what is in the lanes. See "Order" in the module's description.
     fn take_in(&self, core: &mut Core<H::Job>, now: Time) {
-        let mut found: Vec<Numbered<H::Job>> = Vec::new();
-        loop {
-            let before = found.len();
-            for (_, lane) in self.lanes.iter() {
-                found.extend(std::iter::from_fn(|| insist(|| lane.steal())));
-            }
-            if found.len() == before {
-                break;
-            }
-        }
+        let mut found = gather(|class| insist(|| self.lanes[class].steal()));
         found.sort_unstable_by_key(|job| job.number);
         for Numbered { arrival, .. } in found {
             let key = core.arrive(arrival, now);
@@ -371,8 +364,9 @@ impl<H: Host> Shared<H> {
         for Resolved { body, outcome, .. } in left {
             self.host.resolve(body, outcome);
         }
-        // Release: who finds the pool quiet (Acquire) has what the host wrote down.
-        self.telling.fetch_sub(1, Ordering::Release);
+        // SeqCst, as the closed bit: either this sees the close and tells, or who closes and looks then sees this. What
+        // the host wrote down comes with it.
+        self.telling.fetch_sub(1, Ordering::SeqCst);
         self.tell_quiet_if_closed();
     }
 
@@ -389,6 +383,20 @@ impl<H: Host> Shared<H> {
 
     fn lock(&self) -> MutexGuard<'_, Core<H::Job>> {
         self.core.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Everything that is in the lanes, and with each job what was pushed before it: ends with a round that finds nothing.
+fn gather<T>(next_of: impl Fn(PriorityClass) -> Option<T>) -> Vec<T> {
+    let mut found = Vec::new();
+    loop {
+        let before = found.len();
+        for class in PriorityClass::ALL {
+            found.extend(std::iter::from_fn(|| next_of(class)));
+        }
+        if found.len() == before {
+            return found;
+        }
     }
 }
 

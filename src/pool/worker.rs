@@ -112,7 +112,7 @@ impl<H: Host> Shared<H> {
         self.begin_telling(&left);
         let more = found.is_some() && core.has_eligible();
         let deadline = core.next_deadline();
-        self.parking.set_open(core.seats_open());
+        self.parking.set_open(core.seats_open(), core.paused());
         Look { found, more, deadline, left }
     }
 }

@@ -11,7 +11,7 @@ use super::hosts::{
 };
 use crate::class::{PerClass, PriorityClass};
 use crate::outcome::{OutcomeKind, Refusal};
-use crate::pool::{Pool, insist};
+use crate::pool::{Pool, gather, insist};
 use crate::scheduler::HookSlot;
 use PriorityClass::{Critical, High, Low, Normal};
 
@@ -414,6 +414,50 @@ fn a_retry_of_the_steal_is_not_an_empty_lane() {
     let answers = std::cell::RefCell::new(vec![Steal::Success(7), Steal::Retry, Steal::Retry]);
     assert_eq!(insist(|| answers.borrow_mut().pop().unwrap_or(Steal::Empty)), Some(7));
     assert_eq!(insist(|| answers.borrow_mut().pop().unwrap_or(Steal::Empty)), None);
+}
+
+/// While the taker is at a later lane, a job comes to an earlier one, and the next of its chain to a later one.
+#[test]
+fn what_came_before_a_job_that_is_found_is_found_too() {
+    use std::cell::RefCell;
+    let lanes: RefCell<PerClass<Vec<u32>>> = RefCell::default();
+    let pushed = std::cell::Cell::new(false);
+    let next_of = |class| {
+        if class == Normal && !pushed.replace(true) {
+            lanes.borrow_mut()[High].push(1);
+            lanes.borrow_mut()[Low].push(2);
+        }
+        lanes.borrow_mut()[class].pop()
+    };
+    let mut found = gather(next_of);
+    found.sort_unstable();
+    assert_eq!(found, [1, 2]);
+}
+
+/// A push that still sees the class closed relies on whoever opens it.
+#[test]
+fn a_push_that_meets_a_resume_is_not_overlooked() {
+    const ROUNDS: u32 = 20_000;
+    let (pool, host) = pool(params(2, 4));
+    host.keeps_trail.store(false, Ordering::Relaxed);
+    let barrier = Barrier::new(2);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for _ in 0..ROUNDS {
+                barrier.wait();
+                pool.resume_class(Low);
+                barrier.wait();
+            }
+        });
+        for id in 0..ROUNDS {
+            pool.pause_class(Low);
+            barrier.wait();
+            pool.submit(Spec::new(id, Low)).unwrap();
+            host.await_outcomes(id as usize + 1);
+            barrier.wait();
+        }
+    });
+    finish(&pool, &host, ROUNDS as usize);
 }
 
 /// One job at a time, each from sleep: a single lost wake-up hangs, and the wait says so.
