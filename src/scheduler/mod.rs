@@ -297,6 +297,10 @@ impl<T> Core<T> {
         PerClass::from_fn(|class| !self.paused[class] && self.picker.seat_is_free(&self.params.seats, class))
     }
 
+    pub(crate) fn paused(&self) -> PerClass<bool> {
+        self.paused
+    }
+
     /// The body of a waiting job.
     pub(crate) fn body(&self, key: JobKey) -> Option<&T> {
         self.jobs.get(key.slot.index()).filter(|job| job.seq == key.seq).map(|job| &job.body)

@@ -46,7 +46,10 @@ fn reference() -> String {
                 "class" => "`[class.CLASS]`".to_owned(),
                 table => format!("`[{table}]`"),
             };
-            let _ = write!(text, "\n## {title}\n\n| key | value | default | meaning |\n| --- | --- | --- | --- |\n");
+            let _ = write!(
+                text,
+                "\n## {title}\n\n| key | value | default | meaning |\n| --- | --- | --- | --- |\n"
+            );
             table = of;
         }
         let _ = writeln!(text, "{}", row(setting));
