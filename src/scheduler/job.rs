@@ -82,10 +82,6 @@ pub(super) struct Waiting<T> {
 }
 
 impl<T> Linked for Waiting<T> {
-    fn links(&self) -> &Links {
-        &self.links
-    }
-
     fn links_mut(&mut self) -> &mut Links {
         &mut self.links
     }

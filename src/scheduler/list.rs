@@ -59,7 +59,6 @@ impl Links {
 
 /// What can be linked.
 pub(super) trait Linked {
-    fn links(&self) -> &Links;
     fn links_mut(&mut self) -> &mut Links;
 }
 

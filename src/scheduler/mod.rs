@@ -30,6 +30,8 @@ mod chain;
 mod expiry;
 mod job;
 mod list;
+#[cfg(test)]
+mod offer;
 mod params;
 mod pick;
 mod ready;
@@ -56,7 +58,7 @@ use self::list::{List, ListKind};
 use self::pick::Picker;
 use self::ready::{ReadyQueue, Unit};
 use crate::class::{PerClass, PriorityClass};
-use crate::outcome::{OutcomeKind, Refusal};
+use crate::outcome::OutcomeKind;
 use crate::time::Time;
 
 /// A hook, as the core numbers them.
@@ -142,23 +144,6 @@ impl<T> Core<T> {
         slot
     }
 
-    /// Admits the job by the rule, displacing another if that is the policy and makes room.
-    ///
-    /// For shells that let the core keep the count; the lock-free way in keeps it itself, and calls [`Core::arrive`].
-    pub(crate) fn offer(&mut self, arrival: Arrival<T>, now: Time) -> Result<JobKey, Refused<T>> {
-        self.tick(now);
-        if self.closing {
-            return Err(Refused { why: Refusal::Closed, arrival });
-        }
-        match self.params.rule.check(&self.waiting, arrival.class) {
-            Ok(()) => Ok(self.arrive(arrival, now)),
-            Err(Refusal::Full) if self.params.displace && self.displace_for(arrival.class, now).is_some() => {
-                Ok(self.arrive(arrival, now))
-            }
-            Err(why) => Err(Refused { why, arrival }),
-        }
-    }
-
     /// Takes in a job that was admitted. The jobs of a chain keep the order of their arrivals.
     pub(crate) fn arrive(&mut self, arrival: Arrival<T>, now: Time) -> JobKey {
         self.tick(now);
@@ -191,16 +176,6 @@ impl<T> Core<T> {
         }
         self.relieve();
         JobKey { slot, seq }
-    }
-
-    /// The oldest job of the least important class above its guarantee gives up its place to a job of `class`. Answers
-    /// with the victim's class.
-    pub(crate) fn displace_for(&mut self, class: PriorityClass, now: Time) -> Option<PriorityClass> {
-        self.tick(now);
-        let waiting = self.waiting;
-        let rule = self.params.rule;
-        let victim = rule.victims(&waiting, class).find_map(|victim| self.lanes[victim].first())?;
-        Some(self.resolve(victim, OutcomeKind::Displaced, now))
     }
 
     /// Gives the next unit a seat: the most important job that may run, or a batch. `None`: nothing may run now.
@@ -306,11 +281,6 @@ impl<T> Core<T> {
         self.jobs.get(key.slot.index()).filter(|job| job.seq == key.seq).map(|job| &job.body)
     }
 
-    /// Waiting jobs of each class, delayed ones included.
-    pub(crate) fn waiting(&self) -> &PerClass<u32> {
-        &self.waiting
-    }
-
     /// Ends the linger of every batch when too much waits.
     fn relieve(&mut self) {
         if self.waiting_in_all() >= self.params.pressure {
@@ -404,13 +374,6 @@ impl<T> Core<T> {
     fn job_mut(&mut self, slot: JobSlot) -> &mut Waiting<T> {
         self.jobs.get_mut(slot.index()).expect("a slot that something refers to is occupied")
     }
-}
-
-/// A job that was not admitted, given back.
-#[derive(Debug)]
-pub(crate) struct Refused<T> {
-    pub(crate) why: Refusal,
-    pub(crate) arrival: Arrival<T>,
 }
 
 impl<T> std::fmt::Debug for Core<T> {
