@@ -108,6 +108,15 @@ pub struct HookSnapshot {
     pub name: HookName,
     /// Its counts, in all classes.
     pub counts: Counts,
+    /// Its counts by class: more than one when kinds of different importance lead to it.
+    pub classes: PerClass<Counts>,
+}
+
+impl HookSnapshot {
+    /// The classes in which something was submitted for it, the most important first.
+    pub fn classes(&self) -> impl Iterator<Item = PriorityClass> {
+        self.classes.iter().filter(|(_, counts)| counts.submitted() > 0).map(|(class, _)| class)
+    }
 }
 
 /// A copy of all counts at one moment. While jobs pass, the parts are from slightly different moments; at rest they
@@ -133,7 +142,7 @@ impl Snapshot {
                 snapshot.classes[class] += of_class;
             }
             snapshot.total += &counts;
-            snapshot.hooks.push(HookSnapshot { name, counts });
+            snapshot.hooks.push(HookSnapshot { name, counts, classes: by_class });
         }
         if let Some(skipped) = snapshot.total.skipped.get_mut(Skip::NoMatch.index()) {
             *skipped += no_match;
@@ -162,6 +171,12 @@ pub struct Ledger {
 }
 
 impl Ledger {
+    /// Jobs that the queue still counts as waiting; 0 after a drain that went well.
+    #[must_use]
+    pub fn still_queued(&self) -> u64 {
+        self.still_admitted
+    }
+
     /// True when every admitted job has exactly one outcome, and nothing waits or runs.
     #[must_use]
     pub fn is_balanced(&self) -> bool {

@@ -84,6 +84,7 @@ mod tests {
         let rule = rule(10, [0; 4], [10, 10, 10, 2]);
         assert_eq!(rule.check(&waiting([0, 0, 0, 2]), Low), Err(Refusal::ClassFull));
         assert_eq!(rule.check(&waiting([0, 0, 0, 2]), Normal), Ok(()));
+        assert_eq!(rule.check(&waiting([0, 10, 0, 0]), High), Err(Refusal::Full));
     }
 
     #[test]

@@ -1,35 +1,55 @@
-//! stand-in
-pub(crate) mod json {
-    pub(crate) fn render(r: &super::RunReport, _p: bool) -> String {
-        format!("{:?}\n", r.ledger.is_balanced())
-    }
-}
-pub(crate) mod text {
-    pub(crate) fn render(r: &super::RunReport) -> String {
-        format!("{r:#?}\n")
-    }
-}
-#[derive(Debug, Default, Clone, Copy)]
-pub(crate) struct EventCounts {
-    pub(crate) read: u64,
-    pub(crate) invalid: u64,
-    pub(crate) matched: u64,
-}
-#[derive(Debug)]
-pub(crate) struct FailureNote {
-    pub(crate) hook: String,
-    pub(crate) kind: hookpool::OutcomeKind,
-    pub(crate) count: u64,
-    pub(crate) reason: String,
-    pub(crate) output_tail: String,
-}
+//! The report of a finished run: what was read, what became of it, how long it took, what failed and why.
+//!
+//! | file | owns |
+//! |---|---|
+//! | `text.rs` | the report for people |
+//! | `json.rs` | the report for programs |
+//! | `failures.rs` | the first failure of each hook and kind, collected while the run goes on |
+//! | `table.rs` | aligned columns that continue below when they are too wide |
+//! | `units.rs` | durations, rates and numbers of things, in words |
+//! | `clean.rs` | text of handlers made safe to print |
+//! | `palette.rs` | the colours |
+//!
+//! A report says what the ledger says and counts nothing itself. It prints nothing: both forms are returned as text
+//! that ends with a line break.
+
+mod clean;
+mod failures;
+pub(crate) mod json;
+mod palette;
+mod table;
+pub(crate) mod text;
+pub(crate) mod units;
+
+#[cfg(test)]
+mod tests;
+
+use std::time::Duration;
+
+pub(crate) use self::clean::line as printable;
+pub(crate) use self::failures::{FailureNote, Failures};
+pub(crate) use self::palette::Palette;
+
+/// Everything that is reported of a run.
 #[derive(Debug)]
 pub(crate) struct RunReport {
+    /// What was read.
     pub(crate) events: EventCounts,
+    /// What became of it.
     pub(crate) ledger: hookpool::Ledger,
-    pub(crate) elapsed: std::time::Duration,
+    /// From the first read to the end of the drain.
+    pub(crate) elapsed: Duration,
+    /// The first failure of each hook and kind.
     pub(crate) failures: Vec<FailureNote>,
 }
-pub(crate) fn printable(s: &str) -> String {
-    s.to_owned()
+
+/// What was read. The unit is the event, however many hooks want it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct EventCounts {
+    /// Pieces of the input, the invalid ones included.
+    pub(crate) read: u64,
+    /// Pieces that are no events.
+    pub(crate) invalid: u64,
+    /// Events that at least one hook wants.
+    pub(crate) matched: u64,
 }

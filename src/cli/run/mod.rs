@@ -2,31 +2,32 @@
 
 mod demo;
 mod dry;
-mod failures;
+mod output;
 mod source;
 
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
-use std::sync::{Arc, mpsc};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::time::{Duration, Instant};
 
 use hookpool::config::ConfigLoader;
 use hookpool::{Config, Event, HookPool, Ledger, OutcomeKind};
 
-use self::failures::Failures;
 use self::source::{Found, Sources};
 use super::args::{LogArgs, ReportFormat, RunArgs, WhenFull};
 use super::error::{CliError, HOOKS_FAILED};
 use super::input::Pace;
 use super::logging;
-use super::progress::Progress;
-use super::report::{self, EventCounts, RunReport};
+use super::progress::{Progress, ProgressCounts};
+use super::report::json::{self, Layout};
+use super::report::{EventCounts, Failures, Palette, RunReport, text};
 use super::signals::{Signals, Stop};
 
 /// Runs the command, and answers with the exit code.
 pub(super) fn run(args: &RunArgs, log: &LogArgs) -> Result<ExitCode, CliError> {
     let begun = Instant::now();
-    let mut config = load(args, log)?;
+    let progress = Arc::new(if args.dry_run { Progress::hidden() } else { Progress::on_stderr() });
+    let mut config = load(args, log, &progress)?;
     if let Some(drain) = args.drain_timeout {
         config.shutdown.drain = drain;
     }
@@ -34,15 +35,21 @@ pub(super) fn run(args: &RunArgs, log: &LogArgs) -> Result<ExitCode, CliError> {
         return dry::run(args, config);
     }
     let signals = Signals::watch().map_err(CliError::Signals)?;
-    let failures = Arc::new(Failures::new(args.show_output));
-    let noted = Arc::clone(&failures);
+    let failures = Arc::new(Mutex::new(Failures::default()));
+    let (noted, shows, shown) = (Arc::clone(&failures), args.show_output, Arc::clone(&progress));
     let drain = config.shutdown.drain;
     let limit = config.queue.max_event_bytes;
     let is_live = args.rate.is_some() || args.realtime;
     let pool = HookPool::builder()
         .config(config)
         .replay(!is_live)
-        .on_outcome(move |outcome| noted.note(outcome))
+        .on_outcome(move |outcome| {
+            noted.lock().unwrap_or_else(PoisonError::into_inner).record(outcome);
+            if shows {
+                shown.clear();
+                output::show(outcome);
+            }
+        })
         .build()?;
     let stop = signals.serve(&pool, drain).map_err(CliError::Signals)?;
 
@@ -53,14 +60,16 @@ pub(super) fn run(args: &RunArgs, log: &LogArgs) -> Result<ExitCode, CliError> {
         stop: &stop,
         begun,
         counts: EventCounts::default(),
-        progress: Progress::new(args.report == ReportFormat::Text),
+        progress: &progress,
     };
     let mut sources = Sources::new(args, limit, &stop);
     let read = replay.feed(&mut sources);
     let ledger = replay.drain();
     let counts = replay.counts;
 
-    let report = RunReport { events: counts, ledger, elapsed: begun.elapsed(), failures: failures.take() };
+    let failures = std::mem::take(&mut *failures.lock().unwrap_or_else(PoisonError::into_inner));
+    let report =
+        RunReport { events: counts, ledger, elapsed: begun.elapsed(), failures: failures.into_notes() };
     print(args, &report)?;
     read?;
     if !report.ledger.is_balanced() {
@@ -76,13 +85,13 @@ pub(super) fn run(args: &RunArgs, log: &LogArgs) -> Result<ExitCode, CliError> {
 }
 
 /// The configuration of the demo, or that of the user; logging is on from here.
-fn load(args: &RunArgs, log: &LogArgs) -> Result<Config, CliError> {
+fn load(args: &RunArgs, log: &LogArgs, progress: &Arc<Progress>) -> Result<Config, CliError> {
     if args.files.is_empty() {
-        logging::start(log, false);
+        logging::start(log, false, progress);
         return demo::config();
     }
     let loaded = ConfigLoader::standard(args.config.as_deref()).load()?;
-    logging::start(log, loaded.config.debug);
+    logging::start(log, loaded.config.debug, progress);
     for warning in &loaded.warnings {
         anstream::eprintln!("{warning}");
     }
@@ -112,7 +121,7 @@ struct Replay<'a> {
     stop: &'a Stop,
     begun: Instant,
     counts: EventCounts,
-    progress: Progress,
+    progress: &'a Progress,
 }
 
 impl Replay<'_> {
@@ -137,7 +146,7 @@ impl Replay<'_> {
                     anstream::eprintln!("{complaint}");
                 }
             }
-            self.progress.tick(&self.counts, self.pool, self.begun.elapsed());
+            self.tick();
         }
         Ok(())
     }
@@ -156,6 +165,18 @@ impl Replay<'_> {
         }
     }
 
+    fn tick(&self) {
+        self.progress.tick(Instant::now(), || {
+            let total = self.pool.status().total;
+            ProgressCounts {
+                read: self.counts.read,
+                done: total.resolved(),
+                queued: total.queued(),
+                running: total.running(),
+            }
+        });
+    }
+
     /// Waits until everything has its outcome. A signal cuts this short, the end of the input does not.
     fn drain(&mut self) -> Ledger {
         const REFRESH: Duration = Duration::from_millis(100);
@@ -169,7 +190,7 @@ impl Replay<'_> {
                         self.progress.clear();
                         return ledger;
                     }
-                    Err(_) => self.progress.tick(&self.counts, pool, self.begun.elapsed()),
+                    Err(_) => self.tick(),
                 }
             }
         })
@@ -179,8 +200,9 @@ impl Replay<'_> {
 /// Prints the report: the only thing that goes to standard output.
 fn print(args: &RunArgs, report: &RunReport) -> Result<(), CliError> {
     let text = match args.report {
-        ReportFormat::Json => report::json::render(report, std::io::stdout().is_terminal()),
-        ReportFormat::Text => report::text::render(report),
+        ReportFormat::Json if std::io::stdout().is_terminal() => json::render(report, Layout::Indented),
+        ReportFormat::Json => json::render(report, Layout::Line),
+        ReportFormat::Text => text::render(report, &Palette::COLOURED),
     };
     let mut out = anstream::stdout().lock();
     out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(CliError::output)

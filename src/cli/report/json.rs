@@ -1,0 +1,113 @@
+//! The report for programs: one JSON object whose shape never depends on what happened.
+//!
+//! Every name of the ledger is there, zeros included, in the order of the ledger. A time without samples is `null` at
+//! its place, so `.hooks.NAME.wait_us.p99` can be asked for in any report. Hooks stand in the order of the
+//! configuration, classes in the order of importance.
+
+use std::time::Duration;
+
+use hookpool::{Counts, OutcomeKind, Refusal, Skip, Timing};
+use serde::ser::{Serialize, SerializeMap, Serializer};
+
+use super::{EventCounts, RunReport};
+
+/// How the object is laid out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Layout {
+    /// On one line: for files, pipes and programs that read lines.
+    Line,
+    /// Indented: for a terminal.
+    Indented,
+}
+
+/// The report, with a line break at its end.
+pub(crate) fn render(report: &RunReport, layout: Layout) -> String {
+    let whole = Whole(report);
+    let text = match layout {
+        Layout::Line => serde_json::to_string(&whole),
+        Layout::Indented => serde_json::to_string_pretty(&whole),
+    };
+    let mut text = text.expect("numbers, booleans and maps with text as keys always serialise");
+    text.push('\n');
+    text
+}
+
+struct Whole<'a>(&'a RunReport);
+
+impl Serialize for Whole<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Self(RunReport { events, ledger, elapsed, failures: _ }) = self;
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("events", &Events(events))?;
+        counters(&mut map, &ledger.snapshot.total)?;
+        map.serialize_entry("balanced", &ledger.is_balanced())?;
+        map.serialize_entry("elapsed_us", &micros(*elapsed))?;
+        let hooks = &ledger.snapshot.hooks;
+        map.serialize_entry("hooks", &Entries(|| hooks.iter().map(|h| (h.name.as_str(), Part(&h.counts)))))?;
+        let classes = || ledger.snapshot.classes().map(|(class, counts)| (class.name(), Part(counts)));
+        map.serialize_entry("classes", &Entries(classes))?;
+        map.end()
+    }
+}
+
+/// What the whole, a hook and a class have in common.
+fn counters<M: SerializeMap>(map: &mut M, counts: &Counts) -> Result<(), M::Error> {
+    map.serialize_entry("submitted", &counts.submitted())?;
+    map.serialize_entry("admitted", &counts.admitted())?;
+    let refused = || Refusal::ALL.iter().map(|why| (why.name(), counts.refused(*why)));
+    map.serialize_entry("refused", &Entries(refused))?;
+    let skipped = || Skip::ALL.iter().map(|why| (why.name(), counts.skipped(*why)));
+    map.serialize_entry("skipped", &Entries(skipped))?;
+    let outcomes = || OutcomeKind::ALL.iter().map(|kind| (kind.name(), counts.outcome(*kind)));
+    map.serialize_entry("outcomes", &Entries(outcomes))?;
+    map.serialize_entry("queued", &counts.queued())?;
+    map.serialize_entry("running", &counts.running())
+}
+
+struct Events<'a>(&'a EventCounts);
+
+impl Serialize for Events<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let EventCounts { read, invalid, matched } = *self.0;
+        serializer.collect_map([("read", read), ("invalid", invalid), ("matched", matched)])
+    }
+}
+
+/// The counters of one hook or class, with its times.
+struct Part<'a>(&'a Counts);
+
+impl Serialize for Part<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        counters(&mut map, self.0)?;
+        map.serialize_entry("wait_us", &Times(self.0.wait()))?;
+        map.serialize_entry("run_us", &Times(self.0.run()))?;
+        map.end()
+    }
+}
+
+struct Times(Option<Timing>);
+
+impl Serialize for Times {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let time = |of: fn(Timing) -> Duration| self.0.map(|timing| micros(of(timing)));
+        serializer.collect_map([
+            ("p50", time(|timing| timing.p50)),
+            ("p99", time(|timing| timing.p99)),
+            ("max", time(|timing| timing.max)),
+        ])
+    }
+}
+
+/// A map in the order of the iterator that the function makes.
+struct Entries<F>(F);
+
+impl<K: Serialize, V: Serialize, I: Iterator<Item = (K, V)>, F: Fn() -> I> Serialize for Entries<F> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map((self.0)())
+    }
+}
+
+fn micros(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}
