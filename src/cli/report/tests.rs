@@ -59,7 +59,7 @@ fn squeezed(report: &RunReport) -> String {
     let replace = |text: &str, pattern: &str, with: &str| {
         regex::Regex::new(pattern).unwrap().replace_all(text, with).into_owned()
     };
-    let text = replace(&shown(report), r"\b\d+(\.\d+)?(µs|ms)", "T");
+    let text = replace(&shown(report), r"\b\d+(\.\d+)?(µs|ms|s)\b", "T");
     let text = replace(&text, "─+", "─");
     let text = replace(&text, "(?m)^ +─", "─");
     replace(&text, r"([^ \n]) +", "$1 ")
@@ -83,7 +83,7 @@ fn a_run_with_failures_reads_well() {
         &[PRE, PRE, STOP, "{}"],
     );
     let expected = "
-4 events read, 1 invalid, 3 matched; 5 jobs run in 1.50s, 3.33 jobs/s
+4 events read, 1 invalid, 3 matched; 5 jobs run in T, 3.33 jobs/s
 
 ─ wait ─ ─ run ─
 hook class submitted succeeded failed p50 p99 max p50 p99 max
