@@ -274,6 +274,7 @@ mod tests {
         parking.start_search();
         let (mine, others) = (parking.epoch(), parking.epoch());
         parking.stop_search(mine, true);
+        assert_ne!(parking.epoch().0, others.0);
         parking.sleep(1, others, None);
         assert_eq!((parking.asleep(), searching(&parking)), (0, 1), "it looks again");
     }
