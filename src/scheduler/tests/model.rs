@@ -108,7 +108,8 @@ impl Model {
             return Err(Refusal::Closed);
         }
         let own = self.waiting_of(class);
-        if own + 1 > rule.ceiling[class] {
+        let has_ceiling = rule.ceiling[class] < rule.capacity;
+        if has_ceiling && own + 1 > rule.ceiling[class] {
             return Err(Refusal::ClassFull);
         }
         let taken = self.waiting().len();
