@@ -1,4 +1,4 @@
-//! Hooks off the critical path.
+#![doc = include_str!("../README.md")]
 
 mod class;
 pub mod config;
