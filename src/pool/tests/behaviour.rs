@@ -207,18 +207,21 @@ fn a_job_expires_while_every_worker_sleeps() {
     finish(&pool, &host, 4);
 }
 
+/// The watcher rises for a retry that then holds it; the other one must watch for the next deadline.
 #[test]
 fn the_deadline_is_handed_on_when_its_watcher_gets_a_job() {
     let (pool, host) = pool(params(2, 10));
+    let gate = Gate::closed();
     pool.submit(Spec::new(0, Normal).session(1).script(Script::Retry(1, HOUR))).unwrap();
+    let held = Script::RetryAtGate(Some(Duration::from_millis(30)), Arc::clone(&gate));
+    pool.submit(Spec::new(1, Normal).script(held)).unwrap();
     host.await_placed(0, 2);
-    await_sleep(&pool);
-    pool.submit(Spec::new(1, Normal).session(1).max_wait(Duration::from_millis(50))).unwrap();
-    // One of the two watches. Whichever it is: one of them is held now.
-    let gate = hold_workers(&pool, 2..3, Normal);
-    assert_eq!(host.await_outcome(1), OutcomeKind::Expired);
+    pool.submit(Spec::new(2, Normal).session(1).max_wait(Duration::from_millis(80))).unwrap();
+    gate.await_arrivals(1);
+    assert_eq!(host.await_outcome(2), OutcomeKind::Expired);
     gate.open();
-    pool.cancel_job(0);
+    host.await_outcome(1);
+    assert!(pool.cancel_job(0));
     finish(&pool, &host, 3);
 }
 

@@ -63,6 +63,8 @@ pub(super) enum Script {
     RetryWhenStopped,
     /// Fails that often, and wants to run again after that time.
     Retry(u32, Duration),
+    /// Fails once, and at its retry after that time waits at the gate.
+    RetryAtGate(Option<Duration>, Arc<Gate>),
     Panic,
     Call(Box<dyn Fn(&TestHost) + Send + Sync>),
 }
@@ -293,6 +295,10 @@ impl TestHost {
                 *times -= 1;
                 return Err(self.clock.now() + *delay);
             }
+            Script::RetryAtGate(delay, gate) => match delay.take() {
+                Some(delay) => return Err(self.clock.now() + delay),
+                None => gate.pass(),
+            },
             Script::Panic => std::panic::resume_unwind(Box::new("as the script says")),
             Script::Call(call) => call(self),
         }
