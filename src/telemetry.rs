@@ -4,7 +4,11 @@
 //! `session`. Levels: `debug` for the course of a job, `info` for a handler that failed, `warn` for what an operator
 //! should know: handlers that time out or cannot be started, jobs that are refused, a queue that is nearly full.
 //! Warnings about the queue are limited, so that a flood of events is not answered with a flood of lines.
+//!
+//! Invariant: nothing here panics. A subscriber is the caller's code and may; a worker that it took along would leave
+//! its job without an outcome, and a submit must not fail for want of a log line.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -48,13 +52,17 @@ impl Telemetry {
 
     /// The job is in the queue, which holds `waiting` jobs now.
     pub(crate) fn queued(&self, hook: &Hook, event: &Event, job: JobId, class: PriorityClass, waiting: u32) {
-        tracing::debug!(
-            hook = %hook.name, class = %class, job = %job, session = event.session(),
-            "Successfully queued {} hook for background processing", event.name()
-        );
+        say(|| {
+            tracing::debug!(
+                hook = %hook.name, class = %class, job = %job, session = event.session(),
+                "Successfully queued {} hook for background processing", event.name()
+            );
+        });
         if waiting >= self.near {
             if !self.is_near.swap(true, Ordering::Relaxed) {
-                tracing::warn!(waiting, capacity = self.capacity, "the hook queue is near its capacity");
+                say(|| {
+                    tracing::warn!(waiting, capacity = self.capacity, "the hook queue is near its capacity");
+                });
             }
         } else if waiting < self.relaxed && self.is_near.load(Ordering::Relaxed) {
             // Not before it is well below: a queue that hovers at the mark warns once.
@@ -63,23 +71,28 @@ impl Telemetry {
     }
 
     pub(crate) fn refused(&self, hook: &Hook, event: &Event, class: PriorityClass, why: Refusal) {
-        tracing::debug!(hook = %hook.name, class = %class, session = event.session(), reason = %why, "refused");
+        say(|| {
+            tracing::debug!(hook = %hook.name, class = %class, session = event.session(), reason = %why, "refused");
+        });
         if why == Refusal::Closed {
             return;
         }
         if let Some(unreported) = self.refusals.pass(self.clock.now()) {
-            tracing::warn!(
-                hook = %hook.name, class = %class, reason = %why, unreported,
-                "dropped a {} hook: {}", event.name(), explain(why)
-            );
+            say(|| {
+                tracing::warn!(
+                    hook = %hook.name, class = %class, reason = %why, unreported,
+                    "dropped a {} hook: {}", event.name(), explain(why)
+                );
+            });
         }
     }
 }
 
 pub(crate) fn skipped(hook: &Hook, event: &Event, why: Skip) {
-    tracing::trace!(hook = %hook.name, session = event.session(), reason = %why, "skipped");
+    say(|| tracing::trace!(hook = %hook.name, session = event.session(), reason = %why, "skipped"));
 }
 
+/// The job was picked, as one of the class `picked_as`.
 pub(crate) fn started(
     hook: &Hook,
     event: &Event,
@@ -88,13 +101,24 @@ pub(crate) fn started(
     picked_as: PriorityClass,
     wait: Duration,
 ) {
-    tracing::debug!(
-        hook = %hook.name, class = %class, job = %job, session = event.session(),
-        picked_as = %picked_as, wait_ms = millis(wait), "started"
-    );
+    say(|| {
+        tracing::debug!(
+            hook = %hook.name, class = %class, job = %job, session = event.session(),
+            picked_as = %picked_as, wait_ms = millis(wait), "started"
+        );
+    });
 }
 
 pub(crate) fn finished(outcome: &Outcome) {
+    say(|| tell_of(outcome));
+}
+
+/// An observer of outcomes panicked.
+pub(crate) fn observer_panicked(job: JobId) {
+    say(|| tracing::error!(job = %job, "an observer of outcomes panicked"));
+}
+
+fn tell_of(outcome: &Outcome) {
     let event = &outcome.event;
     macro_rules! line {
         ($level:ident, $($text:tt)+) => {
@@ -117,6 +141,11 @@ pub(crate) fn finished(outcome: &Outcome) {
         OutcomeKind::Failed => line!(info, "hook failed: {}", outcome.reason),
         _ => {}
     }
+}
+
+/// Writes lines; a panic of who writes them ends here.
+fn say(lines: impl FnOnce()) {
+    let _ = catch_unwind(AssertUnwindSafe(lines));
 }
 
 fn explain(why: Refusal) -> &'static str {

@@ -25,6 +25,9 @@ pub(super) fn start(args: &LogArgs, debug: bool, progress: &Arc<Progress>) {
         .with_env_filter(filter)
         .with_writer(Lines(Arc::clone(progress)))
         .with_target(false)
+        // A line that cannot be written is lost. To complain about it where it could not be written would panic, on
+        // whichever thread had something to say.
+        .log_internal_errors(false)
         .with_ansi(color);
     match args.log_format {
         LogFormat::Text => lines.with_timer(uptime()).init(),

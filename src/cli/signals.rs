@@ -74,7 +74,8 @@ impl Signals {
     /// Waits for the next signal, at most that long.
     fn wait(&self, at_most: Option<Duration>) {
         if wait_readable([self.arrived.as_fd()], at_most) {
-            let _ = (&self.arrived).read(&mut [0; 64]);
+            // One byte for each signal: the second of two that come together is the second all the same.
+            let _ = (&self.arrived).read(&mut [0; 1]);
         }
     }
 }
@@ -112,7 +113,16 @@ pub(super) struct UntilStopped<R> {
 
 impl<R: Read + AsFd> Read for UntilStopped<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if self.stop.wait_for(self.source.as_fd()) { Ok(0) } else { self.source.read(buffer) }
+        loop {
+            if self.stop.wait_for(self.source.as_fd()) {
+                return Ok(0);
+            }
+            match self.source.read(buffer) {
+                // Somebody else reads it too, and was faster.
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                read => return read,
+            }
+        }
     }
 }
 

@@ -111,7 +111,7 @@ impl Engine {
         for observer in &self.observers {
             // An observer is the caller's code: its panic must not take a worker with it.
             if catch_unwind(AssertUnwindSafe(|| observer(&outcome))).is_err() {
-                tracing::error!(job = %id, "an observer of outcomes panicked");
+                telemetry::observer_panicked(id);
             }
         }
         job.shared.resolve(Arc::new(outcome));

@@ -178,7 +178,7 @@ impl Replay<'_> {
     }
 
     /// Waits until everything has its outcome. A signal cuts this short, the end of the input does not.
-    fn drain(&mut self) -> Ledger {
+    fn drain(&self) -> Ledger {
         const REFRESH: Duration = Duration::from_millis(100);
         let (done, is_done) = mpsc::channel();
         let pool = self.pool;

@@ -1,17 +1,23 @@
 //! The input of a run: files one after the other, standard input, or the bundled recording.
 
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io::{self, Read};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::vec;
 
 use hookpool::Event;
+use rustix::fs::OFlags;
 
 use super::demo;
 use crate::cli::args::RunArgs;
 use crate::cli::error::CliError;
 use crate::cli::input::{DocumentReader, Item};
 use crate::cli::signals::{Stop, UntilStopped};
+
+/// So many bytes are read beyond the largest event that is admitted: an event somewhat too large is still seen for what
+/// it is, and refused by the hooks that want it. What is longer than that is not held in memory, and is invalid.
+const BEYOND_LIMIT: u64 = 16 * 1024 * 1024;
 
 /// One piece of input.
 #[derive(Debug)]
@@ -38,8 +44,9 @@ struct Open {
 }
 
 impl Sources {
+    /// `limit`: bytes of the largest event that is admitted.
     pub(super) fn new(args: &RunArgs, limit: u64, stop: &Stop) -> Self {
-        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        let limit = usize::try_from(limit.saturating_add(BEYOND_LIMIT)).unwrap_or(usize::MAX);
         let open = args.files.is_empty().then(|| {
             let path = PathBuf::from("the bundled recording");
             Open { reader: DocumentReader::new(Box::new(demo::RECORDING), limit), path }
@@ -97,8 +104,10 @@ impl Sources {
     }
 }
 
-/// A folder can be opened, and only fails when it is read: say so at once.
+/// A folder can be opened, and only fails when it is read: say so at once. A named pipe is opened without waiting for
+/// its writer, since no signal would end that; it is waited for where it is read.
 fn open_file(path: &Path) -> io::Result<File> {
-    let file = File::open(path)?;
+    let flags = OFlags::NONBLOCK.bits().cast_signed();
+    let file = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
     if file.metadata()?.is_dir() { Err(io::ErrorKind::IsADirectory.into()) } else { Ok(file) }
 }

@@ -32,3 +32,37 @@ fn a_hook_runs_and_its_outcome_tells_of_it() {
     assert_eq!(ledger.snapshot.total.submitted(), 2);
     assert_eq!(ledger.snapshot.total.skipped(Skip::NoMatch), 1);
 }
+
+/// A subscriber like one that writes to a closed pipe and complains about it there.
+struct Panicking;
+
+impl tracing::Subscriber for Panicking {
+    fn enabled(&self, _: &tracing::Metadata<'_>) -> bool {
+        true
+    }
+    fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
+        tracing::span::Id::from_u64(1)
+    }
+    fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
+    fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
+    fn event(&self, _: &tracing::Event<'_>) {
+        panic!("no line can be written");
+    }
+    fn enter(&self, _: &tracing::span::Id) {}
+    fn exit(&self, _: &tracing::span::Id) {}
+}
+
+#[test]
+fn a_subscriber_that_panics_fails_no_submit_and_costs_no_job_its_outcome() {
+    tracing::subscriber::with_default(Panicking, || {
+        let config = "queue.capacity = 1\n[hook.a]\non = ['*']\nrun = 'true'\n";
+        let pool = pool(config);
+        pool.pause("a");
+        assert_eq!(pool.submit(event(r#"{"type":"x"}"#)).admitted().count(), 1);
+        assert_eq!(pool.submit(event(r#"{"type":"x"}"#)).refused().count(), 1);
+        // It is resolved on this thread, which has the subscriber.
+        let ledger = pool.drain(Duration::ZERO);
+        assert!(ledger.is_balanced(), "{ledger:?}");
+        assert_eq!(ledger.snapshot.total.outcome(OutcomeKind::Abandoned), 1);
+    });
+}
