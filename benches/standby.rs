@@ -6,6 +6,14 @@
 //! comes every 60 ms and a bit, so that it meets the others at every phase. Rounds with and without a standby seat
 //! alternate; waits are the pool's own, from admission to start.
 
+#![expect(
+    clippy::indexing_slicing,
+    clippy::print_stderr,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "a benchmark prints its table, and panics when it cannot measure"
+)]
+
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 

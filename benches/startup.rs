@@ -4,6 +4,13 @@
 //!
 //! The whole process is timed, its end and its report included, so the figure is above what is asked for.
 
+#![expect(
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "a benchmark prints its table, and panics when it cannot measure"
+)]
+
 use std::io::Write;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};

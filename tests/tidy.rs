@@ -1,5 +1,7 @@
 //! Rules of the house that a compiler does not check: headers, lengths, who may know whom, and true documents.
 
+#![expect(clippy::unwrap_used, reason = "a test panics when it cannot look")]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 

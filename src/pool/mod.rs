@@ -50,8 +50,6 @@ use crate::outcome::{OutcomeKind, Refusal};
 use crate::scheduler::{Arrival, Core, CoreParams, Dispatch, HookParams, HookSlot, JobKey, Resolved, Retry};
 use crate::time::{Clock, Time};
 
-pub(crate) use self::drain::Remainder;
-
 /// What the pool runs, and whom it tells.
 pub(crate) trait Host: Send + Sync + 'static {
     /// What the host needs to know of a job.
@@ -121,9 +119,9 @@ struct Numbered<J> {
     arrival: Arrival<J>,
 }
 
-/// A place in the queue, taken and not yet used. It must be pushed or given back.
+/// A place in the queue, taken and not yet used. It must be pushed.
 #[derive(Debug)]
-#[must_use = "a place that is neither pushed nor given back is lost"]
+#[must_use = "a place that is not pushed is lost"]
 pub(crate) struct Reserved {
     class: PriorityClass,
     /// Jobs that wait, this one included.
@@ -202,24 +200,10 @@ impl<H: Host> Pool<H> {
         }
     }
 
-    /// Waits until the attempt has an answer; it is made again whenever a job has left the queue, or somebody calls
-    /// [`Pool::tell_room`]. It may reserve and give back. It must fail only for want of something that admitted jobs
-    /// hold: what it gives back itself is no news, neither to it nor to others that wait.
+    /// Waits until the attempt has an answer; it is made again whenever a job has left the queue or has ended. It must
+    /// fail only for want of something that admitted jobs hold.
     pub(crate) fn wait_for_room<T>(&self, attempt: impl FnMut() -> Option<T>) -> T {
         self.shared.room.wait_until(attempt)
-    }
-
-    /// What an attempt of [`Pool::wait_for_room`] waits for has changed outside the pool.
-    pub(crate) fn tell_room(&self) {
-        self.shared.room.tell_of_return();
-    }
-
-    /// Gives a place back unused.
-    pub(crate) fn give_back(&self, place: Reserved) {
-        let shared = &*self.shared;
-        shared.admission.release(place.class);
-        shared.room.tell_of_return();
-        shared.tell_quiet_if_closed();
     }
 
     /// Uses a place: the job is on its way to the workers.
@@ -266,11 +250,6 @@ impl<H: Host> Pool<H> {
     /// Jobs of each class that wait.
     pub(crate) fn waiting(&self) -> PerClass<u32> {
         self.shared.admission.waiting()
-    }
-
-    /// Jobs that run, by the class that they were picked in.
-    pub(crate) fn running(&self) -> PerClass<u32> {
-        self.shared.lock().running()
     }
 
     fn threads(&self) -> MutexGuard<'_, Vec<(usize, JoinHandle<()>)>> {

@@ -4,17 +4,10 @@
 //! once more, and sleeps unless it was told meanwhile; who makes room does that first and looks at the count second.
 //! Both are sequentially consistent, so either the waiter's try sees the room, or the other sees the waiter.
 //!
-//! An attempt runs without a lock, as it may do whatever an attempt needs: displace a job, tell the host, take a place
-//! and give it back. Giving back during an attempt tells nobody: the waiter would wake itself without end, or two would
-//! wake each other.
+//! An attempt runs without a lock, as it may do whatever an attempt needs: displace a job, tell the host.
 
-use std::cell::Cell;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
-
-thread_local! {
-    static ATTEMPTING: Cell<bool> = const { Cell::new(false) };
-}
 
 #[derive(Debug, Default)]
 pub(super) struct Room {
@@ -31,10 +24,7 @@ impl Room {
         self.waiters.fetch_add(1, Ordering::SeqCst);
         let answer = loop {
             let seen = *self.lock();
-            let outer = ATTEMPTING.replace(true);
-            let answer = attempt();
-            ATTEMPTING.set(outer);
-            if let Some(answer) = answer {
+            if let Some(answer) = attempt() {
                 break answer;
             }
             let mut told = self.lock();
@@ -52,13 +42,6 @@ impl Room {
         if self.waiters.load(Ordering::SeqCst) > 0 {
             *self.lock() += 1;
             self.changed.notify_all();
-        }
-    }
-
-    /// Something was taken and is given back unused: there may be room now, unless an attempt has merely failed.
-    pub(super) fn tell_of_return(&self) {
-        if !ATTEMPTING.get() {
-            self.tell();
         }
     }
 

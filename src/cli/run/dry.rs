@@ -68,8 +68,8 @@ fn as_text(event: &Event, hooks: &[Preview]) -> String {
         text.push_str(if n == 0 { " " } else { ", " });
         text.push_str(preview.hook.as_str());
         match preview.skip {
-            Some(why) => text.push_str(&format!(" (skipped: {why})")),
-            None => text.push_str(&format!(" ({})", preview.class)),
+            Some(why) => text.extend([" (skipped: ", why.name(), ")"]),
+            None => text.extend([" (", preview.class.name(), ")"]),
         }
     }
     text

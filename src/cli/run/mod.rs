@@ -36,7 +36,7 @@ pub(super) fn run(args: &RunArgs, log: &LogArgs) -> Result<ExitCode, CliError> {
     }
     let signals = Signals::watch().map_err(CliError::Signals)?;
     let failures = Arc::new(Mutex::new(Failures::default()));
-    let (noted, shows, shown) = (Arc::clone(&failures), args.show_output, Arc::clone(&progress));
+    let (noted, show_output, line) = (Arc::clone(&failures), args.show_output, Arc::clone(&progress));
     let drain = config.shutdown.drain;
     let limit = config.queue.max_event_bytes;
     let is_live = args.rate.is_some() || args.realtime;
@@ -45,8 +45,8 @@ pub(super) fn run(args: &RunArgs, log: &LogArgs) -> Result<ExitCode, CliError> {
         .replay(!is_live)
         .on_outcome(move |outcome| {
             noted.lock().unwrap_or_else(PoisonError::into_inner).record(outcome);
-            if shows {
-                shown.clear();
+            if show_output {
+                line.clear();
                 output::show(outcome);
             }
         })
@@ -183,7 +183,10 @@ impl Replay<'_> {
         let (done, is_done) = mpsc::channel();
         let pool = self.pool;
         std::thread::scope(|scope| {
-            scope.spawn(move || done.send(pool.drain(Duration::MAX)));
+            scope.spawn(move || {
+                // Whoever waits is there until it has come.
+                let _ = done.send(pool.drain(Duration::MAX));
+            });
             loop {
                 match is_done.recv_timeout(REFRESH) {
                     Ok(ledger) => {

@@ -384,27 +384,21 @@ fn many_who_wait_for_room_all_get_it() {
     finish(&pool, &host, 4 * EACH as usize);
 }
 
-/// An attempt that takes a place, finds something else missing and gives the place back, neither locks itself out nor
-/// wakes itself up.
+/// Once when it begins to wait, and once for each time that it is told.
 #[test]
-fn a_failed_attempt_does_not_wake_itself() {
+fn an_attempt_is_made_again_when_it_is_told_and_not_before() {
     const TELLS: usize = 50;
     let (pool, host) = pool(params(1, 1));
     let attempts = AtomicUsize::new(0);
     std::thread::scope(|scope| {
         let waiter = scope.spawn(|| {
-            pool.wait_for_room(|| {
-                let place = pool.reserve(Low).ok()?;
-                pool.give_back(place);
-                pool.tell_room();
-                (attempts.fetch_add(1, Ordering::SeqCst) >= TELLS).then_some(())
-            });
+            pool.wait_for_room(|| (attempts.fetch_add(1, Ordering::SeqCst) >= TELLS).then_some(()));
         });
         await_state("a waiter", || pool.shared.room.waiters() == 1);
         for n in 1..=TELLS {
             await_state("an attempt", || attempts.load(Ordering::SeqCst) >= n);
             assert!(attempts.load(Ordering::SeqCst) <= n, "nobody told it anything");
-            pool.tell_room();
+            pool.shared.room.tell();
         }
         waiter.join().unwrap();
     });

@@ -10,7 +10,8 @@ use std::time::Duration;
 
 use crate::class::{PerClass, PriorityClass};
 use crate::outcome::{OutcomeKind, Refusal};
-use crate::pool::{Finished, Host, Pool, Remainder};
+use crate::pool::drain::Remainder;
+use crate::pool::{Finished, Host, Pool};
 use crate::scheduler::{
     AdmissionRule, Arrival, CoreParams, Dispatch, HookParams, HookSlot, JobKey, PickParams, Retry, SeatParams,
 };

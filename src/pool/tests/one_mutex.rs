@@ -9,7 +9,8 @@ use std::time::Duration;
 use super::hosts::{Job, Shell, Spec, TestHost};
 use crate::class::{PerClass, PriorityClass};
 use crate::outcome::Refusal;
-use crate::pool::{Finished, Host, Remainder};
+use crate::pool::drain::Remainder;
+use crate::pool::{Finished, Host};
 use crate::scheduler::{Core, CoreParams, HookParams, HookSlot, RunKey};
 use crate::time::Clock;
 

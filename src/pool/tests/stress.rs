@@ -61,7 +61,6 @@ fn round(seed: u64) {
                     let place =
                         if waits { pool.reserve_when_room(spec.class) } else { pool.reserve(spec.class) };
                     match place {
-                        Ok(place) if dice.one_in(20) => pool.give_back(place),
                         Ok(place) => {
                             pool.push(place, host.arrival(spec));
                             admitted.fetch_add(1, Ordering::Relaxed);
