@@ -220,3 +220,15 @@ fn a_class_whose_seat_is_rarely_free_does_not_wait_behind_the_same_other_again_a
         assert!(passed_over <= 4, "the low class is passed over");
     }
 }
+
+#[test]
+fn seats_that_are_free_at_once_are_shared_before_anything_ends() {
+    let mut busy = Busy::new(&by_weight(1, [1; 4]), [0, 10, 10, 0]);
+    busy.picks(100);
+    let (_, since, run) = busy.running.pop().unwrap();
+    busy.core.complete(run, Duration::from_nanos(busy.now - since), Vec::new(), Time(busy.now));
+    busy.core.params.seats.workers = 8;
+    let picks = busy.picks(8);
+    let high = picks.iter().filter(|class| **class == High).count();
+    assert!((3..=5).contains(&high), "{picks:?}");
+}
