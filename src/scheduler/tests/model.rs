@@ -144,7 +144,7 @@ impl Model {
         let id = self.jobs.len();
         self.jobs.push(job);
         // It joins a batch if the job in front of it is a member: room further in front is not looked for.
-        let in_front = self.chain(id).into_iter().filter(|other| *other != id).next_back();
+        let in_front = self.chain(id).into_iter().rfind(|other| *other != id);
         if in_front.is_none_or(|other| self.batch_of(other).is_some()) {
             self.settle(id);
         }
