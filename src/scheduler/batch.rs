@@ -7,7 +7,7 @@
 //! none is free.
 //!
 //! A job joins only if the job in front of it in its chain is a member too: members stay in order, and a batch holds a
-//! prefix of each chain. An event larger than the byte limit is a batch by itself.
+//! prefix of each chain. It is asked to when it arrives, and when a job in front of it in its chain goes. An event larger than the byte limit is a batch by itself.
 
 use super::{BatchParams, BatchSlot, Core, HookSlot, JobSlot, ListKind, Place, Timer, Unit};
 use crate::class::PriorityClass;

@@ -2,17 +2,18 @@
 //!
 //! A class is *eligible* when it has a ready unit, is not paused, and a seat is free for it. Of the eligible classes:
 //!
-//! 1. one that is *due* goes first, the most important of them: since it was served last, it could have run and was
-//!    passed over by more important classes as often as `bypass` allows;
+//! 1. one that is *due* goes first, the one that has been for longest: since it was served last, it could have run and
+//!    was passed over by more important classes as often as `bypass` allows;
 //! 2. else the most important one; in weighted mode `critical`, then the one that has used the least time for its
 //!    weight.
 //!
 //! Only being passed over by a *more important* class counts. If being passed over by a less important one that was due
-//! counted too, two classes with small bounds could alternate for ever and starve a third. So more important classes
-//! pass over a class with bound B at most B + 3 times, and a less important one comes between only when it is due
-//! itself: with bounds that do not fall with importance, as the built-in ones, a class is served at least once in
-//! B + 4 picks in which it could have been. Counts, not clocks: the bound holds however long handlers run. In weighted
-//! mode only `critical` passes over: the others share by time, and a bound in picks would undo that.
+//! counted too, two classes with small bounds could alternate for ever and starve the others. And a class that is due
+//! lets each other go first only once, however rarely its seat is free. So more important classes pass over a class with
+//! bound B at most B + 3 times, and a less important one comes between only when it is due itself: unless a less
+//! important class has a smaller bound, a class is served at least once in B + 4 picks in which it could have been.
+//! Counts, not clocks: the bound holds however long handlers run. In weighted mode only `critical` passes over: the
+//! others share by time, and a bound in picks would undo that.
 //!
 //! Seats are counted, not owned: a standby seat is the rule that the classes it is not for take at most `workers`.
 //!
@@ -34,6 +35,9 @@ pub(super) struct Picker {
     running: PerClass<u32>,
     /// How often the class could have run and was passed over, since it was served last.
     passed_over: PerClass<u32>,
+    /// The number of the pick since which the class has been due.
+    due_since: PerClass<Option<u64>>,
+    picks: u64,
     /// Weighted mode: seat time used, divided by weight.
     used: PerClass<u64>,
     /// Weighted mode: the least `used` of the classes that could be picked; never falls.
@@ -45,6 +49,11 @@ pub(super) struct Picker {
 impl Picker {
     pub(super) fn running(&self) -> PerClass<u32> {
         self.running
+    }
+
+    #[cfg(test)]
+    pub(super) fn is_due(&self, class: PriorityClass) -> bool {
+        self.due_since[class].is_some()
     }
 
     pub(super) fn seat_is_free(&self, seats: &SeatParams, class: PriorityClass) -> bool {
@@ -59,18 +68,15 @@ impl Picker {
 
     fn choose(&self, params: &PickParams, eligible: PerClass<bool>) -> Option<PriorityClass> {
         let candidates = || PriorityClass::ALL.into_iter().filter(|class| eligible[*class]);
-        // A bound of 0 would make the class due for ever, and nothing below it would ever run.
-        let is_due = |class: &PriorityClass| {
-            params.bypass.is_some_and(|bound| self.passed_over[*class] >= bound[*class].max(1))
-        };
         let first = candidates().next()?;
-        if let Some(due) = candidates().find(is_due) {
+        // Here and below, ties go to the more important class: it comes first.
+        let due = candidates().filter_map(|class| Some((class, self.due_since[class]?)));
+        if let Some((due, _)) = due.min_by_key(|(_, since)| *since) {
             return Some(due);
         }
         if !params.weighted || first == PriorityClass::Critical {
             return Some(first);
         }
-        // Ties go to the more important class: it comes first.
         candidates().min_by_key(|class| self.claim(params, *class))
     }
 
@@ -83,11 +89,15 @@ impl Picker {
         let passes_over = |class| {
             served.is_more_important_than(class) && (!params.weighted || served == PriorityClass::Critical)
         };
-        for (class, count) in self.passed_over.iter_mut() {
-            if class == served {
-                *count = 0;
-            } else if eligible[class] && passes_over(class) {
-                *count = count.saturating_add(1);
+        self.picks += 1;
+        self.passed_over[served] = 0;
+        self.due_since[served] = None;
+        for class in PriorityClass::ALL.into_iter().filter(|class| eligible[*class] && passes_over(*class)) {
+            let count = self.passed_over[class].saturating_add(1);
+            self.passed_over[class] = count;
+            // A bound of 0 counts as 1: it would make the class due for ever.
+            if params.bypass.is_some_and(|bound| count >= bound[class].max(1)) {
+                self.due_since[class].get_or_insert(self.picks);
             }
         }
         if params.weighted && served != PriorityClass::Critical {

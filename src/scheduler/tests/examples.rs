@@ -6,7 +6,8 @@ use super::script::{Again, Setup, Step, per_class};
 use super::world::World;
 use crate::class::PriorityClass::{self, Critical, High, Low, Normal};
 use crate::outcome::OutcomeKind;
-use crate::scheduler::BatchParams;
+use crate::scheduler::{Arrival, BatchParams, Core, HookSlot, JobKey};
+use crate::time::Time;
 
 fn job(class: PriorityClass) -> Step {
     Step::Offer { hook: 0, class, session: None, key: 0, bytes: 1, max_wait_ms: None }
@@ -152,27 +153,70 @@ fn a_displaced_job_is_the_oldest_of_the_least_important_class_above_its_guarante
     assert_eq!(world.model.waiting(), [1, 3, 4, 5], "nothing displaces its equals");
 }
 
+fn until_5(body: u64, admitted: u64) -> Arrival<u64> {
+    let max_wait = Some(Duration::from_nanos(5));
+    let (hook, admitted) = (HookSlot(0), Time(admitted));
+    Arrival { hook, class: Normal, session: None, batch_key: 0, bytes: 1, admitted, max_wait, body }
+}
+
+/// A core with a job that waits until 5, at most.
+fn soon_over(capacity: u32) -> (Core<u64>, JobKey) {
+    let mut setup = Setup::plain(1);
+    setup.core.rule.capacity = capacity;
+    let mut core = Core::new(setup.core);
+    core.add_hook(setup.hooks[0]);
+    let key = core.offer(until_5(0, 0), Time(0)).unwrap();
+    (core, key)
+}
+
+fn expired(core: &mut Core<u64>) -> Vec<u64> {
+    let ends = core.take_resolved().into_iter();
+    ends.map(|end| {
+        assert_eq!(end.outcome, OutcomeKind::Expired);
+        end.body
+    })
+    .collect()
+}
+
 #[test]
 fn a_job_whose_time_is_over_takes_no_place_from_an_arrival() {
-    let mut setup = Setup::plain(1);
-    setup.core.rule.capacity = 1;
-    let mut core = crate::scheduler::Core::new(setup.core);
-    let hook = core.add_hook(setup.hooks[0]);
-    let arrival = |ms| crate::scheduler::Arrival {
-        hook,
-        class: Normal,
-        session: None,
-        batch_key: 0,
-        bytes: 1,
-        admitted: crate::time::Time(ms),
-        max_wait: Some(Duration::from_nanos(5)),
-        body: ms,
-    };
-    core.offer(arrival(0), crate::time::Time(0)).unwrap();
-    core.offer(arrival(4), crate::time::Time(4)).unwrap_err();
-    core.offer(arrival(5), crate::time::Time(5)).unwrap();
-    let ends: Vec<_> = core.take_resolved().into_iter().map(|end| (end.body, end.outcome)).collect();
-    assert_eq!(ends, [(0, OutcomeKind::Expired)]);
+    let (mut core, _) = soon_over(1);
+    core.offer(until_5(1, 4), Time(4)).unwrap_err();
+    core.offer(until_5(2, 5), Time(5)).unwrap();
+    assert_eq!(expired(&mut core), [0]);
+}
+
+#[test]
+fn every_call_first_does_what_is_due() {
+    let calls: [fn(&mut Core<u64>, JobKey); 9] = [
+        |core, _| assert!(core.pick(Time(5)).is_none()),
+        |core, key| assert!(!core.cancel(key, Time(5))),
+        |core, _| {
+            core.arrive(until_5(1, 5), Time(5));
+        },
+        |core, _| assert!(core.displace_for(Critical, Time(5)).is_none()),
+        |core, _| core.abandon_waiting(Time(5)),
+        |core, _| core.pause_hook(HookSlot(0), Time(5)),
+        |core, _| core.resume_hook(HookSlot(0), Time(5)),
+        |core, _| core.pause_class(Normal, Time(5)),
+        |core, _| core.resume_class(Low, Time(5)),
+    ];
+    for (number, call) in calls.into_iter().enumerate() {
+        let (mut core, key) = soon_over(9);
+        call(&mut core, key);
+        assert_eq!(expired(&mut core), [0], "call {number}");
+    }
+}
+
+#[test]
+fn each_job_expires_at_its_own_nanosecond() {
+    let (mut core, _) = soon_over(9);
+    core.offer(until_5(1, 1), Time(1)).unwrap();
+    core.tick(Time(5));
+    assert_eq!(expired(&mut core), [0]);
+    assert_eq!(core.next_deadline(), Some(Time(6)));
+    core.tick(Time(6));
+    assert_eq!(expired(&mut core), [1]);
 }
 
 #[test]

@@ -22,6 +22,8 @@ pub(super) struct Model {
     paused_hooks: Vec<bool>,
     paused_classes: [bool; 4],
     passed_over: [u32; 4],
+    /// Classes whose turn it is, the first to be served first.
+    due: Vec<PriorityClass>,
     closing: bool,
     /// Jobs that left without being picked, since this was last taken.
     pub(super) ended: Vec<(Id, OutcomeKind)>,
@@ -77,6 +79,7 @@ impl Model {
             paused_hooks: vec![false; setup.hooks.len()],
             paused_classes: [false; 4],
             passed_over: [0; 4],
+            due: Vec::new(),
             closing: false,
             ended: Vec::new(),
             setup,
@@ -141,7 +144,11 @@ impl Model {
     pub(super) fn arrive(&mut self, job: Job) -> Id {
         let id = self.jobs.len();
         self.jobs.push(job);
-        self.settle(id);
+        // It joins a batch if the job in front of it is a member: room further in front is not looked for.
+        let in_front = self.chain(id).into_iter().rfind(|other| *other != id);
+        if in_front.is_none_or(|other| self.batch_of(other).is_some()) {
+            self.settle(id);
+        }
         self.relax();
         id
     }
@@ -181,8 +188,13 @@ impl Model {
             let passes = may_pass && unit.class.is_more_important_than(class);
             if class == unit.class {
                 self.passed_over[class.index()] = 0;
+                self.due.retain(|due| *due != class);
             } else if could && passes {
                 self.passed_over[class.index()] += 1;
+                let bound = self.setup.core.pick.bypass.map_or(u32::MAX, |bound| bound[class].max(1));
+                if self.passed_over[class.index()] == bound {
+                    self.due.push(class);
+                }
             }
         }
         self.batches.retain(|batch| !unit.members.contains(&batch.members[0]));
@@ -415,10 +427,7 @@ impl Model {
         let mut best = self.eligible();
         best.dedup_by_key(|unit| unit.class);
         let pick = self.setup.core.pick;
-        let due = best.iter().find(|unit| {
-            let bound = pick.bypass.map_or(u32::MAX, |bound| bound[unit.class].max(1));
-            self.passed_over[unit.class.index()] >= bound
-        });
+        let due = self.due.iter().find_map(|due| best.iter().find(|unit| unit.class == *due));
         match (due, best.first()) {
             (Some(due), _) => vec![due.clone()],
             (None, Some(first)) if !pick.weighted || first.class == PriorityClass::Critical => {

@@ -186,3 +186,49 @@ fn a_class_that_was_idle_does_not_return_with_a_burst() {
     assert!((12..=22).contains(&low), "{low} of the first 30");
     assert_near(busy.shares(1000), [0, 0, 500, 500]);
 }
+
+/// A pool that the low class can rarely enter, just when the high class is due too.
+#[test]
+fn a_class_whose_seat_is_rarely_free_does_not_wait_behind_the_same_other_again_and_again() {
+    let mut setup = strict([16, 2, 16, 1]);
+    setup.core.seats.workers = 2;
+    setup.core.seats.per_class = per_class([2, 1, 1, 1]);
+    let mut core = Core::new(setup.core);
+    let hook = core.add_hook(setup.hooks[0]);
+    let busy = Busy::new(&setup, [1, 1, 0, 1]);
+    for class in [Critical, High, Low] {
+        let body = ();
+        for _ in 0..200 {
+            core.offer(Arrival { hook, body, ..busy.arrival(class) }, Time(0)).unwrap();
+        }
+    }
+    let mut passed_over = 0;
+    for _ in 0..20 {
+        // The low class is shut out until the high class is due, and let in just then.
+        core.pause_class(Low, Time(0));
+        for _ in 0..3 {
+            let run = core.pick(Time(0)).unwrap().run;
+            core.complete(run, Duration::ZERO, Vec::new(), Time(0));
+            if core.picker.is_due(High) {
+                break;
+            }
+        }
+        core.resume_class(Low, Time(0));
+        let Dispatch { run, class, .. } = core.pick(Time(0)).unwrap();
+        core.complete(run, Duration::ZERO, Vec::new(), Time(0));
+        passed_over = if class == Low { 0 } else { passed_over + 1 };
+        assert!(passed_over <= 4, "the low class is passed over");
+    }
+}
+
+#[test]
+fn seats_that_are_free_at_once_are_shared_before_anything_ends() {
+    let mut busy = Busy::new(&by_weight(1, [1; 4]), [0, 10, 10, 0]);
+    busy.picks(100);
+    let (_, since, run) = busy.running.pop().unwrap();
+    busy.core.complete(run, Duration::from_nanos(busy.now - since), Vec::new(), Time(busy.now));
+    busy.core.params.seats.workers = 8;
+    let picks = busy.picks(8);
+    let high = picks.iter().filter(|class| **class == High).count();
+    assert!((3..=5).contains(&high), "{picks:?}");
+}
