@@ -11,3 +11,4 @@ mod hosts;
 mod idle;
 mod one_mutex;
 mod stress;
+mod wakes;
