@@ -95,8 +95,8 @@ impl Picker {
         for class in PriorityClass::ALL.into_iter().filter(|class| eligible[*class] && passes_over(*class)) {
             let count = self.passed_over[class].saturating_add(1);
             self.passed_over[class] = count;
-            // A bound of 0 counts as 1: it would make the class due for ever.
-            if params.bypass.is_some_and(|bound| count >= bound[class].max(1)) {
+            // Reached only by being passed over, so a bound of 0 counts as 1.
+            if params.bypass.is_some_and(|bound| count >= bound[class]) {
                 self.due_since[class].get_or_insert(self.picks);
             }
         }

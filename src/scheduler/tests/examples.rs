@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::script::{Again, Setup, Step, per_class};
+use super::script::{Again, MS, Setup, Step, per_class};
 use super::world::World;
 use crate::class::PriorityClass::{self, Critical, High, Low, Normal};
 use crate::outcome::OutcomeKind;
@@ -52,7 +52,8 @@ fn served(mut world: World) -> Vec<usize> {
 
 fn lines(size: u32, linger_ms: u64) -> Setup {
     let mut setup = Setup::plain(1);
-    setup.hooks[0].batch = Some(BatchParams { size, bytes: 100, linger: Duration::from_millis(linger_ms) });
+    setup.hooks[0].batch =
+        Some(BatchParams { size, bytes: 100, linger: Duration::from_nanos(linger_ms * MS) });
     setup
 }
 

@@ -25,6 +25,9 @@ pub(super) struct Model {
     /// Classes whose turn it is, the first to be served first.
     due: Vec<PriorityClass>,
     closing: bool,
+    /// Jobs that waited through a pause may expire at once. Their order is free, and decides who joins which batch: the
+    /// model follows the core.
+    pub(super) tie_order: Vec<Id>,
     /// Jobs that left without being picked, since this was last taken.
     pub(super) ended: Vec<(Id, OutcomeKind)>,
 }
@@ -81,6 +84,7 @@ impl Model {
             passed_over: [0; 4],
             due: Vec::new(),
             closing: false,
+            tie_order: Vec::new(),
             ended: Vec::new(),
             setup,
         }
@@ -242,7 +246,11 @@ impl Model {
     }
 
     fn do_what_is_due(&mut self) {
-        while let Some(id) = self.waiting().into_iter().find(|id| self.expires_in(*id) == Some(0)) {
+        let rank = |id: &Id| self.tie_order.iter().position(|other| other == id);
+        let mut over = self.waiting();
+        over.retain(|id| self.expires_in(*id) == Some(0));
+        over.sort_by_key(rank);
+        for id in over {
             self.end(id, OutcomeKind::Expired);
         }
         let now = self.now;

@@ -12,6 +12,10 @@ use proptest::prelude::*;
 use crate::class::{PerClass, PriorityClass};
 use crate::scheduler::{AdmissionRule, BatchParams, CoreParams, HookParams, PickParams, SeatParams};
 
+/// A millisecond of the scripts, in nanoseconds of the core: stretched, so that the little time that each step takes is
+/// told apart finely enough that no two deadlines fall together by accident.
+pub(super) const MS: u64 = 1_000_000_000_000;
+
 /// A core's parameters and its hooks.
 #[derive(Clone, Debug)]
 pub(super) struct Setup {
@@ -156,8 +160,9 @@ fn picks() -> impl Strategy<Value = PickParams> {
 }
 
 fn a_hook() -> impl Strategy<Value = HookParams> {
-    let batch = (1..5_u32, 5..60_u64, prop_oneof![Just(0), 1..20_u64])
-        .prop_map(|(size, bytes, linger)| BatchParams { size, bytes, linger: Duration::from_millis(linger) });
+    let batch = (1..5_u32, 5..60_u64, prop_oneof![Just(0), 1..20_u64]).prop_map(|(size, bytes, linger)| {
+        BatchParams { size, bytes, linger: Duration::from_nanos(linger * MS) }
+    });
     (weighted(0.4, 1..3_u32), weighted(0.5, batch))
         .prop_map(|(max_concurrency, batch)| HookParams { max_concurrency, batch })
 }

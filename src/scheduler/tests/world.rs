@@ -11,11 +11,9 @@ use crate::class::{PerClass, PriorityClass};
 use crate::outcome::{OutcomeKind, Refusal};
 use crate::scheduler::job::Picked;
 use crate::scheduler::tests::model::{Id, Job, Model, State, Unit};
-use crate::scheduler::tests::script::{Again, Setup, Step};
+use crate::scheduler::tests::script::{Again, MS, Setup, Step};
 use crate::scheduler::{Arrival, Core, HookSlot, JobKey, Retry, RunKey};
 use crate::time::Time;
-
-const MS: u64 = 1_000_000;
 
 /// What happened, in order.
 #[derive(Clone, Debug)]
@@ -100,7 +98,7 @@ impl World {
 
     pub(super) fn step(&mut self, step: Step) {
         self.steps += 1;
-        let own_time = self.steps.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 45;
+        let own_time = self.steps.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 26;
         let span = if let Step::Advance { ms } = step { ms * MS } else { 1 + own_time };
         self.advance_to(self.now + span);
         let now = Time(self.now);
@@ -206,7 +204,7 @@ impl World {
             batch_key: key,
             bytes,
             admitted: Time(self.now),
-            max_wait: max_wait_ms.map(Duration::from_millis),
+            max_wait: max_wait_ms.map(|ms| Duration::from_nanos(ms * MS)),
             body: id.unwrap_or(Id::MAX),
         };
         match self.core.offer(arrival, Time(self.now)) {
@@ -299,6 +297,7 @@ impl World {
             self.core.tick(Time(next));
             assert_ne!(before, self.core.picture(), "something happens at the deadline");
             self.now = self.now.max(next);
+            self.model.tie_order = self.core.resolved.iter().map(|job| job.body).collect();
             self.model.pass_time(self.now);
             self.compare();
         }
