@@ -12,7 +12,6 @@ use std::time::Duration;
 
 use crate::class::PriorityClass;
 use crate::matcher::Selector;
-use crate::process::Prepared;
 
 /// A hook's name: `[a-z][a-z0-9_]*` without `__`. Cheap to clone.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -62,6 +61,7 @@ impl fmt::Debug for HookName {
 /// A configured reaction: which events, which handler, under which rules.
 #[derive(Debug)]
 pub struct Hook {
+    /// How it is called in `hooks.toml`, reports and logs.
     pub name: HookName,
     /// Which events it wants.
     pub selector: Selector,
@@ -83,16 +83,6 @@ pub struct Hook {
     pub max_wait: Option<MaxWait>,
     /// Bytes of output kept of each stream.
     pub max_output: usize,
-}
-
-impl Hook {
-    /// Why its program would not be found on this machine now, with the environment of this process. `None`: it would.
-    #[must_use]
-    pub fn missing_program(&self) -> Option<String> {
-        let HandlerSpec::Command(spec) = &self.handler;
-        let (environment, _) = crate::config::inherited_environment();
-        Prepared::new(spec, &environment).problem().map(ToString::to_string)
-    }
 }
 
 /// Whether events of one hook and one session wait for each other.
@@ -144,6 +134,7 @@ pub enum CommandLine {
     Exec {
         /// A path, or a bare name that is looked up in `PATH` once, when the pool is built.
         program: OsString,
+        /// What follows the program's name.
         args: Vec<OsString>,
     },
 }

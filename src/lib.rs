@@ -1,4 +1,4 @@
-//! Hooks off the critical path.
+#![doc = include_str!("../README.md")]
 
 mod class;
 pub mod config;
@@ -29,6 +29,7 @@ pub use matcher::{
 };
 pub use metrics::{Counts, HookSnapshot, Ledger, Snapshot, Timing};
 pub use outcome::{JobId, Outcome, OutcomeKind, ProcessReport, Refusal, Skip};
+pub use process::{Captured, End, StartError, StopReason, Stopped, UnknownReason};
 pub use runtime::{
     BuildError, Decision, HookPool, HookPoolBuilder, JobHandle, Preview, Submission, SubmittedHook,
 };

@@ -86,64 +86,60 @@ impl Telemetry {
             });
         }
     }
+}
 
-    pub(crate) fn skipped(&self, hook: &Hook, event: &Event, why: Skip) {
-        say(|| tracing::trace!(hook = %hook.name, session = event.session(), reason = %why, "skipped"));
+pub(crate) fn skipped(hook: &Hook, event: &Event, why: Skip) {
+    say(|| tracing::trace!(hook = %hook.name, session = event.session(), reason = %why, "skipped"));
+}
+
+/// The job was picked, as one of the class `picked_as`.
+pub(crate) fn started(
+    hook: &Hook,
+    event: &Event,
+    job: JobId,
+    class: PriorityClass,
+    picked_as: PriorityClass,
+    wait: Duration,
+) {
+    say(|| {
+        tracing::debug!(
+            hook = %hook.name, class = %class, job = %job, session = event.session(),
+            picked_as = %picked_as, wait_ms = millis(wait), "started"
+        );
+    });
+}
+
+pub(crate) fn finished(outcome: &Outcome) {
+    say(|| tell_of(outcome));
+}
+
+/// An observer of outcomes panicked.
+pub(crate) fn observer_panicked(job: JobId) {
+    say(|| tracing::error!(job = %job, "an observer of outcomes panicked"));
+}
+
+fn tell_of(outcome: &Outcome) {
+    let event = &outcome.event;
+    macro_rules! line {
+        ($level:ident, $($text:tt)+) => {
+            tracing::$level!(
+                hook = %outcome.hook, class = %outcome.class, job = %outcome.job, session = event.session(),
+                outcome = %outcome.kind, wait_ms = millis(outcome.wait), run_ms = outcome.run.map(millis),
+                $($text)+
+            )
+        };
     }
-
-    pub(crate) fn started(
-        &self,
-        hook: &Hook,
-        event: &Event,
-        job: JobId,
-        class: PriorityClass,
-        wait: Duration,
-    ) {
-        say(|| {
-            tracing::debug!(
-                hook = %hook.name, class = %class, job = %job, session = event.session(),
-                wait_ms = millis(wait), "started"
-            );
-        });
+    if let Some(run) = outcome.run {
+        line!(debug, "Hook {} processed in background thread (took {:.2}s)", event.name(), run.as_secs_f64());
+    } else {
+        line!(debug, "Hook {} ended without running: {}", event.name(), outcome.kind);
     }
-
-    pub(crate) fn finished(&self, outcome: &Outcome) {
-        say(|| Self::tell_of(outcome));
-    }
-
-    /// An observer of outcomes panicked.
-    pub(crate) fn observer_panicked(&self, job: JobId) {
-        say(|| tracing::error!(job = %job, "an observer of outcomes panicked"));
-    }
-
-    fn tell_of(outcome: &Outcome) {
-        let event = &outcome.event;
-        macro_rules! line {
-            ($level:ident, $($text:tt)+) => {
-                tracing::$level!(
-                    hook = %outcome.hook, class = %outcome.class, job = %outcome.job, session = event.session(),
-                    outcome = %outcome.kind, wait_ms = millis(outcome.wait), run_ms = outcome.run.map(millis),
-                    $($text)+
-                )
-            };
+    match outcome.kind {
+        OutcomeKind::TimedOut | OutcomeKind::NotStarted | OutcomeKind::Panicked => {
+            line!(warn, "hook {}: {}", outcome.kind, outcome.reason);
         }
-        if let Some(run) = outcome.run {
-            line!(
-                debug,
-                "Hook {} processed in background thread (took {:.2}s)",
-                event.name(),
-                run.as_secs_f64()
-            );
-        } else {
-            line!(debug, "Hook {} ended without running: {}", event.name(), outcome.kind);
-        }
-        match outcome.kind {
-            OutcomeKind::TimedOut | OutcomeKind::NotStarted | OutcomeKind::Panicked => {
-                line!(warn, "hook {}: {}", outcome.kind, outcome.reason);
-            }
-            OutcomeKind::Failed => line!(info, "hook failed: {}", outcome.reason),
-            _ => {}
-        }
+        OutcomeKind::Failed => line!(info, "hook failed: {}", outcome.reason),
+        _ => {}
     }
 }
 

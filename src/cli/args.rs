@@ -52,11 +52,12 @@ pub(super) enum LogFormat {
 /// Without FILE the bundled demo runs: its own recording, configuration and handlers, and nothing else.
 ///
 /// Input is JSON Lines or whole JSON documents, one object an event. At full speed (the default) a full queue is waited
-/// for and jobs wait as long as it takes, unless a max_wait is configured; with --rate or --realtime the input counts as
+/// for and jobs wait as long as it takes, unless `max_wait` is configured; with --rate or --realtime the input counts as
 /// live, and what finds the queue full is dropped or displaces something less important. INT and TERM drain: what was
 /// admitted runs on until the drain timeout; a second signal stops it at once.
 #[derive(Debug, ClapArgs)]
 #[command(after_help = EXIT_CODES)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub(super) struct RunArgs {
     /// Files of events; - is standard input
     #[arg(value_name = "FILE")]

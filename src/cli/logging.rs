@@ -1,14 +1,17 @@
 //! Where log lines go: to standard error, as text or JSON, as much as was asked for.
 
-use std::io::IsTerminal;
+use std::io::{self, IsTerminal};
+use std::sync::Arc;
 
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::fmt::time::uptime;
 
 use super::args::{LogArgs, LogFormat};
+use super::progress::Progress;
 
 /// Starts logging. `debug`: the configuration asks for every step of every job.
-pub(super) fn start(args: &LogArgs, debug: bool) {
+pub(super) fn start(args: &LogArgs, debug: bool, progress: &Arc<Progress>) {
     let level = match (args.verbose, debug) {
         (0, false) => "warn",
         (1, false) => "info",
@@ -16,11 +19,11 @@ pub(super) fn start(args: &LogArgs, debug: bool) {
         _ => "trace",
     };
     let filter = EnvFilter::new(format!("warn,hookpool={level}"));
-    let color = std::io::stderr().is_terminal()
-        && anstream::AutoStream::choice(&std::io::stderr()) != anstream::ColorChoice::Never;
+    let color = io::stderr().is_terminal()
+        && anstream::AutoStream::choice(&io::stderr()) != anstream::ColorChoice::Never;
     let lines = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(std::io::stderr)
+        .with_writer(Lines(Arc::clone(progress)))
         .with_target(false)
         // A line that cannot be written is lost. To complain about it where it could not be written would panic, on
         // whichever thread had something to say.
@@ -29,5 +32,17 @@ pub(super) fn start(args: &LogArgs, debug: bool) {
     match args.log_format {
         LogFormat::Text => lines.with_timer(uptime()).init(),
         LogFormat::Json => lines.json().flatten_event(true).init(),
+    }
+}
+
+/// Standard error, with the progress line out of the way.
+struct Lines(Arc<Progress>);
+
+impl MakeWriter<'_> for Lines {
+    type Writer = io::Stderr;
+
+    fn make_writer(&self) -> io::Stderr {
+        self.0.clear();
+        io::stderr()
     }
 }

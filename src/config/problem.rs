@@ -50,12 +50,27 @@ pub enum Severity {
 pub enum Origin {
     /// The default that is built in.
     BuiltIn,
-    /// A file, as it was named, and the position in it; none when the problem is the file itself.
-    File { path: PathBuf, position: Option<Position> },
-    /// An environment variable with its value (shortened).
-    Variable { name: String, value: String },
+    /// A file.
+    File {
+        /// The file, as it was named.
+        path: PathBuf,
+        /// Where in it; none when the problem is the file itself.
+        position: Option<Position>,
+    },
+    /// An environment variable.
+    Variable {
+        /// Its name.
+        name: String,
+        /// Its value, shortened.
+        value: String,
+    },
     /// A value that the program was given, on its command line for example.
-    Override { key: String, value: String },
+    Override {
+        /// The setting.
+        key: String,
+        /// What it was given.
+        value: String,
+    },
 }
 
 /// A position in a file, with what is needed to show it.

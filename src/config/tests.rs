@@ -3,6 +3,7 @@
 mod good;
 mod layers;
 mod problems;
+mod reference;
 mod variables;
 
 use std::ffi::OsString;

@@ -7,7 +7,8 @@ use std::ffi::{OsStr, OsString};
 use std::sync::Arc;
 
 use super::Task;
-use crate::hook::CommandSpec;
+use crate::config::inherited_environment;
+use crate::hook::{CommandSpec, HandlerSpec, Hook};
 use crate::outcome::{Ending, OutcomeKind, ProcessReport};
 use crate::process::{End, Limits, Prepared, Run, Runner, StartError, StopReason};
 
@@ -77,6 +78,16 @@ impl CommandHandler {
             ("HOOKPOOL_DEPTH", text(&self.surroundings.depth.to_string())),
             ("HOOKPOOL_POOL_ID", text(&self.surroundings.pool)),
         ]
+    }
+}
+
+impl Hook {
+    /// Why its program would not be found on this machine now, with the environment of this process. `None`: it would.
+    #[must_use]
+    pub fn missing_program(&self) -> Option<String> {
+        let HandlerSpec::Command(spec) = &self.handler;
+        let (environment, _) = inherited_environment();
+        Prepared::new(spec, &environment).problem().map(ToString::to_string)
     }
 }
 

@@ -5,7 +5,6 @@
 
 mod command;
 
-use crate::class::PriorityClass;
 use crate::event::Event;
 use crate::hook::{HandlerSpec, Hook};
 use crate::outcome::Ending;
@@ -26,7 +25,6 @@ pub(crate) struct Task<'a> {
     pub(crate) hook: &'a Hook,
     pub(crate) event: &'a Event,
     pub(crate) job: JobId,
-    pub(crate) class: PriorityClass,
     /// 1 for the first.
     pub(crate) attempt: u32,
     /// Stops the handler.

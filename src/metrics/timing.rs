@@ -23,7 +23,8 @@ impl Durations {
         // A day is more than anything may wait or run; longer ones count as one.
         let micros = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
         self.max = self.max.max(micros);
-        self.micros.saturating_record(micros.min(Self::LONGEST));
+        // It grows as needed, so recording cannot fail for want of range.
+        let _ = self.micros.record(micros.min(Self::LONGEST));
     }
 
     pub(crate) fn add(&mut self, other: &Self) {

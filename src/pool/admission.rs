@@ -8,7 +8,7 @@
 //! The word carries no data: what a place is for travels through the lane, which synchronises by itself. `Relaxed`
 //! would do for the counts; the closed bit and the wait for room need the orderings that are noted where they are.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use crossbeam_utils::CachePadded;
 
@@ -24,13 +24,16 @@ const CLOSED: u64 = 1 << (LANE_BITS * 4);
 #[derive(Debug)]
 pub(super) struct AdmissionWord {
     word: CachePadded<AtomicU64>,
+    /// Jobs that wait for a retry and for which their lane has no more bits. A retry is never refused, so the lanes
+    /// alone do not bound them. Changed under the core's lock.
+    beyond: PerClass<AtomicU32>,
     rule: AdmissionRule,
 }
 
 impl AdmissionWord {
     pub(super) fn new(rule: AdmissionRule) -> Self {
         debug_assert!(u64::from(rule.capacity) <= LANE_MAX, "the configuration bounds the capacity");
-        Self { word: CachePadded::new(AtomicU64::new(0)), rule }
+        Self { word: CachePadded::new(AtomicU64::new(0)), beyond: PerClass::default(), rule }
     }
 
     /// Takes a place for a job of `class`. Answers with the number of jobs that wait now.
@@ -65,8 +68,16 @@ impl AdmissionWord {
         .map(total)
     }
 
-    /// Gives back the place of a job that starts or is resolved.
+    /// Gives back a place. The jobs of a class are all the same here, so those beyond the lane go first; then a lane
+    /// that is not full has none beyond it.
     pub(super) fn release(&self, class: PriorityClass) {
+        let beyond = &self.beyond[class];
+        let took = |n: u32| n.checked_sub(1);
+        if beyond.load(Ordering::Relaxed) > 0
+            && beyond.fetch_update(Ordering::SeqCst, Ordering::SeqCst, took).is_ok()
+        {
+            return;
+        }
         // SeqCst: pairs with the count of those who wait for room, see `room.rs`.
         let before = self.word.fetch_sub(one(class), Ordering::SeqCst);
         debug_assert!(lanes(before)[class] > 0, "a place is given back once");
@@ -74,7 +85,10 @@ impl AdmissionWord {
 
     /// Takes a place for a job that returns for a retry. It was admitted once, so it is not refused.
     pub(super) fn readmit(&self, class: PriorityClass) {
-        self.word.fetch_add(one(class), Ordering::SeqCst);
+        let fits = |word: u64| (u64::from(lanes(word)[class]) < LANE_MAX).then(|| word + one(class));
+        if self.word.fetch_update(Ordering::SeqCst, Ordering::SeqCst, fits).is_err() {
+            self.beyond[class].fetch_add(1, Ordering::SeqCst);
+        }
     }
 
     /// Admits nothing more. The cut is exact: what was admitted before counts, what comes later is refused.
@@ -83,16 +97,22 @@ impl AdmissionWord {
     }
 
     pub(super) fn is_closed(&self) -> bool {
-        self.word.load(Ordering::Acquire) & CLOSED != 0
+        self.word.load(Ordering::SeqCst) & CLOSED != 0
     }
 
     /// Waiting jobs of each class.
     pub(super) fn waiting(&self) -> PerClass<u32> {
+        let lanes = self.ruled();
+        PerClass::from_fn(|class| lanes[class] + self.beyond[class].load(Ordering::Relaxed))
+    }
+
+    /// What the rule goes by: the same, without what is beyond the lanes.
+    pub(super) fn ruled(&self) -> PerClass<u32> {
         lanes(self.word.load(Ordering::Acquire))
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.word.load(Ordering::Acquire) & !CLOSED == 0
+        self.waiting() == PerClass::default()
     }
 
     pub(super) fn rule(&self) -> &AdmissionRule {
@@ -136,7 +156,6 @@ fn total(word: u64) -> u32 {
 mod tests {
     use super::*;
     use PriorityClass::{Critical, High, Low, Normal};
-    use std::sync::atomic::AtomicU32;
 
     fn word(capacity: u32, guarantee: [u32; 4]) -> AdmissionWord {
         AdmissionWord::new(AdmissionRule {
@@ -179,6 +198,25 @@ mod tests {
         assert_eq!(word.displace(Low, High), Err(Refusal::Closed));
         word.release(Low);
         assert!(word.is_empty() && word.is_closed());
+    }
+
+    #[test]
+    fn retries_beyond_the_largest_queue_are_counted() {
+        let word = word(32_767, [0; 4]);
+        for _ in 0..32_767 {
+            word.admit(Low).unwrap();
+        }
+        word.readmit(Low);
+        word.readmit(Low);
+        assert!(!word.is_closed(), "no lane overflows into what is above it");
+        assert_eq!(word.waiting()[Low], 32_769);
+        assert_eq!(word.admit(High), Err(Refusal::Full));
+        for _ in 0..32_769 {
+            assert!(!word.is_empty());
+            word.release(Low);
+        }
+        assert!(word.is_empty());
+        assert_eq!(word.admit(High), Ok(1));
     }
 
     /// Threads fight for the last places. With add-then-undo some would be refused while there is room.

@@ -18,6 +18,10 @@ use super::{Host, Pool, Shared};
 use crate::class::PerClass;
 use crate::time::Time;
 
+/// How long a worker that runs nothing may take to leave, when others have to be left behind. It takes microseconds;
+/// this is for machines that are busy with other things.
+const LEAVING: Duration = Duration::from_secs(5);
+
 /// What a drain could not end.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Remainder {
@@ -32,33 +36,33 @@ impl<H: Host> Pool<H> {
         shared.admission.close();
         shared.with_core(|core, _| core.close());
         shared.room.tell();
-        shared.parking.notify();
     }
 
-    /// Steps 1 to 5. `longest_grace` bounds step 4. Doing it twice is harmless.
+    /// Steps 1 to 5. `longest_grace` bounds step 4. Doing it twice is harmless: the second one waits for the first, and
+    /// joins what has ended since.
     pub(crate) fn drain(&self, deadline: Duration, longest_grace: Duration) -> Remainder {
         let shared = &*self.shared;
         self.close();
-        let now = shared.clock.now();
-        let until = (deadline != Duration::MAX).then_some(now + deadline);
-        let mut stop_until = None;
-        if !shared.wait_until(until, Shared::is_quiet) {
+        let until = (deadline != Duration::MAX).then(|| shared.clock.now() + deadline);
+        shared.wait_until(until, |shared| shared.is_quiet() || shared.hurried.load(Ordering::Acquire));
+        let mut leave_until = None;
+        if !shared.is_quiet() {
             self.abandon();
             shared.host.stop_running();
             let grace_ends = shared.clock.now() + longest_grace;
-            stop_until = Some(grace_ends);
-            shared.wait_until(stop_until, Shared::is_quiet);
+            if !shared.wait_until(Some(grace_ends), Shared::is_quiet) {
+                leave_until = Some(shared.clock.now() + LEAVING);
+            }
         }
         shared.leaving.store(true, Ordering::Release);
         shared.parking.notify_all();
-        self.join(stop_until)
+        self.join(leave_until)
     }
 
-    /// Cuts a drain short: its deadline is now.
+    /// Cuts a drain short, one that goes on or one to come: its deadline is now.
     pub(crate) fn hurry(&self) {
         self.close();
-        self.abandon();
-        self.shared.host.stop_running();
+        self.shared.hurried.store(true, Ordering::Release);
         self.shared.tell_quiet();
     }
 
@@ -66,7 +70,11 @@ impl<H: Host> Pool<H> {
     fn abandon(&self) {
         let shared = &*self.shared;
         loop {
-            shared.with_core(super::Core::abandon_waiting);
+            shared.with_core(|core, now| {
+                // From now on nothing is picked: a retry, or a job that is pushed late, is abandoned at once.
+                shared.cut.store(true, Ordering::Relaxed);
+                core.abandon_waiting(now);
+            });
             if shared.admission.is_empty() {
                 return;
             }
@@ -74,21 +82,23 @@ impl<H: Host> Pool<H> {
         }
     }
 
-    /// Step 5.
+    /// Step 5. Whoever holds no run leaves at once and is waited for, at most until then.
     fn join(&self, until: Option<Time>) -> Remainder {
         let shared = &*self.shared;
         let mut threads = self.threads();
-        let all = threads.len();
-        let ended = |shared: &Shared<H>| shared.gone.load(Ordering::Acquire) >= all;
-        if shared.wait_until(until, ended) {
-            for thread in threads.drain(..) {
-                if thread.join().is_err() {
-                    tracing::error!("a worker panicked outside of a handler");
-                }
+        let others_are_gone = |shared: &Shared<H>| {
+            let there = threads.iter().filter(|(worker, _)| !shared.is_gone(*worker)).count();
+            there <= shared.lock().running().values().map(|n| *n as usize).sum()
+        };
+        shared.wait_until(until, others_are_gone);
+        for (worker, thread) in std::mem::take(&mut *threads) {
+            if !shared.is_gone(worker) {
+                threads.push((worker, thread));
+            } else if thread.join().is_err() {
+                tracing::error!("a worker panicked outside of a handler");
             }
         }
-        // The threads that are left run on without us; their number is all that can be told.
-        Remainder { leaked: threads.drain(..).filter(|thread| !thread.is_finished()).count() }
+        Remainder { leaked: threads.len() }
     }
 }
 
@@ -108,7 +118,16 @@ impl<H: Host> Shared<H> {
         true
     }
 
-    fn is_quiet(&self) -> bool {
-        self.admission.is_empty() && self.lock().running() == PerClass::default()
+    /// Nothing waits, runs, or is on its way to the host. Looked at under the core's lock, as jobs go from one to the
+    /// other under it.
+    pub(super) fn is_quiet(&self) -> bool {
+        let core = self.lock();
+        core.running() == PerClass::default()
+            && self.admission.is_empty()
+            && self.telling.load(Ordering::SeqCst) == 0
+    }
+
+    fn is_gone(&self, worker: usize) -> bool {
+        self.gone.get(worker).is_none_or(|gone| gone.load(Ordering::Acquire))
     }
 }

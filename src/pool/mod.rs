@@ -50,24 +50,25 @@ use crate::outcome::{OutcomeKind, Refusal};
 use crate::scheduler::{Arrival, Core, CoreParams, Dispatch, HookParams, HookSlot, JobKey, Resolved, Retry};
 use crate::time::{Clock, Time};
 
-pub(crate) use self::drain::Remainder;
-
 /// What the pool runs, and whom it tells.
 pub(crate) trait Host: Send + Sync + 'static {
     /// What the host needs to know of a job.
     type Job: Send + 'static;
 
-    /// Runs the jobs of one pick on the calling worker thread, resolves them, and says how long it took. It must not
-    /// panic; what is dropped unresolved is the host's to find out.
+    /// Runs the jobs of one pick on the calling worker thread, resolves them, and says how long it took. It should not
+    /// panic: the seat is freed, and what was dropped unresolved is the host's to find out.
     fn run(&self, worker: usize, dispatch: Dispatch<Self::Job>) -> Finished<Self::Job>;
 
-    /// A job left the queue without being picked.
+    /// A job left the queue without being picked. On the thread that made it leave, without a lock: it may call the
+    /// pool. It must be quick and must not panic.
     fn resolve(&self, job: Self::Job, outcome: OutcomeKind);
 
-    /// The job waits in the core now, under this key.
+    /// The job waits in the core now, under this key; again, under another one, when it waits for its retry. Under the
+    /// core's lock: it must not call the pool.
     fn placed(&self, job: &Self::Job, key: JobKey);
 
-    /// Stop what runs: the shutdown's deadline has passed.
+    /// Stop what runs: the shutdown's deadline has passed. That goes for a run that was picked before and begins only
+    /// afterwards, too. May be called more than once.
     fn stop_running(&self);
 }
 
@@ -82,7 +83,8 @@ pub(crate) struct Finished<J> {
 /// The pool. Dropping it without a drain leaves its threads to themselves: the owner drains.
 pub(crate) struct Pool<H: Host> {
     shared: Arc<Shared<H>>,
-    threads: Mutex<Vec<JoinHandle<()>>>,
+    /// The threads that have not been joined, with their numbers.
+    threads: Mutex<Vec<(usize, JoinHandle<()>)>>,
 }
 
 struct Shared<H: Host> {
@@ -94,10 +96,16 @@ struct Shared<H: Host> {
     numbers: AtomicU64,
     parking: Parking,
     room: Room,
+    /// The end of a drain is not waited for any longer.
+    hurried: AtomicBool,
+    /// Nothing starts any more: what waits is abandoned. Changed under the core's lock.
+    cut: AtomicBool,
     /// Set when the workers are to leave as soon as they find nothing.
     leaving: AtomicBool,
-    /// Workers that have left.
-    gone: AtomicUsize,
+    /// For each worker, whether it has left.
+    gone: Vec<AtomicBool>,
+    /// Threads that are telling the host of jobs that left the queue. Raised under the core's lock.
+    telling: AtomicUsize,
     /// Guards nothing but the order of "is it quiet" and "it may be quiet now".
     quiet: Mutex<()>,
     may_be_quiet: Condvar,
@@ -141,8 +149,11 @@ impl<H: Host> Pool<H> {
             numbers: AtomicU64::new(0),
             parking: Parking::new(workers, clock),
             room: Room::default(),
+            hurried: AtomicBool::new(false),
+            cut: AtomicBool::new(false),
             leaving: AtomicBool::new(false),
-            gone: AtomicUsize::new(0),
+            gone: (0..workers).map(|_| AtomicBool::new(false)).collect(),
+            telling: AtomicUsize::new(0),
             quiet: Mutex::new(()),
             may_be_quiet: Condvar::new(),
             clock,
@@ -155,7 +166,7 @@ impl<H: Host> Pool<H> {
                 .name(format!("hookpool-{worker}"))
                 .spawn(move || worker::work(&shared, worker));
             match thread {
-                Ok(thread) => pool.threads().push(thread),
+                Ok(thread) => pool.threads().push((worker, thread)),
                 Err(error) => {
                     pool.drain(Duration::ZERO, Duration::ZERO);
                     return Err(error);
@@ -189,7 +200,8 @@ impl<H: Host> Pool<H> {
         }
     }
 
-    /// Waits until the attempt has an answer; it is made again whenever a job has left the queue or has ended.
+    /// Waits until the attempt has an answer; it is made again whenever a job has left the queue or has ended. It must
+    /// fail only for want of something that admitted jobs hold.
     pub(crate) fn wait_for_room<T>(&self, attempt: impl FnMut() -> Option<T>) -> T {
         self.shared.room.wait_until(attempt)
     }
@@ -217,7 +229,6 @@ impl<H: Host> Pool<H> {
 
     pub(crate) fn resume_hook(&self, hook: HookSlot) {
         self.shared.with_core(|core, now| core.resume_hook(hook, now));
-        self.shared.parking.notify();
     }
 
     /// Lets no job start that stands in the class, and stops the waiting time of its jobs.
@@ -227,6 +238,7 @@ impl<H: Host> Pool<H> {
 
     pub(crate) fn resume_class(&self, class: PriorityClass) {
         self.shared.with_core(|core, now| core.resume_class(class, now));
+        // A job that was pushed meanwhile may have found the class closed.
         self.shared.parking.notify();
     }
 
@@ -240,89 +252,113 @@ impl<H: Host> Pool<H> {
         self.shared.admission.waiting()
     }
 
-    /// Jobs that run, by the class that they were picked in.
-    pub(crate) fn running(&self) -> PerClass<u32> {
-        self.shared.lock().running()
-    }
-
-    fn threads(&self) -> MutexGuard<'_, Vec<JoinHandle<()>>> {
+    fn threads(&self) -> MutexGuard<'_, Vec<(usize, JoinHandle<()>)>> {
         self.threads.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl<H: Host> Shared<H> {
-    /// Runs `f` on a core that has taken in everything that was pushed, and resolves what left it.
+    /// Runs `f` on a core that has taken in everything that was pushed and has done what is due, and tells of what left.
     fn with_core<R>(&self, f: impl FnOnce(&mut Core<H::Job>, Time) -> R) -> R {
-        let (answer, resolved) = {
+        let mut left = Vec::new();
+        let (answer, wake) = {
             let mut core = self.lock();
             let now = self.clock.now();
             self.take_in(&mut core, now);
+            core.tick(now);
+            self.settle(&mut core, &mut left);
             let answer = f(&mut core, now);
-            self.parking.set_open(&core.seats_open());
-            (answer, core.take_resolved())
+            self.settle(&mut core, &mut left);
+            self.begin_telling(&left);
+            self.parking.set_open(core.seats_open(), core.paused());
+            // What left may have held up others of its chain, and nobody else tells the workers of those.
+            let to_watch = core.next_deadline().is_some_and(|deadline| self.parking.is_unwatched(deadline));
+            (answer, to_watch || core.has_eligible())
         };
-        self.resolve(resolved);
+        if wake {
+            self.parking.notify();
+        }
+        self.tell(left);
         answer
     }
 
     /// Takes in what is in the lanes. See "Order" in the module's description.
     fn take_in(&self, core: &mut Core<H::Job>, now: Time) {
-        let mut found: Vec<Numbered<H::Job>> = Vec::new();
-        loop {
-            let before = found.len();
-            for (_, lane) in self.lanes.iter() {
-                found.extend(std::iter::from_fn(|| steal(lane)));
-            }
-            if found.len() == before {
-                break;
-            }
-        }
+        let mut found = gather(|class| insist(|| self.lanes[class].steal()));
         found.sort_unstable_by_key(|job| job.number);
         for Numbered { arrival, .. } in found {
             let key = core.arrive(arrival, now);
-            if let Some(job) = core.body(key) {
-                self.host.placed(job, key);
-            }
+            self.tell_placed(core, key);
+        }
+    }
+
+    fn tell_placed(&self, core: &Core<H::Job>, key: JobKey) {
+        if let Some(job) = core.body(key) {
+            self.host.placed(job, key);
         }
     }
 
     fn displace_for(&self, class: PriorityClass) -> Result<u32, Refusal> {
         self.with_core(|core, now| {
-            // Room may have been made since.
-            match self.admission.admit(class) {
-                Err(Refusal::Full) => {}
-                answer => return answer,
-            }
-            let waiting = self.admission.waiting();
-            for victim in self.admission.rule().victims(&waiting, class) {
+            loop {
+                // Room may have been made since.
+                match self.admission.admit(class) {
+                    Err(Refusal::Full) => {}
+                    answer => return answer,
+                }
+                let waiting = self.admission.ruled();
                 // A job that was admitted and not yet pushed is counted and cannot be displaced.
-                if core.can_displace(victim)
-                    && let Ok(waiting) = self.admission.displace(victim, class)
-                {
+                let mut victims = self.admission.rule().victims(&waiting, class);
+                let Some(victim) = victims.find(|victim| core.can_displace(*victim)) else {
+                    return Err(Refusal::Full);
+                };
+                // Refused: the counts have changed since they were looked at, so somebody else got on. Again.
+                if let Ok(waiting) = self.admission.displace(victim, class) {
                     core.displace_oldest(victim, now);
                     return Ok(waiting);
                 }
             }
-            Err(Refusal::Full)
         })
     }
 
-    /// Tells the host of jobs that left without being picked. Not under the core's lock.
-    fn resolve(&self, resolved: Vec<Resolved<H::Job>>) {
-        for Resolved { body, class, outcome } in resolved {
-            self.host.resolve(body, outcome);
-            // The place of a displaced job went to its displacer; its bytes are free all the same.
-            if outcome == OutcomeKind::Displaced {
-                self.room.tell();
-            } else {
-                self.release(class);
+    /// Gives back the places of the jobs that left without being picked. Under the core's lock, so that who holds it
+    /// sees in the admission word what is in the core, and beside that only what is on its way in.
+    fn settle(&self, core: &mut Core<H::Job>, left: &mut Vec<Resolved<H::Job>>) {
+        for resolved in core.take_resolved() {
+            // The place of a displaced job went to its displacer.
+            if resolved.outcome != OutcomeKind::Displaced {
+                self.admission.release(resolved.class);
             }
+            left.push(resolved);
         }
     }
 
-    fn release(&self, class: PriorityClass) {
-        self.admission.release(class);
+    /// Under the core's lock: it is not quiet before these have been told of.
+    fn begin_telling(&self, left: &[Resolved<H::Job>]) {
+        if !left.is_empty() {
+            self.telling.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Tells the host of jobs that left without being picked, and the others of their places. Not under the core's
+    /// lock.
+    fn tell(&self, left: Vec<Resolved<H::Job>>) {
+        if left.is_empty() {
+            return;
+        }
         self.room.tell();
+        for Resolved { body, outcome, .. } in left {
+            self.host.resolve(body, outcome);
+        }
+        // Once more: what these jobs held beside their places is free only now.
+        self.room.tell();
+        // SeqCst, as the closed bit: either this sees the close and tells, or who closes and looks then sees this. What
+        // the host wrote down comes with it.
+        self.telling.fetch_sub(1, Ordering::SeqCst);
+        self.tell_quiet_if_closed();
+    }
+
+    fn tell_quiet_if_closed(&self) {
         if self.admission.is_closed() {
             self.tell_quiet();
         }
@@ -338,11 +374,25 @@ impl<H: Host> Shared<H> {
     }
 }
 
-/// Takes the next job of a lane. `Retry` is not `Empty`: who takes it for that falls asleep on a job.
-fn steal<T>(lane: &Injector<T>) -> Option<T> {
+/// Everything that is in the lanes, and with each job what was pushed before it: ends with a round that finds nothing.
+fn gather<T>(next_of: impl Fn(PriorityClass) -> Option<T>) -> Vec<T> {
+    let mut found = Vec::new();
+    loop {
+        let before = found.len();
+        for class in PriorityClass::ALL {
+            found.extend(std::iter::from_fn(|| next_of(class)));
+        }
+        if found.len() == before {
+            return found;
+        }
+    }
+}
+
+/// Steals until there is an answer. `Retry` is not `Empty`: who takes it for that falls asleep on a job.
+fn insist<T>(steal: impl Fn() -> Steal<T>) -> Option<T> {
     let backoff = Backoff::new();
     loop {
-        match lane.steal() {
+        match steal() {
             Steal::Success(job) => return Some(job),
             Steal::Empty => return None,
             Steal::Retry => backoff.snooze(),

@@ -31,7 +31,9 @@
 //! *Nobody is woken in vain* where that can be known: a submit whose class has no free seat wakes nobody. `open` tells
 //! for which classes there is one; it is written under the core's lock before the writer's next step 3 or 4, and read
 //! after the epoch has moved, so a reader sees at least what was true at the last of those steps that came before it,
-//! and the writer of any later change sees that the epoch has moved.
+//! and the writer of any later change sees that the epoch has moved. Who opens a class without being on the way to one
+//! of those steps (a resume) notifies afterwards. A submit to a paused class wakes nobody for the deadline either: the
+//! time of its jobs stands still.
 //!
 //! **The timekeeper.** When the core has a deadline, a worker that falls asleep does so until then, unless another
 //! sleeps until an earlier one. `watched` is the deadline that somebody sleeps for. A deadline before it is a reason to
@@ -50,12 +52,13 @@ const ASLEEP_ONE: u64 = 1;
 const SEARCHING_ONE: u64 = 1 << 16;
 const EPOCH_ONE: u64 = 1 << 32;
 const COUNT: u64 = 0xffff;
+const ALL_OPEN: u8 = 0x0f;
 const NEVER: u64 = u64::MAX;
 
 #[derive(Debug)]
 pub(super) struct Parking {
     word: CachePadded<AtomicU64>,
-    /// Classes with a free seat, as bits.
+    /// Classes with a free seat, as bits; above them, those that are paused.
     open: AtomicU8,
     /// The deadline that a sleeper watches, in nanoseconds.
     watched: AtomicU64,
@@ -66,7 +69,7 @@ pub(super) struct Parking {
 
 #[derive(Debug, Default)]
 struct Sleepers {
-    /// The last to fall asleep is the first to be woken: its caches are the warmest.
+    /// The last to fall asleep is the first to be woken, as its caches are the warmest; the timekeeper is the last.
     asleep: Vec<usize>,
     timekeeper: Option<usize>,
 }
@@ -86,7 +89,7 @@ impl Parking {
     pub(super) fn new(workers: usize, clock: Clock) -> Self {
         Self {
             word: CachePadded::new(AtomicU64::new(0)),
-            open: AtomicU8::new(u8::MAX),
+            open: AtomicU8::new(ALL_OPEN),
             watched: AtomicU64::new(NEVER),
             sleepers: Mutex::default(),
             beds: (0..workers).map(|_| Bed::default()).collect(),
@@ -180,9 +183,11 @@ impl Parking {
         if before & COUNT == 0 || (before / SEARCHING_ONE) & COUNT > 0 {
             return;
         }
-        let seat_is_open = self.open.load(Ordering::SeqCst) & bit(class) != 0;
-        let to_watch = deadline.is_some_and(|deadline| deadline.0 < self.watched.load(Ordering::SeqCst));
-        if seat_is_open || to_watch {
+        let open = self.open.load(Ordering::SeqCst);
+        let seat_is_open = open & bit(class) != 0;
+        // The time of what is paused stands still.
+        let time_runs = open & (bit(class) << PriorityClass::COUNT) == 0;
+        if seat_is_open || time_runs && deadline.is_some_and(|deadline| self.is_unwatched(deadline)) {
             self.wake_one();
         }
     }
@@ -193,10 +198,13 @@ impl Parking {
         while self.wake_one() {}
     }
 
-    /// Says for which classes a seat is free. Under the core's lock.
-    pub(super) fn set_open(&self, open: &PerClass<bool>) {
-        let bits = open.iter().filter(|(_, open)| **open).fold(0, |bits, (class, _)| bits | bit(class));
-        self.open.store(bits, Ordering::SeqCst);
+    /// Says for which classes a seat is free, and which are paused. Under the core's lock. Who opens a class otherwise
+    /// than on the way to step 3 or 4 must notify afterwards.
+    pub(super) fn set_open(&self, open: PerClass<bool>, paused: PerClass<bool>) {
+        let bits = |of: PerClass<bool>| {
+            of.iter().filter(|(_, is)| **is).fold(0, |bits, (class, _)| bits | bit(class))
+        };
+        self.open.store(bits(open) | bits(paused) << PriorityClass::COUNT, Ordering::SeqCst);
     }
 
     /// True when nobody watches a deadline as early as this one.
@@ -204,9 +212,18 @@ impl Parking {
         deadline.0 < self.watched.load(Ordering::SeqCst)
     }
 
+    #[cfg(test)]
+    pub(super) fn asleep(&self) -> u64 {
+        self.word.load(Ordering::SeqCst) & COUNT
+    }
+
     fn wake_one(&self) -> bool {
         let mut sleepers = self.lock();
-        let Some(worker) = sleepers.asleep.pop() else { return false };
+        // Better not the one who watches the clock: another would have to be woken to take its place.
+        let watches = |worker: &usize| sleepers.timekeeper == Some(*worker);
+        let Some(last) = sleepers.asleep.len().checked_sub(1) else { return false };
+        let at = sleepers.asleep.iter().rposition(|worker| !watches(worker)).unwrap_or(last);
+        let worker = sleepers.asleep.remove(at);
         self.word.fetch_add(SEARCHING_ONE - ASLEEP_ONE, Ordering::SeqCst);
         drop(sleepers);
         if let Some(bed) = self.beds.get(worker) {
@@ -234,4 +251,98 @@ impl Parking {
 
 fn bit(class: PriorityClass) -> u8 {
     1 << class.index()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use PriorityClass::{High, Low};
+
+    fn parking(workers: usize) -> Parking {
+        Parking::new(workers, Clock::start())
+    }
+
+    fn searching(parking: &Parking) -> u64 {
+        (parking.word.load(Ordering::SeqCst) / SEARCHING_ONE) & COUNT
+    }
+
+    /// The other one may have looked before this one made what is left.
+    #[test]
+    fn a_searcher_that_leaves_work_behind_keeps_the_others_awake() {
+        let parking = parking(2);
+        parking.start_search();
+        parking.start_search();
+        let (mine, others) = (parking.epoch(), parking.epoch());
+        parking.stop_search(mine, true);
+        assert_ne!(parking.epoch().0, others.0);
+        parking.sleep(1, others, None);
+        assert_eq!((parking.asleep(), searching(&parking)), (0, 1), "it looks again");
+    }
+
+    #[test]
+    fn nobody_falls_asleep_on_a_notification() {
+        let parking = parking(1);
+        parking.start_search();
+        let looked = parking.epoch();
+        parking.notify();
+        parking.sleep(0, looked, None);
+        assert_eq!((parking.asleep(), searching(&parking)), (0, 1));
+    }
+
+    #[test]
+    fn a_sleeper_rises_by_itself_at_its_deadline() {
+        let parking = parking(1);
+        parking.start_search();
+        parking.sleep(0, parking.epoch(), Some(Time(1)));
+        assert_eq!((parking.asleep(), searching(&parking)), (0, 1));
+        assert!(parking.is_unwatched(Time(u64::MAX - 1)));
+    }
+
+    /// Without threads: a sleeper that is not in its bed is woken all the same.
+    fn lie_down(parking: &Parking, worker: usize, watches: Option<Time>) {
+        let mut sleepers = parking.lock();
+        sleepers.asleep.push(worker);
+        parking.word.fetch_add(ASLEEP_ONE, Ordering::SeqCst);
+        if let Some(time) = watches {
+            sleepers.timekeeper = Some(worker);
+            parking.watched.store(time.0, Ordering::SeqCst);
+        }
+    }
+
+    fn is_woken(parking: &Parking, worker: usize) -> bool {
+        parking.beds[worker].woken.load(Ordering::SeqCst)
+    }
+
+    #[test]
+    fn the_timekeeper_is_woken_last_and_one_is_woken_at_a_time() {
+        let parking = parking(3);
+        lie_down(&parking, 0, None);
+        lie_down(&parking, 1, None);
+        lie_down(&parking, 2, Some(Time(9)));
+        parking.notify();
+        parking.notify();
+        let woken = || [0, 1, 2].map(|worker| is_woken(&parking, worker));
+        assert_eq!(woken(), [false, true, false], "the second notification finds one searching");
+        parking.stop_search(parking.epoch(), true);
+        assert_eq!(woken(), [true, true, false]);
+        parking.stop_search(parking.epoch(), true);
+        assert_eq!(woken(), [true; 3]);
+    }
+
+    #[test]
+    fn a_push_wakes_only_for_a_free_seat_or_an_earlier_deadline() {
+        let only = |open: &[PriorityClass]| PerClass::from_fn(|class| open.contains(&class));
+        let push = |open: &[PriorityClass], paused: &[PriorityClass], class, deadline: Option<u64>| {
+            let parking = parking(1);
+            lie_down(&parking, 0, Some(Time(100)));
+            parking.set_open(only(open), only(paused));
+            parking.notify_pushed(class, deadline.map(Time));
+            is_woken(&parking, 0)
+        };
+        assert!(push(&[High, Low], &[], Low, None));
+        assert!(!push(&[High], &[], Low, None), "no seat");
+        assert!(!push(&[High], &[], Low, Some(100)), "somebody watches");
+        assert!(push(&[High], &[], Low, Some(99)));
+        assert!(!push(&[High], &[Low], Low, Some(99)), "its time stands still");
+    }
 }

@@ -1,33 +1,51 @@
 //! The loop of a worker: complete what ran, take in what came, pick, run.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::{Finished, Host, Shared};
-use crate::scheduler::{Dispatch, RunKey};
+use crate::scheduler::{Dispatch, Resolved, RunKey};
+use crate::time::Time;
 
 /// Runs jobs until the pool is left.
 pub(super) fn work<H: Host>(shared: &Shared<H>, worker: usize) {
-    let _gone = Gone(shared);
+    let _gone = Gone { shared, worker };
     shared.parking.check_in(worker);
     let mut ran = None;
     while let Some(dispatch) = next(shared, worker, ran.take()) {
         let run = dispatch.run;
-        ran = Some((run, shared.host.run(worker, dispatch)));
+        // A panic must not cost the seat, or the jobs behind this one in its chain.
+        let finished = catch_unwind(AssertUnwindSafe(|| shared.host.run(worker, dispatch)));
+        ran = Some((run, finished.unwrap_or_else(|_| Finished::after(Duration::ZERO))));
     }
 }
 
 /// Counts a worker that leaves, however it does.
-struct Gone<'a, H: Host>(&'a Shared<H>);
+struct Gone<'a, H: Host> {
+    shared: &'a Shared<H>,
+    worker: usize,
+}
 
 impl<H: Host> Drop for Gone<'_, H> {
     fn drop(&mut self) {
-        self.0.gone.fetch_add(1, Ordering::AcqRel);
-        self.0.tell_quiet();
+        if let Some(gone) = self.shared.gone.get(self.worker) {
+            gone.store(true, Ordering::Release);
+        }
+        self.shared.tell_quiet();
     }
 }
 
 type Ran<H> = (RunKey, Finished<<H as Host>::Job>);
+
+/// What a look at the core has shown.
+struct Look<J> {
+    found: Option<Dispatch<J>>,
+    /// Another worker would find something, too.
+    more: bool,
+    deadline: Option<Time>,
+    left: Vec<Resolved<J>>,
+}
 
 /// Completes what ran last, and answers with what to run next. `None`: the pool is left.
 fn next<H: Host>(shared: &Shared<H>, worker: usize, mut ran: Option<Ran<H>>) -> Option<Dispatch<H::Job>> {
@@ -38,30 +56,24 @@ fn next<H: Host>(shared: &Shared<H>, worker: usize, mut ran: Option<Ran<H>>) -> 
     shared.parking.start_search();
     loop {
         let epoch = shared.parking.epoch();
-        let mut completed = false;
-        let (found, more, deadline, resolved) = {
-            let mut core = shared.lock();
-            let now = shared.clock.now();
-            shared.take_in(&mut core, now);
-            if let Some((run, finished)) = ran.take() {
-                completed = true;
-                for retry in &finished.retries {
-                    shared.admission.readmit(retry.job.class);
-                }
-                core.complete(run, finished.elapsed, finished.retries, now);
-            }
-            let found = core.pick(now);
-            let more = found.is_some() && core.has_eligible();
-            let deadline = core.next_deadline();
-            shared.parking.set_open(&core.seats_open());
-            (found, more, deadline, core.take_resolved())
-        };
-        shared.resolve(resolved);
+        let completed = ran.is_some();
+        let Look { found, more, deadline, left } = shared.look(ran.take());
         if let Some(dispatch) = found {
             let to_watch = deadline.is_some_and(|deadline| shared.parking.is_unwatched(deadline));
             shared.parking.stop_search(epoch, more || to_watch);
-            release(shared, &dispatch);
+            shared.room.tell();
+            shared.tell(left);
             return Some(dispatch);
+        }
+        if !left.is_empty() {
+            // Who searches is relied on to find what comes; the host's time must not be part of that.
+            shared.parking.stop_search(epoch, false);
+            shared.tell(left);
+            if completed {
+                shared.tell_quiet();
+            }
+            shared.parking.start_search();
+            continue;
         }
         if completed {
             shared.tell_quiet();
@@ -74,11 +86,38 @@ fn next<H: Host>(shared: &Shared<H>, worker: usize, mut ran: Option<Ran<H>>) -> 
     }
 }
 
-/// The picked jobs do not wait any more.
-fn release<H: Host>(shared: &Shared<H>, dispatch: &Dispatch<H::Job>) {
-    shared.release(dispatch.first.class);
-    for job in &dispatch.rest {
-        shared.release(job.class);
+impl<H: Host> Shared<H> {
+    /// Completes what ran, and picks.
+    fn look(&self, ran: Option<Ran<H>>) -> Look<H::Job> {
+        let mut left = Vec::new();
+        let mut core = self.lock();
+        let now = self.clock.now();
+        self.take_in(&mut core, now);
+        if let Some((run, finished)) = ran {
+            for retry in &finished.retries {
+                self.admission.readmit(retry.job.class);
+            }
+            for key in core.complete(run, finished.elapsed, finished.retries, now) {
+                self.tell_placed(&core, key);
+            }
+        }
+        if self.cut.load(Ordering::Relaxed) {
+            core.abandon_waiting(now);
+        }
+        let found = core.pick(now);
+        // Its places are free before the lock is: who displaces under the lock counts only what can be displaced.
+        if let Some(dispatch) = &found {
+            self.admission.release(dispatch.first.class);
+            for job in &dispatch.rest {
+                self.admission.release(job.class);
+            }
+        }
+        self.settle(&mut core, &mut left);
+        self.begin_telling(&left);
+        let more = found.is_some() && core.has_eligible();
+        let deadline = core.next_deadline();
+        self.parking.set_open(core.seats_open(), core.paused());
+        Look { found, more, deadline, left }
     }
 }
 

@@ -150,6 +150,9 @@ fn core_params(config: &Config) -> CoreParams {
 
 impl std::fmt::Debug for HookPoolBuilder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("HookPoolBuilder").field("config", &self.config).field("replay", &self.replay).finish()
+        f.debug_struct("HookPoolBuilder")
+            .field("config", &self.config)
+            .field("replay", &self.replay)
+            .finish_non_exhaustive()
     }
 }

@@ -15,7 +15,7 @@ use crate::outcome::{Ending, Outcome, OutcomeKind};
 use crate::pool::{Finished, Host, Pool};
 use crate::process::Cancel;
 use crate::scheduler::{Dispatch, JobKey};
-use crate::telemetry::Telemetry;
+use crate::telemetry::{self, Telemetry};
 use crate::time::Clock;
 
 /// Called with every outcome, on the thread that resolves the job.
@@ -107,11 +107,11 @@ impl Engine {
             reason: ending.reason,
             process: ending.process,
         };
-        self.telemetry.finished(&outcome);
+        telemetry::finished(&outcome);
         for observer in &self.observers {
             // An observer is the caller's code: its panic must not take a worker with it.
             if catch_unwind(AssertUnwindSafe(|| observer(&outcome))).is_err() {
-                self.telemetry.observer_panicked(id);
+                telemetry::observer_panicked(id);
             }
         }
         job.shared.resolve(Arc::new(outcome));
@@ -124,6 +124,8 @@ impl Host for Engine {
 
     fn run(&self, worker: usize, dispatch: Dispatch<Job>) -> Finished<Job> {
         let started = self.clock.now();
+        let picked_as = dispatch.class;
+        debug_assert_eq!(dispatch.hook.0 as usize, dispatch.first.body.hook, "hooks are numbered alike");
         // Every hook of this version takes one event at a time, so there is no rest.
         for picked in std::iter::once(dispatch.first).chain(dispatch.rest) {
             let job = picked.body;
@@ -132,12 +134,11 @@ impl Host for Engine {
             entry.counters.started(job.class, wait);
             let cancel = self.fresh_cancel(worker);
             job.shared.start(cancel.clone());
-            self.telemetry.started(&entry.hook, &job.payload.event, job.id, job.class, wait);
+            telemetry::started(&entry.hook, &job.payload.event, job.id, job.class, picked_as, wait);
             let task = Task {
                 hook: &entry.hook,
                 event: &job.payload.event,
                 job: job.id,
-                class: job.class,
                 attempt: 1,
                 cancel: &cancel,
             };

@@ -4,7 +4,7 @@
 //! release builds count it as lost, and the ledger does not balance.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use super::bytes::Payload;
@@ -59,7 +59,8 @@ impl Drop for Duty {
 pub(super) struct JobShared {
     state: Mutex<State>,
     resolved: Condvar,
-    key: OnceLock<JobKey>,
+    /// Where it waits in the core. A retry waits under a new key.
+    key: Mutex<Option<JobKey>>,
 }
 
 #[derive(Debug, Default)]
@@ -73,8 +74,7 @@ enum State {
 
 impl JobShared {
     pub(super) fn placed(&self, key: JobKey) {
-        // A retry keeps its key: the core knows it by the number of its first arrival.
-        let _ = self.key.set(key);
+        *self.key.lock().unwrap_or_else(PoisonError::into_inner) = Some(key);
     }
 
     pub(super) fn start(&self, cancel: Cancel) {
@@ -84,6 +84,10 @@ impl JobShared {
     pub(super) fn resolve(&self, outcome: Arc<Outcome>) {
         *self.lock() = State::Resolved(outcome);
         self.resolved.notify_all();
+    }
+
+    fn key(&self) -> Option<JobKey> {
+        *self.key.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -144,8 +148,7 @@ impl JobHandle {
         let Some(engine) = self.engine.upgrade() else { return false };
         // Three looks: it may start between the first and the second, never go back.
         self.stop_if_running().unwrap_or_else(|| {
-            engine.cancel_waiting(|| self.shared.key.get().copied())
-                || self.stop_if_running().unwrap_or(false)
+            engine.cancel_waiting(|| self.shared.key()) || self.stop_if_running().unwrap_or(false)
         })
     }
 

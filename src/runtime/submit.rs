@@ -22,6 +22,7 @@ use crate::matcher::{Matched, Matcher};
 use crate::outcome::{JobId, Refusal, Skip};
 use crate::pool::Reserved;
 use crate::scheduler::{Arrival, HookSlot};
+use crate::telemetry;
 
 /// What decides about an event before it is in the queue.
 #[derive(Debug)]
@@ -95,7 +96,7 @@ impl Inner {
         let (class, skip) = self.assess(hook, matched);
         if let Some(why) = skip {
             entry.counters.skipped(class, why);
-            self.engine.telemetry.skipped(hook, incoming.event, why);
+            telemetry::skipped(hook, incoming.event, why);
             return Decision::Skipped(why);
         }
         match self.admit(incoming, class) {

@@ -7,9 +7,11 @@
 //! none is free.
 //!
 //! A job joins only if the job in front of it in its chain is a member too: members stay in order, and a batch holds a
-//! prefix of each chain. An event larger than the byte limit is a batch by itself.
+//! prefix of each chain. It is asked to when it arrives, and when a job in front of it in its chain goes. An event larger than the byte limit is a batch by itself.
 
-use super::*;
+use super::{BatchParams, BatchSlot, Core, HookSlot, JobSlot, ListKind, Place, Timer, Unit};
+use crate::class::PriorityClass;
+use crate::time::Time;
 
 /// What the members of a batch have in common.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -22,14 +24,12 @@ pub(super) struct BatchKey {
 #[derive(Debug)]
 pub(super) struct Batch {
     pub(super) key: BatchKey,
-    /// Arrival number of the job that opened it: its place in the queue.
-    seq: u64,
     /// In the order in which the handler gets them. Never empty.
     pub(super) members: Vec<JobSlot>,
     bytes: u64,
     limits: BatchParams,
     /// It takes members: `Core::open` has it.
-    open: bool,
+    pub(super) open: bool,
     place: BatchPlace,
 }
 
@@ -37,6 +37,17 @@ pub(super) struct Batch {
 enum BatchPlace {
     Lingering,
     Ready { class: PriorityClass, key: u64, parked: bool },
+}
+
+impl Batch {
+    /// Where it stands, if it does not linger.
+    #[cfg(test)]
+    pub(super) fn stands(&self) -> Option<(PriorityClass, u64)> {
+        match self.place {
+            BatchPlace::Lingering => None,
+            BatchPlace::Ready { class, key, .. } => Some((class, key)),
+        }
+    }
 }
 
 impl<T> Core<T> {
@@ -51,7 +62,6 @@ impl<T> Core<T> {
         }
         let batch = BatchSlot::from_index(self.batches.insert(Batch {
             key,
-            seq: self.job(slot).seq,
             members: Vec::with_capacity(1),
             bytes: 0,
             limits,
@@ -59,7 +69,7 @@ impl<T> Core<T> {
             place: BatchPlace::Lingering,
         }));
         self.open.insert(key, batch);
-        self.lingering += 1;
+        self.lingering.insert(batch);
         self.add_member(batch, slot);
         let lingers =
             !limits.linger.is_zero() && !self.closing && self.waiting_in_all() < self.params.pressure;
@@ -72,13 +82,16 @@ impl<T> Core<T> {
         }
     }
 
-    /// Takes the jobs behind `slot` in its chain into its batch, as far as they fit.
+    /// Takes the jobs behind `slot` in its chain into its batch, as far as they fit and follow its members.
     pub(super) fn extend_batch(&mut self, slot: JobSlot) {
         let Place::Batch(batch) = self.job(slot).place else { return };
         let mut last = slot;
         while let Some(next) = self.job(last).links.after(ListKind::Chain)
-            && self.job(next).place == Place::Behind
-            && self.try_join(batch, next)
+            && match self.job(next).place {
+                Place::Batch(of) => of == batch,
+                Place::Behind => self.try_join(batch, next),
+                Place::Ready { .. } | Place::Delayed => false,
+            }
         {
             last = next;
         }
@@ -103,8 +116,12 @@ impl<T> Core<T> {
         let full = batch.members.len() >= batch.limits.size as usize || batch.bytes >= batch.limits.bytes;
         if full {
             self.close_batch(slot);
-        } else {
-            self.restand_batch(slot);
+            return;
+        }
+        let stands = self.standing(job);
+        match self.batch(slot).place {
+            BatchPlace::Ready { class, key, .. } if !goes_before(stands, (class, key)) => {}
+            _ => self.move_batch(slot, stands),
         }
     }
 
@@ -124,7 +141,7 @@ impl<T> Core<T> {
         }
         match place {
             BatchPlace::Lingering => {
-                self.lingering -= 1;
+                self.lingering.remove(&slot);
                 self.timers.remove(&Timer::Linger(slot));
             }
             BatchPlace::Ready { class, key: at, parked } => self.queue_of(key.hook, class, parked).remove(at),
@@ -153,7 +170,7 @@ impl<T> Core<T> {
     /// Ends the linger of a batch, if it has not ended.
     pub(super) fn make_ready(&mut self, slot: BatchSlot) {
         if self.batch(slot).place == BatchPlace::Lingering {
-            self.lingering -= 1;
+            self.lingering.remove(&slot);
             self.timers.remove(&Timer::Linger(slot));
             let (class, key) = self.batch_standing(slot);
             self.batch(slot).place = BatchPlace::Ready { class, key, parked: false };
@@ -165,19 +182,18 @@ impl<T> Core<T> {
 
     /// Ends the linger of every batch.
     pub(super) fn flush_batches(&mut self) {
-        if self.lingering == 0 {
-            return;
-        }
-        let lingering = self.batches.iter().filter(|(_, batch)| batch.place == BatchPlace::Lingering);
-        let lingering: Vec<_> = lingering.map(|(slot, _)| BatchSlot::from_index(slot)).collect();
-        for slot in lingering {
+        while let Some(slot) = self.lingering.first().copied() {
             self.make_ready(slot);
         }
     }
 
-    /// Moves a batch to where it stands since a member came or went, or a lender changed.
+    /// Moves a batch to where it stands since a member went or a lender changed.
     pub(super) fn restand_batch(&mut self, slot: BatchSlot) {
         let standing = self.batch_standing(slot);
+        self.move_batch(slot, standing);
+    }
+
+    fn move_batch(&mut self, slot: BatchSlot, standing: (PriorityClass, u64)) {
         let batch = self.batch(slot);
         let BatchKey { hook, class: own, .. } = batch.key;
         match batch.place {
@@ -187,23 +203,20 @@ impl<T> Core<T> {
                 let (class, key) = standing;
                 self.queue_of(hook, class, parked).insert(key, Unit::Batch(slot));
                 self.batch(slot).place = BatchPlace::Ready { class, key, parked };
+                self.unpark(hook);
             }
             _ => {}
         }
     }
 
-    /// The best standing of its members, and at least that of its first.
-    fn batch_standing(&mut self, slot: BatchSlot) -> (PriorityClass, u64) {
-        let (own, members) = {
-            let batch = self.batch(slot);
-            ((batch.key.class, batch.seq), std::mem::take(&mut batch.members))
-        };
-        let standing = members.iter().map(|member| self.standing(*member)).fold(own, |best, other| {
-            let earlier = other.0 == best.0 && other.1 < best.1;
-            if other.0.is_more_important_than(best.0) || earlier { other } else { best }
-        });
-        self.batch(slot).members = members;
-        standing
+    /// The best standing of its members.
+    pub(super) fn batch_standing(&self, slot: BatchSlot) -> (PriorityClass, u64) {
+        let members = self.batches.get(slot.index()).map_or(&[][..], |batch| &batch.members);
+        members
+            .iter()
+            .map(|member| self.standing(*member))
+            .reduce(|best, other| if goes_before(other, best) { other } else { best })
+            .expect("a batch has a member")
     }
 
     pub(super) fn set_batch_parked(&mut self, slot: BatchSlot, to: bool) {
@@ -220,4 +233,9 @@ impl<T> Core<T> {
         let job = self.job(slot);
         BatchKey { hook: job.hook, class: job.class, key: job.batch_key }
     }
+}
+
+/// Of two places where a unit can stand, whether the first is the better one.
+fn goes_before(one: (PriorityClass, u64), other: (PriorityClass, u64)) -> bool {
+    one.0.is_more_important_than(other.0) || one.0 == other.0 && one.1 < other.1
 }

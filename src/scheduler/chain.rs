@@ -5,9 +5,13 @@
 //!
 //! **Order wins over importance.** A job never overtakes its chain. Instead the head inherits: it stands in the queue
 //! of the most important class that waits in its chain, at the place of the first job of that class, its *lender*. So
-//! an important job is never held up by the unimportance of those in front of it, and nobody gains more than that.
+//! an important job is never held up by the unimportance of those in front of it, and nobody gains more than that. The
+//! head takes a seat of the class in which it stands. A class that is paused lends nothing: its pause holds up its own
+//! jobs, not the others in front of them.
 
-use super::*;
+use super::{Core, HookSlot, JobSlot, List, ListKind, Place, Unit};
+use crate::class::{PerClass, PriorityClass};
+use crate::time::Time;
 
 /// Names a chain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -20,10 +24,9 @@ pub(super) struct ChainKey {
 /// A chain that has jobs, waiting or running. It is gone when the last one has.
 #[derive(Debug, Default)]
 pub(super) struct Chain {
-    waiting: List,
-    counts: PerClass<u32>,
-    /// The first waiting job of the most important class that waits.
-    lender: Option<JobSlot>,
+    pub(super) waiting: List,
+    /// The same jobs by class.
+    pub(super) by_class: PerClass<List>,
     /// Jobs that hold a seat; more than one only as members of one batch.
     pub(super) running: u32,
 }
@@ -33,19 +36,16 @@ impl<T> Core<T> {
     pub(super) fn join_chain(&mut self, slot: JobSlot, key: ChainKey, now: Time) {
         let class = self.job(slot).class;
         let chain = self.chains.entry(key).or_default();
-        let (lender, running, before) = (chain.lender, chain.running, chain.waiting.last());
+        let (running, before) = (chain.running, chain.waiting.last());
+        let first_of_class = chain.by_class[class].first().is_none();
         chain.waiting.push_back(&mut self.jobs, ListKind::Chain, slot);
-        chain.counts[class] += 1;
-        let lends = lender.is_none_or(|lender| class.is_more_important_than(self.job(lender).class));
-        if lends {
-            self.chain(key).lender = Some(slot);
-        }
+        chain.by_class[class].push_back(&mut self.jobs, ListKind::ChainClass, slot);
         match before {
             _ if running > 0 => {}
             None => self.place(slot, now),
             Some(before) => {
                 self.extend_batch(before);
-                if lends {
+                if first_of_class {
                     self.restand(key);
                 }
             }
@@ -56,12 +56,8 @@ impl<T> Core<T> {
     pub(super) fn rejoin_chain(&mut self, slot: JobSlot, key: ChainKey) {
         let class = self.job(slot).class;
         let chain = self.chains.entry(key).or_default();
-        let lender = chain.lender;
         chain.waiting.push_front(&mut self.jobs, ListKind::Chain, slot);
-        chain.counts[class] += 1;
-        if lender.is_none_or(|lender| !self.job(lender).class.is_more_important_than(class)) {
-            self.chain(key).lender = Some(slot);
-        }
+        chain.by_class[class].push_front(&mut self.jobs, ListKind::ChainClass, slot);
     }
 
     /// Takes a job out of the list of its chain; the caller sees to what follows.
@@ -69,18 +65,7 @@ impl<T> Core<T> {
         let class = self.job(slot).class;
         let chain = self.chains.get_mut(&key).expect("a chain lives as long as its jobs");
         chain.waiting.remove(&mut self.jobs, ListKind::Chain, slot);
-        chain.counts[class] -= 1;
-        if chain.lender == Some(slot) {
-            chain.lender = None;
-            let best = chain.counts.iter().find(|(_, count)| **count > 0).map(|(class, _)| class);
-            let mut at = chain.waiting.first();
-            while let Some(candidate) = at
-                && best.is_some_and(|best| self.job(candidate).class != best)
-            {
-                at = self.job(candidate).links.after(ListKind::Chain);
-            }
-            self.chain(key).lender = at;
-        }
+        chain.by_class[class].remove(&mut self.jobs, ListKind::ChainClass, slot);
     }
 
     /// A run has completed one job of the chain.
@@ -100,7 +85,10 @@ impl<T> Core<T> {
                 self.chains.remove(&key);
             }
             Some(head) if self.job(head).place == Place::Behind => self.place(head, now),
-            Some(_) => self.restand(key),
+            Some(head) => {
+                self.extend_batch(head);
+                self.restand(key);
+            }
         }
     }
 
@@ -116,10 +104,24 @@ impl<T> Core<T> {
     /// In which class, and at which key, the head of a chain stands: its own, or those of its lender.
     pub(super) fn standing(&self, head: JobSlot) -> (PriorityClass, u64) {
         let job = self.job(head);
-        let lender = job.chain.and_then(|key| self.chains.get(&key)?.lender).map(|lender| self.job(lender));
+        let lender = job.chain.and_then(|key| self.lender(key)).map(|lender| self.job(lender));
         match lender {
             Some(lender) if lender.class.is_more_important_than(job.class) => (lender.class, lender.seq),
             _ => (job.class, job.seq),
+        }
+    }
+
+    /// The first waiting job of the most important class that waits in the chain and is not paused.
+    fn lender(&self, key: ChainKey) -> Option<JobSlot> {
+        let lists = self.chains.get(&key)?.by_class.iter();
+        lists.filter(|(class, _)| !self.paused[*class]).find_map(|(_, list)| list.first())
+    }
+
+    /// Moves the head of every chain to where it stands since a class was paused or resumed.
+    pub(super) fn restand_all(&mut self) {
+        let keys: Vec<_> = self.chains.keys().copied().collect();
+        for key in keys {
+            self.restand(key);
         }
     }
 
@@ -137,6 +139,7 @@ impl<T> Core<T> {
                     let (class, key) = standing;
                     self.queue_of(hook, class, parked).insert(key, Unit::Job(head));
                     self.job_mut(head).place = Place::Ready { class, key, parked };
+                    self.unpark(hook);
                 }
             }
         }

@@ -7,7 +7,12 @@
 //! A group's clock stands still while its hook or its class is paused. It counts pauses in total; a job remembers the
 //! total of its admission.
 
-use super::*;
+use std::time::Duration;
+
+use super::{Core, HookSlot, JobSlot, List, ListKind, Timer};
+use crate::class::PriorityClass;
+use crate::outcome::OutcomeKind;
+use crate::time::Time;
 
 /// Where a group is kept. Groups are never removed: there are as many as ways to wait, not as jobs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -80,27 +85,34 @@ impl<T> Core<T> {
 
     /// Stops the clock of everything that waits for this hook, and lets none of it start.
     pub(crate) fn pause_hook(&mut self, hook: HookSlot, now: Time) {
+        self.tick(now);
         self.hook(hook).paused = true;
         self.update_clocks(now);
     }
 
     /// Lets the hook's jobs start again.
     pub(crate) fn resume_hook(&mut self, hook: HookSlot, now: Time) {
+        self.tick(now);
         self.hook(hook).paused = false;
         self.update_clocks(now);
-        while self.unpark_best(hook) {}
+        self.unpark(hook);
     }
 
-    /// Stops the clock of everything that waits in this class, and lets nothing start that stands in it.
+    /// Stops the clock of every job of this class, and lets none of them start, except in front of a more important one
+    /// of its chain. Looks at every chain.
     pub(crate) fn pause_class(&mut self, class: PriorityClass, now: Time) {
+        self.tick(now);
         self.paused[class] = true;
         self.update_clocks(now);
+        self.restand_all();
     }
 
     /// Lets the class's jobs start again.
     pub(crate) fn resume_class(&mut self, class: PriorityClass, now: Time) {
+        self.tick(now);
         self.paused[class] = false;
         self.update_clocks(now);
+        self.restand_all();
     }
 
     /// Starts and stops the clocks of the groups after a pause or a resume.

@@ -13,7 +13,7 @@ use crate::time::Time;
 macro_rules! slots {
     ($($(#[$doc:meta])* $name:ident),+ $(,)?) => { $(
         $(#[$doc])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub(crate) struct $name(pub(super) u32);
 
         impl $name {
@@ -37,7 +37,8 @@ slots! {
     RunKey,
 }
 
-/// Names one waiting job, for [`Core::cancel`](super::Core::cancel). Never names another one.
+/// Names one waiting job, for [`Core::cancel`](super::Core::cancel). Never names another one; a job that waits for
+/// its retry has a new one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct JobKey {
     pub(super) slot: JobSlot,
@@ -81,10 +82,6 @@ pub(super) struct Waiting<T> {
 }
 
 impl<T> Linked for Waiting<T> {
-    fn links(&self) -> &Links {
-        &self.links
-    }
-
     fn links_mut(&mut self) -> &mut Links {
         &mut self.links
     }

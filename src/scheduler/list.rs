@@ -1,13 +1,13 @@
 //! Doubly linked lists through the waiting jobs themselves: no allocation, and removal from the middle in no time.
 //!
-//! A job is in up to three lists at once, one for each [`ListKind`]. A list is named by its two ends; the links are in
+//! A job is in up to four lists at once, one for each [`ListKind`]. A list is named by its two ends; the links are in
 //! the jobs. Nothing here knows what a list is for.
 
 use slab::Slab;
 
 use crate::scheduler::JobSlot;
 
-/// Which of a job's three pairs of links a list uses.
+/// Which of a job's pairs of links a list uses.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum ListKind {
     /// All waiting jobs of one class that have not been started, the oldest first.
@@ -16,11 +16,13 @@ pub(super) enum ListKind {
     Expiry,
     /// Jobs of one hook and session.
     Chain,
+    /// Those of them that have the same class.
+    ChainClass,
 }
 
-/// Neighbours in the three lists.
+/// Neighbours in the lists.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Links([Link; 3]);
+pub(super) struct Links([Link; 4]);
 
 #[derive(Clone, Copy, Debug, Default)]
 struct Link {
@@ -30,20 +32,22 @@ struct Link {
 
 impl Links {
     fn of(&self, kind: ListKind) -> &Link {
-        let [lane, expiry, chain] = &self.0;
+        let [lane, expiry, chain, chain_class] = &self.0;
         match kind {
             ListKind::Lane => lane,
             ListKind::Expiry => expiry,
             ListKind::Chain => chain,
+            ListKind::ChainClass => chain_class,
         }
     }
 
     fn of_mut(&mut self, kind: ListKind) -> &mut Link {
-        let [lane, expiry, chain] = &mut self.0;
+        let [lane, expiry, chain, chain_class] = &mut self.0;
         match kind {
             ListKind::Lane => lane,
             ListKind::Expiry => expiry,
             ListKind::Chain => chain,
+            ListKind::ChainClass => chain_class,
         }
     }
 
@@ -55,7 +59,6 @@ impl Links {
 
 /// What can be linked.
 pub(super) trait Linked {
-    fn links(&self) -> &Links;
     fn links_mut(&mut self) -> &mut Links;
 }
 

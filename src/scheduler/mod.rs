@@ -2,7 +2,8 @@
 //!
 //! A pure state machine. It has no clock, no thread, no lock and does no I/O: time comes in as an argument, jobs carry
 //! a body of which it knows nothing, and everything that happens is the answer to a call. So it runs in virtual time
-//! as well as in the pool, and a failure is replayed from its script.
+//! as well as in the pool, and a failure is replayed from its script. A call that takes the time first does what is due
+//! by then, so an answer never depends on how lately somebody called [`Core::tick`].
 //!
 //! | file | owns |
 //! |---|---|
@@ -11,6 +12,7 @@
 //! | `batch.rs` | open batches: filling, lingering, closing |
 //! | `ready.rs` | the queue of each class: what could run now |
 //! | `pick.rs` | which class next: seats, strict order with bounded bypass, weights, `max_concurrency` |
+//! | `run.rs` | starting, completing, retrying |
 //! | `expiry.rs` | jobs that wait too long; pause |
 //! | `list.rs`, `job.rs`, `params.rs` | the parts |
 //!
@@ -28,16 +30,18 @@ mod chain;
 mod expiry;
 mod job;
 mod list;
+#[cfg(test)]
+mod offer;
 mod params;
 mod pick;
 mod ready;
 mod rule;
+mod run;
 #[cfg(test)]
 mod tests;
 
 use std::cmp::Reverse;
-use std::collections::HashMap;
-use std::time::Duration;
+use std::collections::{BTreeSet, HashMap};
 
 use priority_queue::PriorityQueue;
 use slab::Slab;
@@ -54,7 +58,7 @@ use self::list::{List, ListKind};
 use self::pick::Picker;
 use self::ready::{ReadyQueue, Unit};
 use crate::class::{PerClass, PriorityClass};
-use crate::outcome::{OutcomeKind, Refusal};
+use crate::outcome::OutcomeKind;
 use crate::time::Time;
 
 /// A hook, as the core numbers them.
@@ -70,8 +74,7 @@ pub(crate) struct Core<T> {
     batches: Slab<Batch>,
     /// The batch of each key that still takes members.
     open: HashMap<BatchKey, BatchSlot>,
-    /// Batches that linger.
-    lingering: u32,
+    lingering: BTreeSet<BatchSlot>,
     groups: Vec<ExpiryGroup>,
     runs: Slab<Run>,
     /// Jobs of each class that were never started, the oldest first.
@@ -119,7 +122,7 @@ impl<T> Core<T> {
             chains: HashMap::new(),
             batches: Slab::new(),
             open: HashMap::new(),
-            lingering: 0,
+            lingering: BTreeSet::new(),
             groups: Vec::new(),
             runs: Slab::new(),
             lanes: PerClass::default(),
@@ -141,24 +144,9 @@ impl<T> Core<T> {
         slot
     }
 
-    /// Admits the job by the rule, displacing another if that is the policy and makes room.
-    ///
-    /// For shells that let the core keep the count; the lock-free way in keeps it itself, and calls [`Core::arrive`].
-    pub(crate) fn offer(&mut self, arrival: Arrival<T>, now: Time) -> Result<JobKey, Refused<T>> {
-        if self.closing {
-            return Err(Refused { why: Refusal::Closed, arrival });
-        }
-        match self.params.rule.check(&self.waiting, arrival.class) {
-            Ok(()) => Ok(self.arrive(arrival, now)),
-            Err(Refusal::Full) if self.params.displace && self.displace_for(arrival.class, now).is_some() => {
-                Ok(self.arrive(arrival, now))
-            }
-            Err(why) => Err(Refused { why, arrival }),
-        }
-    }
-
     /// Takes in a job that was admitted. The jobs of a chain keep the order of their arrivals.
     pub(crate) fn arrive(&mut self, arrival: Arrival<T>, now: Time) -> JobKey {
+        self.tick(now);
         let seq = self.arrivals;
         self.arrivals += 1;
         let Arrival { hook, class, session, batch_key, bytes, admitted, max_wait, body } = arrival;
@@ -186,19 +174,8 @@ impl<T> Core<T> {
             Some(key) => self.join_chain(slot, key, now),
             None => self.place(slot, now),
         }
-        if self.waiting_in_all() >= self.params.pressure {
-            self.flush_batches();
-        }
+        self.relieve();
         JobKey { slot, seq }
-    }
-
-    /// The oldest job of the least important class above its guarantee gives up its place to a job of `class`. Answers
-    /// with the victim's class.
-    pub(crate) fn displace_for(&mut self, class: PriorityClass, now: Time) -> Option<PriorityClass> {
-        let waiting = self.waiting;
-        let rule = self.params.rule;
-        let victim = rule.victims(&waiting, class).find_map(|victim| self.lanes[victim].first())?;
-        Some(self.resolve(victim, OutcomeKind::Displaced, now))
     }
 
     /// Gives the next unit a seat: the most important job that may run, or a batch. `None`: nothing may run now.
@@ -206,11 +183,8 @@ impl<T> Core<T> {
         self.tick(now);
         let (class, eligible) = self.choose()?;
         let (_, unit) = self.ready[class].pop_front()?;
-        let expected = self.take_seat(class, &eligible);
-        Some(match unit {
-            Unit::Job(slot) => self.start_job(slot, class, expected),
-            Unit::Batch(slot) => self.start_batch(slot, class, expected),
-        })
+        let expected = self.take_seat(class, eligible);
+        Some(self.start(unit, class, expected))
     }
 
     /// True when [`Core::pick`] would find something: another seat and another unit are free.
@@ -218,25 +192,9 @@ impl<T> Core<T> {
         self.choose().is_some()
     }
 
-    /// Frees the seat of a run. Its chains go on, except for jobs that are to be retried: those wait again, in their
-    /// old place.
-    pub(crate) fn complete(&mut self, run: RunKey, elapsed: Duration, retries: Vec<Retry<T>>, now: Time) {
-        let run = self.runs.try_remove(run.index()).expect("a run completes once");
-        self.free_seat(&run, elapsed);
-        self.hook(run.hook).running -= 1;
-        for retry in retries.into_iter().rev() {
-            self.delay(run.hook, retry);
-        }
-        for job in run.jobs() {
-            if let Some(key) = job.chain {
-                self.leave_chain(key, now);
-            }
-        }
-        self.unpark_best(run.hook);
-    }
-
     /// Cancels a waiting job. False: it does not wait (any more).
     pub(crate) fn cancel(&mut self, key: JobKey, now: Time) -> bool {
+        self.tick(now);
         let waits = self.jobs.get(key.slot.index()).is_some_and(|job| job.seq == key.seq);
         if waits {
             self.resolve(key.slot, OutcomeKind::Cancelled, now);
@@ -252,14 +210,16 @@ impl<T> Core<T> {
 
     /// Resolves everything that waits as abandoned.
     pub(crate) fn abandon_waiting(&mut self, now: Time) {
+        self.tick(now);
         for class in PriorityClass::ALL {
             while let Some(slot) = self.lanes[class].first() {
                 self.resolve(slot, OutcomeKind::Abandoned, now);
             }
         }
         // What is left was started before and waits for its retry.
-        while let Some((slot, _)) = self.jobs.iter().next() {
-            self.resolve(JobSlot::from_index(slot), OutcomeKind::Abandoned, now);
+        let started: Vec<_> = self.jobs.iter().map(|(slot, _)| JobSlot::from_index(slot)).collect();
+        for slot in started {
+            self.resolve(slot, OutcomeKind::Abandoned, now);
         }
     }
 
@@ -312,14 +272,20 @@ impl<T> Core<T> {
         PerClass::from_fn(|class| !self.paused[class] && self.picker.seat_is_free(&self.params.seats, class))
     }
 
+    pub(crate) fn paused(&self) -> PerClass<bool> {
+        self.paused
+    }
+
     /// The body of a waiting job.
     pub(crate) fn body(&self, key: JobKey) -> Option<&T> {
         self.jobs.get(key.slot.index()).filter(|job| job.seq == key.seq).map(|job| &job.body)
     }
 
-    /// Waiting jobs of each class, delayed ones included.
-    pub(crate) fn waiting(&self) -> &PerClass<u32> {
-        &self.waiting
+    /// Ends the linger of every batch when too much waits.
+    fn relieve(&mut self) {
+        if self.waiting_in_all() >= self.params.pressure {
+            self.flush_batches();
+        }
     }
 
     fn waiting_in_all(&self) -> u32 {
@@ -344,7 +310,7 @@ impl<T> Core<T> {
         if let Some(key) = chain {
             self.advance_chain(key, now);
         }
-        self.unpark_best(job.hook);
+        self.unpark(job.hook);
         self.resolved.push(Resolved { body: job.body, class: job.class, outcome });
         job.class
     }
@@ -352,13 +318,12 @@ impl<T> Core<T> {
     /// Puts a job that nothing of its chain is in front of where it can be picked: in a batch, or ready by itself.
     fn place(&mut self, slot: JobSlot, now: Time) {
         let hook = self.job(slot).hook;
-        match self.hook(hook).params.batch {
-            Some(params) => self.join_batch(slot, params, now),
-            None => {
-                let (class, key) = self.standing(slot);
-                self.job_mut(slot).place = Place::Ready { class, key, parked: false };
-                self.ready[class].insert(key, Unit::Job(slot));
-            }
+        if let Some(params) = self.hook(hook).params.batch {
+            self.join_batch(slot, params, now);
+        } else {
+            let (class, key) = self.standing(slot);
+            self.job_mut(slot).place = Place::Ready { class, key, parked: false };
+            self.ready[class].insert(key, Unit::Job(slot));
         }
         self.extend_batch(slot);
     }
@@ -389,77 +354,6 @@ impl<T> Core<T> {
         }
     }
 
-    fn start_job(&mut self, slot: JobSlot, class: PriorityClass, expected: u64) -> Dispatch<T> {
-        let hook = self.job(slot).hook;
-        let (first, picked) = self.take_out(slot);
-        self.seat(Run { hook, class, expected, first, rest: Vec::new() }, picked, Vec::new())
-    }
-
-    fn start_batch(&mut self, slot: BatchSlot, class: PriorityClass, expected: u64) -> Dispatch<T> {
-        let batch = self.take_batch(slot);
-        let mut members =
-            batch.members.into_iter().map(|member| self.take_out(member)).collect::<Vec<_>>().into_iter();
-        let (first, picked) = members.next().expect("a batch has a member");
-        let (rest, others) = members.unzip();
-        self.seat(Run { hook: batch.key.hook, class, expected, first, rest }, picked, others)
-    }
-
-    /// Takes a job that starts out of its lists; its chain is running from now on.
-    fn take_out(&mut self, slot: JobSlot) -> (RunJob, Picked<T>) {
-        self.forget(slot);
-        if let Some(key) = self.job(slot).chain {
-            self.unlink(slot, key);
-            self.chain(key).running += 1;
-        }
-        let job = self.jobs.remove(slot.index());
-        self.waiting[job.class] -= 1;
-        let run_job = RunJob { chain: job.chain };
-        let picked = Picked {
-            key: job.seq,
-            class: job.class,
-            session: job.chain.map(|c| c.session),
-            batch_key: job.batch_key,
-            bytes: job.bytes,
-            admitted: job.admitted,
-            body: job.body,
-        };
-        (run_job, picked)
-    }
-
-    fn seat(&mut self, run: Run, first: Picked<T>, rest: Vec<Picked<T>>) -> Dispatch<T> {
-        let (hook, class) = (run.hook, run.class);
-        self.hook(hook).running += 1;
-        let run = RunKey::from_index(self.runs.insert(run));
-        self.unpark_best(hook);
-        Dispatch { run, hook, class, first, rest }
-    }
-
-    /// Puts a job that has run back where it was: at the front of its chain, waiting for its delay to pass.
-    fn delay(&mut self, hook: HookSlot, retry: Retry<T>) {
-        let Retry { job, at } = retry;
-        let chain = job.session.map(|session| ChainKey { hook, session });
-        let class = job.class;
-        let slot = JobSlot::from_index(self.jobs.insert(Waiting {
-            seq: job.key,
-            hook,
-            class,
-            chain,
-            batch_key: job.batch_key,
-            bytes: job.bytes,
-            admitted: job.admitted,
-            place: Place::Delayed,
-            expiry: None,
-            started: true,
-            links: list::Links::default(),
-            body: job.body,
-        }));
-        self.waiting[class] += 1;
-        if let Some(key) = chain {
-            self.rejoin_chain(slot, key);
-        }
-        self.set_timer(Timer::Retry(slot), at);
-    }
-
     fn set_timer(&mut self, timer: Timer, due: Time) {
         self.timer_ticks += 1;
         self.timers.push(timer, Reverse((due, self.timer_ticks)));
@@ -480,13 +374,6 @@ impl<T> Core<T> {
     fn job_mut(&mut self, slot: JobSlot) -> &mut Waiting<T> {
         self.jobs.get_mut(slot.index()).expect("a slot that something refers to is occupied")
     }
-}
-
-/// A job that was not admitted, given back.
-#[derive(Debug)]
-pub(crate) struct Refused<T> {
-    pub(crate) why: Refusal,
-    pub(crate) arrival: Arrival<T>,
 }
 
 impl<T> std::fmt::Debug for Core<T> {

@@ -35,7 +35,7 @@ pub(crate) struct PickParams {
     /// True: the classes below `critical` share the seats' time by `weights`; false: strictly by importance.
     pub(crate) weighted: bool,
     pub(crate) weights: PerClass<u32>,
-    /// How often a class that could run may be passed over by more important ones; `None`: without end.
+    /// How often a class that could run may be passed over by more important ones, at least once; `None`: without end.
     pub(crate) bypass: Option<PerClass<u32>>,
 }
 

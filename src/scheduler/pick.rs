@@ -2,35 +2,45 @@
 //!
 //! A class is *eligible* when it has a ready unit, is not paused, and a seat is free for it. Of the eligible classes:
 //!
-//! 1. one that is *due* goes first, the most important of them: it could have run and was passed over by more
-//!    important classes as often as `bypass` allows;
+//! 1. one that is *due* goes first, the one that has been for longest: since it was served last, it could have run and
+//!    was passed over by more important classes as often as `bypass` allows;
 //! 2. else the most important one; in weighted mode `critical`, then the one that has used the least time for its
 //!    weight.
 //!
 //! Only being passed over by a *more important* class counts. If being passed over by a less important one that was due
-//! counted too, two classes with small bounds could alternate for ever and starve a third. So a class with bound B is
-//! served at least once in B + 4 picks in which it could have been. Counts, not clocks: the bound holds however long
-//! handlers run.
+//! counted too, two classes with small bounds could alternate for ever and starve the others. And a class that is due
+//! lets each other go first only once, however rarely its seat is free. So more important classes pass over a class with
+//! bound B at most B + 3 times, and a less important one comes between only when it is due itself: unless a less
+//! important class has a smaller bound, a class is served at least once in B + 4 picks in which it could have been.
+//! Counts, not clocks: the bound holds however long handlers run. In weighted mode only `critical` passes over: the
+//! others share by time, and a bound in picks would undo that.
 //!
 //! Seats are counted, not owned: a standby seat is the rule that the classes it is not for take at most `workers`.
 //!
-//! A unit whose hook may not run more at once is parked in the hook's own queue when it comes to the front, and the
-//! best parked one returns when the hook has room: nothing is looked at twice in one pick.
+//! A unit whose hook may not run more at once is parked in the hook's own queue when it comes to the front. While the
+//! hook has room, the first unit of each class is never parked: what is parked is behind another of its hook and class.
+//! Nothing is looked at twice in one pick.
 
-use super::*;
+use std::time::Duration;
 
-/// Time that a class may be behind the others when it comes back from having nothing to do, for each unit of weight.
+use super::{Core, HookSlot, HookState, PickParams, Place, Run, SeatParams, Unit};
+use crate::class::{PerClass, PriorityClass};
+
+/// Seat time, in nanoseconds, that a class may claim for a time in which it had nothing to run.
 const CREDIT: u64 = 100_000_000;
 
 /// Counters of picks and seats.
 #[derive(Debug, Default)]
 pub(super) struct Picker {
     running: PerClass<u32>,
-    /// How often in a row the class could have run and a more important one was picked.
+    /// How often the class could have run and was passed over, since it was served last.
     passed_over: PerClass<u32>,
-    /// Weighted mode: time used, divided by weight.
+    /// The number of the pick since which the class has been due.
+    due_since: PerClass<Option<u64>>,
+    picks: u64,
+    /// Weighted mode: seat time used, divided by weight.
     used: PerClass<u64>,
-    /// Weighted mode: `used` of the class that was picked last.
+    /// Weighted mode: the least `used` of the classes that could be picked; never falls.
     frontier: u64,
     /// Weighted mode: expected time of a run of the class.
     expected: PerClass<u64>,
@@ -41,55 +51,76 @@ impl Picker {
         self.running
     }
 
+    #[cfg(test)]
+    pub(super) fn is_due(&self, class: PriorityClass) -> bool {
+        self.due_since[class].is_some()
+    }
+
     pub(super) fn seat_is_free(&self, seats: &SeatParams, class: PriorityClass) -> bool {
         let in_all: u32 = self.running.values().sum();
         let stands_by = |class| !seats.standby_for.is_more_important_than(class);
         let without_standby: u32 =
             self.running.iter().filter(|(other, _)| !stands_by(*other)).map(|(_, n)| n).sum();
-        in_all < seats.workers + seats.standby
+        in_all < seats.workers.saturating_add(seats.standby)
             && (stands_by(class) || without_standby < seats.workers)
             && self.running[class] < seats.per_class[class]
     }
 
-    fn choose(&mut self, params: &PickParams, eligible: &PerClass<bool>) -> Option<PriorityClass> {
+    fn choose(&self, params: &PickParams, eligible: PerClass<bool>) -> Option<PriorityClass> {
         let candidates = || PriorityClass::ALL.into_iter().filter(|class| eligible[*class]);
-        let due = params
-            .bypass
-            .and_then(|bound| candidates().find(|class| self.passed_over[*class] >= bound[*class]));
         let first = candidates().next()?;
-        if due.is_some() || !params.weighted || first == PriorityClass::Critical {
-            return Some(due.unwrap_or(first));
+        // Here and below, ties go to the more important class: it comes first.
+        let due = candidates().filter_map(|class| Some((class, self.due_since[class]?)));
+        if let Some((due, _)) = due.min_by_key(|(_, since)| *since) {
+            return Some(due);
         }
-        for (class, used) in self.used.iter_mut() {
-            let credit = CREDIT / u64::from(params.weights[class].max(1));
-            *used = (*used).max(self.frontier.saturating_sub(credit));
+        if !params.weighted || first == PriorityClass::Critical {
+            return Some(first);
         }
-        // Ties go to the more important class: it comes first, and only less replaces it.
-        Some(
-            candidates()
-                .fold(first, |best, class| if self.used[class] < self.used[best] { class } else { best }),
-        )
+        candidates().min_by_key(|class| self.claim(params, *class))
     }
 
-    fn serve(&mut self, params: &PickParams, eligible: &PerClass<bool>, served: PriorityClass) {
-        for (class, count) in self.passed_over.iter_mut() {
-            if class == served {
-                *count = 0;
-            } else if eligible[class] && served.is_more_important_than(class) {
-                *count = count.saturating_add(1);
+    /// Time that the class has used for its weight, less what it may claim for having been idle.
+    fn claim(&self, params: &PickParams, class: PriorityClass) -> u64 {
+        self.used[class].max(self.frontier.saturating_sub(CREDIT / weight(params, class)))
+    }
+
+    fn serve(&mut self, params: &PickParams, eligible: PerClass<bool>, served: PriorityClass) {
+        let passes_over = |class| {
+            served.is_more_important_than(class) && (!params.weighted || served == PriorityClass::Critical)
+        };
+        self.picks += 1;
+        self.passed_over[served] = 0;
+        self.due_since[served] = None;
+        for class in PriorityClass::ALL.into_iter().filter(|class| eligible[*class] && passes_over(*class)) {
+            let count = self.passed_over[class].saturating_add(1);
+            self.passed_over[class] = count;
+            // Reached only by being passed over, so a bound of 0 counts as 1.
+            if params.bypass.is_some_and(|bound| count >= bound[class]) {
+                self.due_since[class].get_or_insert(self.picks);
             }
         }
-        self.frontier = self.used[served];
-        self.used[served] += self.expected[served] / u64::from(params.weights[served].max(1));
+        if params.weighted && served != PriorityClass::Critical {
+            let sharing = PriorityClass::ALL.into_iter().filter(|class| *class != PriorityClass::Critical);
+            let least = sharing.filter(|class| eligible[*class]).map(|class| self.claim(params, class)).min();
+            let claim = self.claim(params, served);
+            self.used[served] = claim.saturating_add(self.expected[served] / weight(params, served));
+            self.frontier = self.frontier.max(least.unwrap_or(0));
+        }
         self.running[served] += 1;
     }
 
     fn free(&mut self, params: &PickParams, class: PriorityClass, expected: u64, elapsed: u64) {
         self.running[class] -= 1;
-        let weight = u64::from(params.weights[class].max(1));
-        self.used[class] = (self.used[class] + elapsed / weight).saturating_sub(expected / weight);
+        let weight = weight(params, class);
+        self.used[class] =
+            self.used[class].saturating_add(elapsed / weight).saturating_sub(expected / weight);
         self.expected[class] = self.expected[class] - self.expected[class] / 8 + elapsed / 8;
     }
+}
+
+fn weight(params: &PickParams, class: PriorityClass) -> u64 {
+    u64::from(params.weights[class].max(1))
 }
 
 impl<T> Core<T> {
@@ -97,20 +128,17 @@ impl<T> Core<T> {
     pub(super) fn choose(&mut self) -> Option<(PriorityClass, PerClass<bool>)> {
         for class in PriorityClass::ALL {
             self.park_saturated(class);
-            if self.ready[class].is_empty() {
-                self.picker.passed_over[class] = 0;
-            }
         }
         let eligible = PerClass::from_fn(|class| {
             !self.ready[class].is_empty()
                 && !self.paused[class]
                 && self.picker.seat_is_free(&self.params.seats, class)
         });
-        self.picker.choose(&self.params.pick, &eligible).map(|class| (class, eligible))
+        self.picker.choose(&self.params.pick, eligible).map(|class| (class, eligible))
     }
 
     /// Gives a run of the class a seat. Answers with the time that was charged in advance.
-    pub(super) fn take_seat(&mut self, class: PriorityClass, eligible: &PerClass<bool>) -> u64 {
+    pub(super) fn take_seat(&mut self, class: PriorityClass, eligible: PerClass<bool>) -> u64 {
         let expected = self.picker.expected[class];
         self.picker.serve(&self.params.pick, eligible, class);
         expected
@@ -133,17 +161,18 @@ impl<T> Core<T> {
         }
     }
 
-    /// Puts the best parked unit of the hook back, if the hook may run one more. True if there was one.
-    pub(super) fn unpark_best(&mut self, hook: HookSlot) -> bool {
-        let state = self.hook(hook);
-        if !state.has_room() {
-            return false;
+    /// Puts the first parked unit of each class back, if the hook may run more. To be called whenever the hook may have
+    /// got room, or what it has ready has changed.
+    pub(super) fn unpark(&mut self, hook: HookSlot) {
+        if !self.hook(hook).has_room() {
+            return;
         }
-        let best = state.parked.iter_mut().find_map(|(class, queue)| Some((class, queue.pop_front()?)));
-        let Some((class, (key, unit))) = best else { return false };
-        self.ready[class].insert(key, unit);
-        self.set_parked(unit, false);
-        true
+        for class in PriorityClass::ALL {
+            if let Some((key, unit)) = self.hook(hook).parked[class].pop_front() {
+                self.ready[class].insert(key, unit);
+                self.set_parked(unit, false);
+            }
+        }
     }
 
     fn set_parked(&mut self, unit: Unit, to: bool) {
@@ -166,7 +195,7 @@ impl<T> Core<T> {
 }
 
 impl HookState {
-    fn has_room(&self) -> bool {
+    pub(super) fn has_room(&self) -> bool {
         !self.paused && self.params.max_concurrency.is_none_or(|most| self.running < most)
     }
 }

@@ -40,6 +40,12 @@ impl ReadyQueue {
         }
     }
 
+    /// Everything in the queue, in order.
+    #[cfg(test)]
+    pub(super) fn units(&self) -> impl Iterator<Item = (u64, Unit)> {
+        self.0.iter().copied()
+    }
+
     /// Takes the unit with that key out. It must be there.
     pub(super) fn remove(&mut self, key: u64) {
         let at = self.0.binary_search_by_key(&key, |(other, _)| *other);

@@ -21,7 +21,8 @@ impl AdmissionRule {
     /// Whether one more job of `class` may wait, beside `waiting` jobs of each class.
     pub(crate) fn check(&self, waiting: &PerClass<u32>, class: PriorityClass) -> Result<(), Refusal> {
         let own = waiting[class];
-        if own >= self.ceiling[class] {
+        // A ceiling as high as the queue is none: then it is the queue that is full.
+        if own >= self.ceiling[class] && self.ceiling[class] < self.capacity {
             return Err(Refusal::ClassFull);
         }
         if own < self.guarantee[class] || self.taken(waiting) < u64::from(self.capacity) {
@@ -83,6 +84,7 @@ mod tests {
         let rule = rule(10, [0; 4], [10, 10, 10, 2]);
         assert_eq!(rule.check(&waiting([0, 0, 0, 2]), Low), Err(Refusal::ClassFull));
         assert_eq!(rule.check(&waiting([0, 0, 0, 2]), Normal), Ok(()));
+        assert_eq!(rule.check(&waiting([0, 10, 0, 0]), High), Err(Refusal::Full));
     }
 
     #[test]
@@ -91,7 +93,7 @@ mod tests {
         let victims = |n, class| rule.victims(&waiting(n), class).collect::<Vec<_>>();
         assert_eq!(victims([1, 1, 4, 4], High), [Low, Normal]);
         assert_eq!(victims([1, 1, 5, 3], High), [Normal]);
-        assert_eq!(victims([1, 1, 5, 3], Normal), []);
-        assert_eq!(victims([9, 1, 0, 0], Low), []);
+        assert!(victims([1, 1, 5, 3], Normal).is_empty());
+        assert!(victims([9, 1, 0, 0], Low).is_empty());
     }
 }

@@ -11,7 +11,7 @@ mod pace;
 mod reader;
 mod scan;
 
-pub(crate) use pace::{Pace, Rate, RateError};
+pub(crate) use pace::{Pace, Rate};
 pub(crate) use reader::DocumentReader;
 pub(crate) use scan::SyntaxError;
 

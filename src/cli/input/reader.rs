@@ -29,7 +29,6 @@ const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 /// Reads JSON objects from a stream, and reports what is none.
 #[derive(Debug)]
 pub(crate) struct DocumentReader<R> {
-    name: String,
     source: R,
     limit: usize,
     chunk: Box<[u8]>,
@@ -81,10 +80,9 @@ struct Open {
 }
 
 impl<R: Read> DocumentReader<R> {
-    /// A reader of `source`, which reports call `name`. A document may have `limit` bytes.
-    pub(crate) fn new(name: impl Into<String>, source: R, limit: usize) -> Self {
+    /// A reader of `source`. A document may have `limit` bytes.
+    pub(crate) fn new(source: R, limit: usize) -> Self {
         Self {
-            name: name.into(),
             source,
             limit,
             chunk: vec![0; CHUNK].into_boxed_slice(),
@@ -120,11 +118,6 @@ impl<R: Read> DocumentReader<R> {
             }
             self.fill()?;
         }
-    }
-
-    /// The name reports give to the source.
-    pub(crate) fn name(&self) -> &str {
-        &self.name
     }
 
     fn fill(&mut self) -> io::Result<()> {

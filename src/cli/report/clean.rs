@@ -5,7 +5,7 @@
 //! everything else that is unprintable is shown as an escape, because hiding it would hide what the handler did.
 
 /// One line, shortened to at most `limit` characters. Line breaks and tabs become spaces.
-pub(super) fn line(text: &str, limit: usize) -> String {
+pub(crate) fn line(text: &str, limit: usize) -> String {
     let mut clean = String::new();
     // `cut`: the length, in bytes, of what can stay if the mark of a shortened line must follow it.
     let (mut shown, mut cut) = (0, 0);

@@ -26,6 +26,7 @@ mod tests;
 
 use std::time::Duration;
 
+pub(crate) use self::clean::line as printable;
 pub(crate) use self::failures::{FailureNote, Failures};
 pub(crate) use self::palette::Palette;
 
@@ -51,9 +52,4 @@ pub(crate) struct EventCounts {
     pub(crate) invalid: u64,
     /// Events that at least one hook wants.
     pub(crate) matched: u64,
-}
-
-/// Text from outside on one line, safe to print.
-pub(crate) fn printable(text: &str) -> String {
-    clean::line(text, usize::MAX)
 }

@@ -1,7 +1,7 @@
 //! The colours of reports: few, and each with one meaning.
 //!
 //! Nothing is told by colour alone. Whoever prints does it through `anstream`, which takes the colours out where they
-//! are not wanted; tests and files use [`Palette::PLAIN`].
+//! are not wanted.
 
 use anstyle::{AnsiColor, Effects, Style};
 
@@ -22,6 +22,7 @@ pub(crate) struct Palette {
 
 impl Palette {
     /// No colours.
+    #[cfg(test)]
     pub(crate) const PLAIN: Self = Self {
         title: Style::new(),
         faint: Style::new(),

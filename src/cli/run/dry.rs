@@ -12,6 +12,9 @@ use crate::cli::error::CliError;
 use crate::cli::report::printable;
 use crate::cli::signals::Stop;
 
+/// Longest name that is shown, in characters.
+const WIDTH: usize = 100;
+
 /// One event of the input, as `--report json` shows it: one object a line.
 #[derive(Debug, Serialize)]
 struct Line<'a> {
@@ -52,10 +55,10 @@ pub(super) fn run(args: &RunArgs, config: Config) -> Result<ExitCode, CliError> 
 }
 
 fn as_text(event: &Event, hooks: &[Preview]) -> String {
-    let mut text = format!("{} ({})", printable(event.name()), event.kind());
+    let mut text = format!("{} ({})", printable(event.name(), WIDTH), event.kind());
     if let Some(tool) = event.tool() {
         text.push(' ');
-        text.push_str(&printable(tool));
+        text.push_str(&printable(tool, WIDTH));
     }
     text.push_str(" ->");
     if hooks.is_empty() {
@@ -65,8 +68,8 @@ fn as_text(event: &Event, hooks: &[Preview]) -> String {
         text.push_str(if n == 0 { " " } else { ", " });
         text.push_str(preview.hook.as_str());
         match preview.skip {
-            Some(why) => text.push_str(&format!(" (skipped: {why})")),
-            None => text.push_str(&format!(" ({})", preview.class)),
+            Some(why) => text.extend([" (skipped: ", why.name(), ")"]),
+            None => text.extend([" (", preview.class.name(), ")"]),
         }
     }
     text

@@ -2,32 +2,32 @@
 
 mod demo;
 mod dry;
+mod output;
 mod source;
-mod watch;
 
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
-use std::sync::{Arc, mpsc};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::time::{Duration, Instant};
 
 use hookpool::config::ConfigLoader;
 use hookpool::{Config, Event, HookPool, Ledger, OutcomeKind};
 
 use self::source::{Found, Sources};
-use self::watch::Watch;
 use super::args::{LogArgs, ReportFormat, RunArgs, WhenFull};
 use super::error::{CliError, HOOKS_FAILED};
 use super::input::Pace;
 use super::logging;
 use super::progress::{Progress, ProgressCounts};
-use super::report::json::Layout;
-use super::report::{self, EventCounts, Palette, RunReport};
+use super::report::json::{self, Layout};
+use super::report::{EventCounts, Failures, Palette, RunReport, text};
 use super::signals::{Signals, Stop};
 
 /// Runs the command, and answers with the exit code.
 pub(super) fn run(args: &RunArgs, log: &LogArgs) -> Result<ExitCode, CliError> {
     let begun = Instant::now();
-    let mut config = load(args, log)?;
+    let progress = Arc::new(if args.dry_run { Progress::hidden() } else { Progress::on_stderr() });
+    let mut config = load(args, log, &progress)?;
     if let Some(drain) = args.drain_timeout {
         config.shutdown.drain = drain;
     }
@@ -35,15 +35,21 @@ pub(super) fn run(args: &RunArgs, log: &LogArgs) -> Result<ExitCode, CliError> {
         return dry::run(args, config);
     }
     let signals = Signals::watch().map_err(CliError::Signals)?;
-    let watch = Arc::new(Watch::new(args.show_output));
-    let noted = Arc::clone(&watch);
+    let failures = Arc::new(Mutex::new(Failures::default()));
+    let (noted, show_output, line) = (Arc::clone(&failures), args.show_output, Arc::clone(&progress));
     let drain = config.shutdown.drain;
     let limit = config.queue.max_event_bytes;
     let is_live = args.rate.is_some() || args.realtime;
     let pool = HookPool::builder()
         .config(config)
         .replay(!is_live)
-        .on_outcome(move |outcome| noted.note(outcome))
+        .on_outcome(move |outcome| {
+            noted.lock().unwrap_or_else(PoisonError::into_inner).record(outcome);
+            if show_output {
+                line.clear();
+                output::show(outcome);
+            }
+        })
         .build()?;
     let stop = signals.serve(&pool, drain).map_err(CliError::Signals)?;
 
@@ -54,14 +60,16 @@ pub(super) fn run(args: &RunArgs, log: &LogArgs) -> Result<ExitCode, CliError> {
         stop: &stop,
         begun,
         counts: EventCounts::default(),
-        progress: Progress::on_stderr(),
+        progress: &progress,
     };
     let mut sources = Sources::new(args, limit, &stop);
     let read = replay.feed(&mut sources);
     let ledger = replay.drain();
     let counts = replay.counts;
 
-    let report = RunReport { events: counts, ledger, elapsed: begun.elapsed(), failures: watch.take() };
+    let failures = std::mem::take(&mut *failures.lock().unwrap_or_else(PoisonError::into_inner));
+    let report =
+        RunReport { events: counts, ledger, elapsed: begun.elapsed(), failures: failures.into_notes() };
     print(args, &report)?;
     read?;
     if !report.ledger.is_balanced() {
@@ -77,13 +85,13 @@ pub(super) fn run(args: &RunArgs, log: &LogArgs) -> Result<ExitCode, CliError> {
 }
 
 /// The configuration of the demo, or that of the user; logging is on from here.
-fn load(args: &RunArgs, log: &LogArgs) -> Result<Config, CliError> {
+fn load(args: &RunArgs, log: &LogArgs, progress: &Arc<Progress>) -> Result<Config, CliError> {
     if args.files.is_empty() {
-        logging::start(log, false);
+        logging::start(log, false, progress);
         return demo::config();
     }
     let loaded = ConfigLoader::standard(args.config.as_deref()).load()?;
-    logging::start(log, loaded.config.debug);
+    logging::start(log, loaded.config.debug, progress);
     for warning in &loaded.warnings {
         anstream::eprintln!("{warning}");
     }
@@ -113,7 +121,7 @@ struct Replay<'a> {
     stop: &'a Stop,
     begun: Instant,
     counts: EventCounts,
-    progress: Progress,
+    progress: &'a Progress,
 }
 
 impl Replay<'_> {
@@ -175,7 +183,10 @@ impl Replay<'_> {
         let (done, is_done) = mpsc::channel();
         let pool = self.pool;
         std::thread::scope(|scope| {
-            scope.spawn(move || done.send(pool.drain(Duration::MAX)));
+            scope.spawn(move || {
+                // Whoever waits is there until it has come.
+                let _ = done.send(pool.drain(Duration::MAX));
+            });
             loop {
                 match is_done.recv_timeout(REFRESH) {
                     Ok(ledger) => {
@@ -192,12 +203,9 @@ impl Replay<'_> {
 /// Prints the report: the only thing that goes to standard output.
 fn print(args: &RunArgs, report: &RunReport) -> Result<(), CliError> {
     let text = match args.report {
-        ReportFormat::Json if std::io::stdout().is_terminal() => {
-            report::json::render(report, Layout::Indented)
-        }
-        ReportFormat::Json => report::json::render(report, Layout::Line),
-        // The stream takes the colours out where they are not wanted.
-        ReportFormat::Text => report::text::render(report, &Palette::COLOURED),
+        ReportFormat::Json if std::io::stdout().is_terminal() => json::render(report, Layout::Indented),
+        ReportFormat::Json => json::render(report, Layout::Line),
+        ReportFormat::Text => text::render(report, &Palette::COLOURED),
     };
     let mut out = anstream::stdout().lock();
     out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(CliError::output)

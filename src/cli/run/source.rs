@@ -49,10 +49,7 @@ impl Sources {
         let limit = usize::try_from(limit.saturating_add(BEYOND_LIMIT)).unwrap_or(usize::MAX);
         let open = args.files.is_empty().then(|| {
             let path = PathBuf::from("the bundled recording");
-            Open {
-                reader: DocumentReader::new(path.display().to_string(), Box::new(demo::RECORDING), limit),
-                path,
-            }
+            Open { reader: DocumentReader::new(Box::new(demo::RECORDING), limit), path }
         });
         Self {
             waiting: args.files.clone().into_iter(),
@@ -101,9 +98,7 @@ impl Sources {
             (path, source)
         };
         match source {
-            Ok(source) => {
-                Ok(Open { reader: DocumentReader::new(path.display().to_string(), source, self.limit), path })
-            }
+            Ok(source) => Ok(Open { reader: DocumentReader::new(source, self.limit), path }),
             Err(source) => Err(CliError::Input { path, source }),
         }
     }

@@ -1,1 +1,14 @@
+//! Proof of the pool: what it promises, compared with a shell that is obviously right, and under stress.
+//!
+//! Nothing here waits for time to pass: tests wait for states, each wait with a generous limit after which it fails
+//! with what the host has seen. Schedules and scripts come from seeds, which a failure names.
 
+mod behaviour;
+mod differential;
+mod drain;
+mod hosts;
+#[cfg(target_os = "linux")]
+mod idle;
+mod one_mutex;
+mod stress;
+mod wakes;

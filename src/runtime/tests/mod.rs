@@ -14,7 +14,7 @@ fn event(json: &str) -> Event {
     Event::from_json(json).unwrap()
 }
 
-const LONG: Duration = Duration::from_secs(60);
+const LONG: Duration = Duration::from_mins(1);
 
 #[test]
 fn a_hook_runs_and_its_outcome_tells_of_it() {

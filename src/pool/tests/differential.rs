@@ -1,0 +1,193 @@
+//! The pool against the reference shell: the same scripts, the same answers.
+//!
+//! With the only worker held at a gate while the script is played, everything is determined: the answers to submits
+//! and cancels, the order of starts, and the outcome of each job must be the same. With many threads and workers only
+//! the books are.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::hosts::{Dice, Gate, LIMIT, Script, Shell, Spec, TestHost, params};
+use super::one_mutex::OneMutex;
+use crate::class::{PerClass, PriorityClass};
+use crate::outcome::{OutcomeKind, Refusal};
+use crate::pool::Pool;
+use crate::scheduler::{BatchParams, CoreParams, HookParams};
+use crate::time::Clock;
+
+const HOOKS: u32 = 4;
+const DAY: Duration = Duration::from_hours(24);
+
+#[derive(Clone, Copy, Debug)]
+enum Step {
+    Submit { hook: u32, class: PriorityClass, session: Option<u64>, retries: u32 },
+    Cancel(u32),
+    PauseClass(PriorityClass),
+    ResumeClass(PriorityClass),
+    PauseHook(u32),
+    ResumeHook(u32),
+}
+
+/// What a script comes to.
+#[derive(Debug, PartialEq, Eq)]
+struct Run {
+    answers: Vec<Result<(), Refusal>>,
+    cancels: Vec<bool>,
+    starts: Vec<u32>,
+    outcomes: Vec<(u32, OutcomeKind)>,
+}
+
+fn script(dice: &mut Dice) -> Vec<Step> {
+    let length = 5 + dice.below(120);
+    let sessions = 1 + dice.below(6);
+    let steps = (0..length).map(|n| match dice.below(20) {
+        0 | 1 => Step::Cancel(u32::try_from(dice.below(n + 1)).unwrap()),
+        2 => Step::PauseClass(dice.class()),
+        3 => Step::ResumeClass(dice.class()),
+        4 => Step::PauseHook(u32::try_from(dice.below(u64::from(HOOKS))).unwrap()),
+        5 => Step::ResumeHook(u32::try_from(dice.below(u64::from(HOOKS))).unwrap()),
+        _ => Step::Submit {
+            hook: u32::try_from(dice.below(u64::from(HOOKS))).unwrap(),
+            class: dice.class(),
+            session: (!dice.one_in(4)).then(|| dice.below(sessions)),
+            retries: u32::from(dice.one_in(10)),
+        },
+    });
+    steps.collect()
+}
+
+fn settings(dice: &mut Dice, workers: u32) -> (CoreParams, [HookParams; HOOKS as usize]) {
+    let capacity = 4 + u32::try_from(dice.below(60)).unwrap();
+    let mut params = params(workers, capacity);
+    params.displace = dice.one_in(2);
+    params.rule.guarantee = PerClass::from_fn(|_| u32::try_from(dice.below(2)).unwrap());
+    params.rule.ceiling = PerClass::from_fn(|_| if dice.one_in(3) { capacity / 2 + 1 } else { capacity });
+    params.pick.weighted = false;
+    params.pick.bypass =
+        dice.one_in(2).then(|| PerClass::from_fn(|_| 1 + u32::try_from(dice.below(6)).unwrap()));
+    params.pressure = if dice.one_in(2) { capacity / 2 } else { u32::MAX };
+    let batch = |size, linger| Some(BatchParams { size, bytes: 1_000, linger });
+    let hooks = [
+        HookParams::default(),
+        HookParams { max_concurrency: Some(1), batch: None },
+        HookParams { max_concurrency: None, batch: batch(3, Duration::ZERO) },
+        HookParams { max_concurrency: Some(1), batch: batch(5, DAY) },
+    ];
+    (params, hooks)
+}
+
+fn spec(id: u32, step: Step) -> Option<Spec> {
+    let Step::Submit { hook, class, session, retries } = step else { return None };
+    let spec = Spec { hook, session, ..Spec::new(id, class) };
+    Some(if retries == 0 { spec } else { spec.script(Script::Retry(retries, Duration::ZERO)) })
+}
+
+/// Plays the script while the only worker is held, and then lets everything run to the end.
+fn play_held<S: Shell>(seed: u64) -> Run {
+    let mut dice = Dice::new(seed);
+    let (params, hooks) = settings(&mut dice, 1);
+    let steps = script(&mut dice);
+    let clock = Clock::start();
+    let host = TestHost::new(clock);
+    let shell = S::start(params, &hooks, clock, Arc::clone(&host));
+    let gate = Gate::closed();
+    let held = u32::MAX;
+    shell.submit(Spec::new(held, PriorityClass::Critical).at(&gate)).unwrap();
+    gate.await_arrivals(1);
+    let (mut answers, mut cancels) = (Vec::new(), Vec::new());
+    for (id, step) in (0..).zip(steps) {
+        match step {
+            Step::Submit { .. } => answers.extend(spec(id, step).map(|spec| shell.submit(spec))),
+            Step::Cancel(id) => cancels.push(shell.cancel_job(id)),
+            Step::PauseClass(class) => shell.pause_class(class),
+            Step::ResumeClass(class) => shell.resume_class(class),
+            Step::PauseHook(hook) => shell.pause_hook(hook),
+            Step::ResumeHook(hook) => shell.resume_hook(hook),
+        }
+    }
+    resume_all(&shell);
+    shell.close();
+    gate.open();
+    assert_eq!(shell.drain(LIMIT, Duration::ZERO).leaked, 0);
+    host.assert_balanced(1 + answers.iter().filter(|answer| answer.is_ok()).count());
+    let mut outcomes = host.log().outcomes.clone();
+    outcomes.sort_unstable_by_key(|(id, _)| *id);
+    Run { answers, cancels, starts: host.starts(), outcomes }
+}
+
+fn resume_all(shell: &impl Shell) {
+    for class in PriorityClass::ALL {
+        shell.resume_class(class);
+    }
+    for hook in 0..HOOKS {
+        shell.resume_hook(hook);
+    }
+}
+
+#[test]
+fn a_held_script_has_the_same_answers_order_and_outcomes_on_both_shells() {
+    for seed in 0..600 {
+        let (pool, reference) = (play_held::<Pool<TestHost>>(seed), play_held::<OneMutex>(seed));
+        assert_eq!(pool, reference, "seed {seed}");
+    }
+}
+
+/// Four threads play a script each, against three workers and a standby seat. Answers with the number of admitted jobs.
+fn play_free<S: Shell>(seed: u64) -> usize {
+    const THREADS: u64 = 4;
+    let mut dice = Dice::new(seed);
+    let (mut params, hooks) = settings(&mut dice, 3);
+    params.seats.standby = 1;
+    let wide = dice.one_in(2);
+    if wide {
+        (params.rule.capacity, params.rule.ceiling) = (30_000, PerClass::from_fn(|_| 30_000));
+    }
+    let clock = Clock::start();
+    let host = TestHost::new(clock);
+    let shell = S::start(params, &hooks, clock, Arc::clone(&host));
+    let mut admitted = 0;
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..THREADS)
+            .map(|thread| {
+                let shell = &shell;
+                scope.spawn(move || {
+                    let steps = script(&mut Dice::new(seed * THREADS + thread));
+                    let first = u32::try_from(thread).unwrap() * 1_000;
+                    let mut admitted = 0;
+                    for (id, step) in (first..).zip(steps) {
+                        match step {
+                            Step::Submit { .. } => {
+                                let answer = spec(id, step).map(|spec| shell.submit(spec));
+                                assert!(!wide || answer == Some(Ok(())), "there is room for all");
+                                admitted += usize::from(answer == Some(Ok(())));
+                            }
+                            Step::Cancel(id) => _ = shell.cancel_job(first + id),
+                            Step::PauseClass(class) => shell.pause_class(class),
+                            Step::ResumeClass(class) => shell.resume_class(class),
+                            Step::PauseHook(hook) => shell.pause_hook(hook),
+                            Step::ResumeHook(hook) => shell.resume_hook(hook),
+                        }
+                    }
+                    admitted
+                })
+            })
+            .collect();
+        admitted = threads.into_iter().map(|thread| thread.join().unwrap()).sum();
+    });
+    resume_all(&shell);
+    assert_eq!(shell.drain(LIMIT, Duration::ZERO).leaked, 0);
+    host.assert_balanced(admitted);
+    let by_name: usize = [OutcomeKind::Succeeded, OutcomeKind::Cancelled, OutcomeKind::Displaced]
+        .map(|o| host.count(o))
+        .iter()
+        .sum();
+    assert_eq!(by_name, admitted, "seed {seed}: no other outcome can be");
+    if wide { admitted } else { 0 }
+}
+
+#[test]
+fn free_running_scripts_balance_on_both_shells() {
+    for seed in 0..200 {
+        assert_eq!(play_free::<Pool<TestHost>>(seed), play_free::<OneMutex>(seed), "seed {seed}");
+    }
+}

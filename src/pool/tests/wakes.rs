@@ -1,0 +1,140 @@
+//! No job is overlooked and no wake-up is lost: taking in the lanes, and the protocol of parking, under races.
+
+use std::sync::Barrier;
+use std::sync::atomic::Ordering;
+
+use super::behaviour::{finish, hold_workers};
+use super::hosts::{Gate, Shell, Spec, params, pool};
+use crate::class::{PerClass, PriorityClass};
+use crate::pool::{gather, insist};
+use PriorityClass::{High, Low, Normal};
+
+#[test]
+fn a_retry_of_the_steal_is_not_an_empty_lane() {
+    use crossbeam_deque::Steal;
+    let answers = std::cell::RefCell::new(vec![Steal::Success(7), Steal::Retry, Steal::Retry]);
+    assert_eq!(insist(|| answers.borrow_mut().pop().unwrap_or(Steal::Empty)), Some(7));
+    assert_eq!(insist(|| answers.borrow_mut().pop().unwrap_or(Steal::Empty)), None);
+}
+
+/// While the taker is at a later lane, a job comes to an earlier one, and the next of its chain to a later one.
+#[test]
+fn what_came_before_a_job_that_is_found_is_found_too() {
+    use std::cell::RefCell;
+    let lanes: RefCell<PerClass<Vec<u32>>> = RefCell::default();
+    let pushed = std::cell::Cell::new(false);
+    let next_of = |class| {
+        if class == Normal && !pushed.replace(true) {
+            lanes.borrow_mut()[High].push(1);
+            lanes.borrow_mut()[Low].push(2);
+        }
+        lanes.borrow_mut()[class].pop()
+    };
+    let mut found = gather(next_of);
+    found.sort_unstable();
+    assert_eq!(found, [1, 2]);
+}
+
+/// A push that still sees the class closed relies on whoever opens it.
+#[test]
+fn a_push_that_meets_a_resume_is_not_overlooked() {
+    const ROUNDS: u32 = 20_000;
+    let (pool, host) = pool(params(2, 4));
+    host.keeps_trail.store(false, Ordering::Relaxed);
+    let barrier = Barrier::new(2);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for _ in 0..ROUNDS {
+                barrier.wait();
+                pool.resume_class(Low);
+                barrier.wait();
+            }
+        });
+        for id in 0..ROUNDS {
+            pool.pause_class(Low);
+            barrier.wait();
+            pool.submit(Spec::new(id, Low)).unwrap();
+            host.await_outcomes(id as usize + 1);
+            barrier.wait();
+        }
+    });
+    finish(&pool, &host, ROUNDS as usize);
+}
+
+/// One job at a time, each from sleep: a single lost wake-up hangs, and the wait says so.
+#[test]
+fn no_wake_up_is_lost_between_one_submitter_and_few_workers() {
+    for workers in 1..=4 {
+        let (pool, host) = pool(params(workers, 4));
+        host.keeps_trail.store(false, Ordering::Relaxed);
+        for id in 0..25_000 {
+            pool.submit(Spec::new(id, PriorityClass::ALL[id as usize % 4])).unwrap();
+            host.await_outcomes(id as usize + 1);
+        }
+        finish(&pool, &host, 25_000);
+    }
+}
+
+/// Two at a time, from two threads, so that a wake-up and a fall into sleep meet in every way.
+#[test]
+fn no_wake_up_is_lost_between_two_submitters() {
+    const ROUNDS: u32 = 10_000;
+    for workers in 1..=3 {
+        let (pool, host) = pool(params(workers, 4));
+        host.keeps_trail.store(false, Ordering::Relaxed);
+        let barrier = Barrier::new(2);
+        std::thread::scope(|scope| {
+            for thread in 0..2 {
+                let (pool, host, barrier) = (&pool, &host, &barrier);
+                scope.spawn(move || {
+                    for round in 0..ROUNDS {
+                        pool.submit(Spec::new(2 * round + thread, Low)).unwrap();
+                        host.await_outcomes(2 * round as usize + 1);
+                        if round % 16 == 0 {
+                            barrier.wait();
+                            host.await_outcomes(2 * round as usize + 2);
+                        }
+                    }
+                });
+            }
+        });
+        finish(&pool, &host, 2 * ROUNDS as usize);
+    }
+}
+
+/// While a job is held, another that a sleeping worker could run must be run: all seats at once, from all asleep.
+#[test]
+fn a_burst_wakes_as_many_workers_as_it_has_jobs() {
+    let (pool, host) = pool(params(4, 10));
+    for round in 0..2_000 {
+        let gate = Gate::closed();
+        for n in 0..4 {
+            pool.submit(Spec::new(4 * round + n, Normal).at(&gate)).unwrap();
+        }
+        gate.await_arrivals(4);
+        gate.open();
+        host.await_outcomes(4 * round as usize + 4);
+    }
+    finish(&pool, &host, 8_000);
+}
+
+/// Completions that free several jobs at once: each seat that could be used is used.
+#[test]
+fn what_a_completion_sets_free_is_run_by_all() {
+    let (pool, host) = pool(params(3, 10));
+    for round in 0..2_000 {
+        let first = 4 * round;
+        let held = hold_workers(&pool, first..first + 1, Normal);
+        pool.pause_class(Normal);
+        let gate = Gate::closed();
+        for n in 1..4 {
+            pool.submit(Spec::new(first + n, Normal).at(&gate)).unwrap();
+        }
+        held.open();
+        pool.resume_class(Normal);
+        gate.await_arrivals(3);
+        gate.open();
+        host.await_outcomes(first as usize + 4);
+    }
+    finish(&pool, &host, 8_000);
+}

@@ -1,0 +1,155 @@
+//! Rules of the house that a compiler does not check: headers, lengths, who may know whom, and true documents.
+
+#![expect(clippy::unwrap_used, reason = "a test panics when it cannot look")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Modules of the library from the bottom to the top. A module knows those before it, never one behind it.
+const LAYERS: &[&str] = &[
+    "class",
+    "kind",
+    "time",
+    "event",
+    "matcher",
+    "hook",
+    "process",
+    "outcome",
+    "metrics",
+    "config",
+    "scheduler",
+    "pool",
+    "telemetry",
+    "handler",
+    "runtime",
+];
+
+/// Modules that know less than their place in `LAYERS` would allow.
+const CLOSED: &[(&str, &[&str])] = &[
+    ("scheduler", &["class", "outcome", "time"]),
+    ("pool", &["class", "outcome", "time", "scheduler"]),
+    ("process", &["hook"]),
+    ("matcher", &["kind", "event"]),
+];
+
+/// Lines of a file of the library or the program, tests in it included.
+const LONGEST: usize = 500;
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn sources(folder: &str) -> Vec<(PathBuf, String)> {
+    fn walk(folder: &Path, found: &mut Vec<(PathBuf, String)>) {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                walk(&path, found);
+            } else if path.extension().is_some_and(|e| e == "rs") {
+                found.push((path.clone(), fs::read_to_string(&path).unwrap()));
+            }
+        }
+    }
+    let mut found = Vec::new();
+    walk(&root().join(folder), &mut found);
+    assert!(!found.is_empty(), "{folder} has sources");
+    found
+}
+
+fn complain(complaints: Vec<String>) {
+    assert!(complaints.is_empty(), "\n{}\n", complaints.join("\n"));
+}
+
+/// The module of the library that a file belongs to; `None` for the program and the crate's root.
+fn module_of(path: &Path) -> Option<String> {
+    let inside = path.strip_prefix(root().join("src")).ok()?;
+    let first = inside.iter().next()?.to_str()?.trim_end_matches(".rs").to_owned();
+    (!["lib", "main", "cli"].contains(&&*first)).then_some(first)
+}
+
+#[test]
+fn every_file_says_what_it_owns() {
+    let bare = sources("src")
+        .into_iter()
+        .filter(|(_, text)| !text.starts_with("//!") && !text.starts_with("#![doc"));
+    complain(bare.map(|(path, _)| format!("{} has no header", path.display())).collect());
+}
+
+#[test]
+fn no_file_is_too_long_to_have_one_subject() {
+    let long = sources("src").into_iter().filter(|(_, text)| text.lines().count() > LONGEST);
+    complain(long.map(|(path, _)| format!("{} has more than {LONGEST} lines", path.display())).collect());
+}
+
+#[test]
+fn modules_know_only_what_lies_below_them() {
+    let rank = |name: &str| LAYERS.iter().position(|layer| *layer == name);
+    let mut complaints = Vec::new();
+    for (path, text) in sources("src") {
+        let Some(module) = module_of(&path) else { continue };
+        let Some(own) = rank(&module) else {
+            complaints.push(format!("{}: `{module}` is in no layer", path.display()));
+            continue;
+        };
+        let is_test = path.iter().any(|part| part == "tests" || part == "tests.rs");
+        // Unit tests at the end of a file may use whatever helps them.
+        let code = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or(&text);
+        let code = code.lines().filter(|line| !line.trim_start().starts_with("//"));
+        for (n, line) in code.enumerate() {
+            for used in line.split("crate::").skip(1) {
+                let used: String = used.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+                let Some(other) = rank(&used) else { continue };
+                let allowed = CLOSED.iter().find(|(closed, _)| *closed == module);
+                let knows = other <= own
+                    && allowed.is_none_or(|(_, known)| used == module || known.contains(&&*used));
+                if !knows && !is_test {
+                    complaints.push(format!(
+                        "{}:{}: `{module}` must not know `{used}`",
+                        path.display(),
+                        n + 1
+                    ));
+                }
+            }
+        }
+    }
+    complain(complaints);
+}
+
+#[test]
+fn only_the_merge_knows_figment_and_only_the_registry_of_variables_reads_the_environment() {
+    let mut complaints = Vec::new();
+    for (path, text) in sources("src") {
+        let inside = path.strip_prefix(root().join("src")).unwrap();
+        if text.contains("figment::")
+            && !inside.starts_with("config/merge.rs")
+            && !inside.starts_with("config/value")
+        {
+            complaints.push(format!("{} names figment", path.display()));
+        }
+        if text.contains("env::var") && inside != Path::new("config/env.rs") {
+            complaints.push(format!("{} reads the environment", path.display()));
+        }
+    }
+    complain(complaints);
+}
+
+#[test]
+fn the_changelog_has_a_place_for_what_comes() {
+    let changelog = fs::read_to_string(root().join("CHANGELOG.md")).unwrap();
+    assert!(changelog.contains("## [Unreleased]"));
+}
+
+#[test]
+fn the_readme_names_the_two_commands() {
+    let readme = fs::read_to_string(root().join("README.md")).unwrap();
+    for command in ["cargo run --release -- run", "cargo test"] {
+        assert!(readme.contains(command), "README.md does not name `{command}`");
+    }
+}
+
+#[test]
+fn the_architecture_names_every_module() {
+    let text = fs::read_to_string(root().join("ARCHITECTURE.md")).unwrap();
+    let missing = LAYERS.iter().filter(|layer| !text.contains(&format!("`{layer}")));
+    complain(missing.map(|layer| format!("ARCHITECTURE.md does not name `{layer}`")).collect());
+}
