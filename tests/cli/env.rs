@@ -1,6 +1,6 @@
 //! The world of one test: a folder of its own, the program, and what it says.
 //!
-//! Nothing leaks in: the program starts with PATH, and HOME and XDG_CONFIG_HOME inside of the folder. Nothing leaks
+//! Nothing leaks in: the program starts with `PATH`, and `HOME` and `XDG_CONFIG_HOME` inside of the folder. Nothing leaks
 //! out unnoticed: a mark in the environment, which handlers inherit, finds what is left of them in the process table.
 //! Waiting is for states, and ends with a panic long after a slow machine would have come there.
 
@@ -98,6 +98,16 @@ impl TestEnv {
 
     /// Starts the program in a folder below.
     pub(crate) fn spawn_in(&self, folder: &str, args: &[&str]) -> Live {
+        self.start(folder, args, &[])
+    }
+
+    /// Starts the program; nobody reads the named ones of its `stdout` and `stderr`.
+    pub(crate) fn spawn_unheard(&self, args: &[&str], unheard: &[&str]) -> Live {
+        self.start(".", args, unheard)
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "programs are found by the PATH of the tests")]
+    fn start(&self, folder: &str, args: &[&str], unheard: &[&str]) -> Live {
         let mut command = Command::new(env!("CARGO_BIN_EXE_hookpool"));
         command.args(args).current_dir(self.path(folder)).env_clear();
         command.env("PATH", std::env::var_os("PATH").unwrap());
@@ -106,10 +116,11 @@ impl TestEnv {
         command.envs(self.variables.iter().map(|(name, value)| (name, value)));
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
+        let (stdout, stderr) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
         Live {
             stdin: child.stdin.take(),
-            stdout: Some(Gather::start(child.stdout.take().unwrap())),
-            stderr: Some(Gather::start(child.stderr.take().unwrap())),
+            stdout: (!unheard.contains(&"stdout")).then(|| Gather::start(stdout)),
+            stderr: (!unheard.contains(&"stderr")).then(|| Gather::start(stderr)),
             child,
         }
     }
@@ -180,7 +191,10 @@ impl Live {
             }
             if begun.elapsed() > WATCHDOG {
                 let _ = self.child.kill();
-                panic!("the program does not end; it said\n{}", self.stderr.as_ref().unwrap().text());
+                panic!(
+                    "the program does not end; it said\n{}",
+                    self.stderr.as_ref().map_or_else(String::new, Gather::text)
+                );
             }
             pause();
         };

@@ -43,9 +43,9 @@ fn without_order_the_events_of_one_session_run_side_by_side() {
 fn the_more_important_runs_first_whatever_came_first() {
     let mut hooks = format!("pool.workers = 1\npool.standby = 0\n{HOLD}");
     for class in ["low", "normal", "high", "critical"] {
-        hooks += &format!(
-            "[hook.of_{class}]\non = ['Of.{class}']\npriority = '{class}'\nrun = 'echo {class} >> log'\n"
-        );
+        let hook = format!("[hook.of_{class}]\non = ['Of.{class}']\npriority = '{class}'\n");
+        let run = format!("run = 'echo {class} >> log'\n");
+        hooks.extend([hook, run]);
     }
     let env = TestEnv::with_hooks(&hooks);
     let mut live = env.spawn(&["run", "-", "-vv"]);
