@@ -121,11 +121,7 @@ fn core_params(config: &Config) -> CoreParams {
         rule: AdmissionRule {
             capacity: config.queue.capacity,
             guarantee: PerClass::from_fn(|class| config.classes[class].guarantee),
-            // One as high as the whole queue is none: a job that it would refuse is refused by the full queue.
-            ceiling: PerClass::from_fn(|class| {
-                let ceiling = config.classes[class].ceiling;
-                if ceiling < config.queue.capacity { ceiling } else { u32::MAX }
-            }),
+            ceiling: PerClass::from_fn(|class| config.classes[class].ceiling),
         },
         displace: config.queue.on_full == OnFull::Displace,
         seats: SeatParams {
