@@ -1,3 +1,5 @@
+//! Events of many agents, damaged ones included: names, kinds, sessions, fields, and what is refused.
+
 use super::*;
 
 fn event(json: &str) -> Event {

@@ -42,9 +42,8 @@ impl Selector {
     /// Checks and compiles `on`, `match.tool` and `where`.
     ///
     /// An element of `on` is `"*"`, a kind, a group, or an event's raw name, which must be spelt as the agent does.
-    /// A word of nothing but `a-z`, `0-9` and `_` that is no kind is taken for a misspelt one, unless some known
-    /// agent has an event of that name (`pre_tool_use`); with a capital, a dot, a dash or anything else in it, it
-    /// is a raw name.
+    /// A word of nothing but `a-z`, `0-9` and `_` that is nearly a kind is taken for a misspelt one, unless some known
+    /// agent has an event of that name (`pre_tool_use`). Everything else is a raw name.
     ///
     /// # Errors
     /// Every problem, each with its place.
@@ -101,6 +100,11 @@ impl Selector {
         if problems.is_empty() { Ok(selector) } else { Err(SelectorError { problems }) }
     }
 
+    /// The raw names of `on` that look like kinds and that no known agent uses: perhaps kinds that do not exist.
+    pub fn doubtful_names(&self) -> impl Iterator<Item = &str> {
+        self.names.iter().map(|name| &**name).filter(|name| is_doubtful(name))
+    }
+
     fn add_name(&mut self, index: usize, name: &str) -> Result<(), SelectorProblem> {
         let fail = |message| SelectorProblem::new(SelectorPlace::OnElement(index), message);
         if name == "*" {
@@ -117,10 +121,11 @@ impl Selector {
         if name.len() > Self::MAX_NAME_BYTES {
             return Err(fail(format!("the name is longer than {} bytes", Self::MAX_NAME_BYTES)));
         }
-        let is_word = name.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_'));
-        if is_word && !is_known_name(name) {
+        if is_doubtful(name)
+            && let Some(kind) = nearest_kind(name)
+        {
             let mut problem = fail(format!("`{name}` is no kind of event"));
-            problem.suggestion = nearest_kind(name);
+            problem.suggestion = Some(kind);
             return Err(problem);
         }
         if !self.names.iter().any(|known| **known == *name) {
@@ -128,6 +133,12 @@ impl Selector {
         }
         Ok(())
     }
+}
+
+/// Spelt like a kind, and no name that a known agent uses.
+fn is_doubtful(name: &str) -> bool {
+    let is_word = name.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_'));
+    is_word && !is_known_name(name)
 }
 
 impl FieldIs {
@@ -309,8 +320,13 @@ mod tests {
         assert_eq!(suggestion("delegations"), Some("delegation"));
         assert_eq!(suggestion("sesion_start"), Some("session_start"));
         assert_eq!(suggestion("user_prompts"), Some("user_prompt"));
-        assert_eq!(suggestion("frobnicate"), None);
-        assert_eq!(suggestion("x"), None);
+    }
+
+    #[test]
+    fn words_that_are_far_from_every_kind_are_raw_names_of_which_it_can_tell() {
+        let selector = on(&["frobnicate", "pre_tool_use", "PreToolUse", "stop"]).unwrap();
+        assert_eq!(selector.names.len(), 3);
+        assert!(selector.doubtful_names().eq(["frobnicate"]));
     }
 
     #[test]
@@ -324,7 +340,7 @@ mod tests {
     #[test]
     fn every_problem_is_reported_with_its_place() {
         let error = Selector::new(
-            &["pre_tool".to_owned(), "nonsense".to_owned(), String::new()],
+            &["pre_tool".to_owned(), "pre_tols".to_owned(), String::new()],
             Some("Bash|(Edit"),
             vec![("a..b".to_owned(), json!(1)), ("ok".to_owned(), json!(1)), ("c".to_owned(), json!([1]))],
         )

@@ -1,3 +1,5 @@
+//! Selectors and their index: what each wants, and that the index finds what a plain search finds.
+
 use proptest::prelude::*;
 use serde_json::{Value, json};
 

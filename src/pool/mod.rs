@@ -186,18 +186,19 @@ impl<H: Host> Pool<H> {
         Ok(Reserved { class, waiting })
     }
 
-    /// Like [`Pool::reserve`], but waits until there is room. Never answers with a refusal for want of room.
+    /// Like [`Pool::reserve`], but waits until there is room, and takes nobody's place. Never answers with a refusal
+    /// for want of room, unless an empty queue would give it.
     pub(crate) fn reserve_when_room(&self, class: PriorityClass) -> Result<Reserved, Refusal> {
-        // What an empty queue would refuse is never admitted.
-        self.shared.admission.rule().check(&PerClass::default(), class)?;
-        let attempt = || self.reserve(class);
-        match attempt() {
-            Err(why) if why.is_for_room() => self.shared.room.wait_until(|| match attempt() {
+        let admission = &self.shared.admission;
+        admission.rule().check(&PerClass::default(), class)?;
+        let waiting = match admission.admit(class) {
+            Err(why) if why.is_for_room() => self.wait_for_room(|| match admission.admit(class) {
                 Err(why) if why.is_for_room() => None,
                 answer => Some(answer),
             }),
             answer => answer,
-        }
+        }?;
+        Ok(Reserved { class, waiting })
     }
 
     /// Waits until the attempt has an answer; it is made again whenever a job has left the queue or has ended. It must

@@ -13,6 +13,7 @@ use super::super::source::Spot;
 use super::expand::{Reader, Scope};
 use super::{Context, class_named, max_wait};
 use crate::hook::{CommandLine, CommandSpec, HandlerSpec, Hook, HookName, InheritEnv, Leftovers, Order};
+use crate::kind::KindSet;
 use crate::matcher::{Selector, SelectorPlace};
 
 /// What all hooks share.
@@ -54,7 +55,17 @@ impl HookCompiler<'_> {
         };
         let fields = raw.fields.iter().map(|(path, value)| (path.clone(), value.clone())).collect();
         match Selector::new(on, raw.matches.tool.as_deref(), fields) {
-            Ok(selector) => Some(selector),
+            Ok(selector) => {
+                for doubtful in selector.doubtful_names() {
+                    let index = on.iter().position(|word| word == doubtful).unwrap_or_default();
+                    let key = Key::new(&["hook", name, "on", &index.to_string()]);
+                    let message =
+                        format!("`{doubtful}` is no kind; it is taken for the raw name of an event");
+                    let hint = Some(format!("kinds are {}", kinds()));
+                    problems.push(self.merged.spot(&key).origin(), &key, Severity::Warning, message, hint);
+                }
+                Some(selector)
+            }
             Err(error) => {
                 for problem in error.problems() {
                     let key = match &problem.place {
@@ -214,4 +225,9 @@ impl HookCompiler<'_> {
         let origin = self.first(name).unwrap_or(&Spot::BuiltIn).origin();
         problems.error(origin, &key, format!("hook `{name}` has no `{field}`: it must say {what}"));
     }
+}
+
+/// The names of all kinds and groups, in words.
+fn kinds() -> String {
+    KindSet::names().map(|(name, _)| name).collect::<Vec<_>>().join(", ")
 }

@@ -195,3 +195,12 @@ fn the_example_in_the_repository_loads_without_a_word() {
     assert_eq!(loaded.config.hooks.len(), 6);
     assert_eq!(loaded.config.files, [path]);
 }
+
+#[test]
+fn an_unknown_word_in_on_is_a_raw_name_with_a_warning_at_its_place() {
+    let loaded = load("[hook.a]\non = ['stop', 'deploy']\nrun = 'true'\n").unwrap();
+    assert_eq!(loaded.warnings.len(), 1);
+    let warning = &loaded.warnings[0];
+    assert_eq!((warning.line(), warning.column()), (Some(2), Some(15)));
+    assert!(warning.message.contains("`deploy` is no kind"), "{warning}");
+}

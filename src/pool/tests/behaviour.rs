@@ -408,3 +408,21 @@ fn an_attempt_is_made_again_when_it_is_told_and_not_before() {
     });
     finish(&pool, &host, 0);
 }
+
+/// Waiting is the opposite of displacing: a replay loses nothing.
+#[test]
+fn who_waits_for_room_displaces_nobody() {
+    let mut params = params(1, 1);
+    params.displace = true;
+    let (pool, host) = pool(params);
+    let gate = hold_workers(&pool, 0..1, Low);
+    pool.submit(Spec::new(1, Low)).unwrap();
+    std::thread::scope(|scope| {
+        let waiter = scope.spawn(|| pool.reserve_when_room(High).unwrap());
+        await_state("a waiter", || pool.shared.room.waiters() == 1);
+        gate.open();
+        pool.push(waiter.join().unwrap(), host.arrival(Spec::new(2, High)));
+    });
+    finish(&pool, &host, 3);
+    assert_eq!(host.count(OutcomeKind::Displaced), 0);
+}
