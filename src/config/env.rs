@@ -22,8 +22,8 @@ pub(super) type Environment = BTreeMap<OsString, OsString>;
 
 const PREFIX: &str = "HOOKPOOL_";
 
-/// What handlers get, and what the program reads itself: no settings.
-const RESERVED: &[&str] = &[
+/// What handlers get: no settings, and nothing that concerns the handlers of another hookpool.
+const OF_HANDLERS: &[&str] = &[
     "HOOKPOOL_HOOK",
     "HOOKPOOL_KIND",
     "HOOKPOOL_EVENT",
@@ -33,9 +33,10 @@ const RESERVED: &[&str] = &[
     "HOOKPOOL_DEADLINE_MS",
     "HOOKPOOL_DEPTH",
     "HOOKPOOL_POOL_ID",
-    "HOOKPOOL_CONFIG",
-    "HOOKPOOL_LOG",
 ];
+
+/// What the program reads itself: no settings.
+const OF_PROGRAM: &[&str] = &["HOOKPOOL_CONFIG", "HOOKPOOL_LOG"];
 
 /// The environment of this process.
 #[expect(clippy::disallowed_methods, reason = "this is the configuration loader")]
@@ -43,13 +44,16 @@ pub(super) fn process_environment() -> Environment {
     std::env::vars_os().collect()
 }
 
-/// What handlers inherit: the environment of this process, and how many hookpools are above it.
+/// What handlers inherit: the environment of this process, and how many hookpools are above it. If this process is
+/// itself below a handler, what that one was told stays behind.
 ///
 /// A depth that is no number counts as none: it is the guard against endless nesting, not a setting.
 pub(crate) fn inherited_environment() -> (Vec<(OsString, OsString)>, u32) {
-    let environment = process_environment();
+    let mut environment = process_environment();
     let depth = environment.get(OsStr::new("HOOKPOOL_DEPTH")).and_then(|depth| depth.to_str()?.parse().ok());
-    (environment.into_iter().collect(), depth.unwrap_or(0))
+    let depth = depth.unwrap_or(0);
+    environment.retain(|name, _| !OF_HANDLERS.iter().any(|reserved| name == reserved));
+    (environment.into_iter().collect(), depth)
 }
 
 /// The hooks that can be overridden.
@@ -80,7 +84,7 @@ pub(super) fn layers(environment: &Environment, hooks: &KnownHooks, problems: &m
     for (name, value) in environment {
         let lossy = name.to_string_lossy();
         let Some(rest) = lossy.strip_prefix(PREFIX) else { continue };
-        if RESERVED.contains(&lossy.as_ref()) {
+        if OF_HANDLERS.contains(&lossy.as_ref()) || OF_PROGRAM.contains(&lossy.as_ref()) {
             continue;
         }
         let Some(text) = utf8(&lossy, value, problems) else { continue };

@@ -1,16 +1,19 @@
 //! Handlers that are programs: one process for each event, which gets the event's exact bytes on standard input.
 //!
 //! What hookpool knows beside the event is in the environment, never in the event. The runner in `process` does the
-//! work; this module says what to start and what its end means.
+//! work; this module says what to start, what its end means, and when it is worth to look for processes that left the
+//! handler's group: after a run that was stopped or left something behind, and when this process has adopted any.
 
 use std::ffi::{OsStr, OsString};
 use std::sync::Arc;
 
 use super::Task;
 use crate::config::inherited_environment;
-use crate::hook::{CommandSpec, HandlerSpec, Hook};
+use crate::hook::{CommandSpec, HandlerSpec, Hook, Leftovers};
 use crate::outcome::{Ending, OutcomeKind, ProcessReport};
-use crate::process::{End, Limits, Prepared, Run, Runner, StartError, StopReason};
+use crate::process::{
+    End, JOB_VARIABLE, Limits, POOL_VARIABLE, Prepared, Run, Runner, StartError, StopReason, Sweeper, kept,
+};
 
 /// What all commands of a pool have in common.
 #[derive(Clone, Debug)]
@@ -20,6 +23,8 @@ pub(crate) struct Surroundings {
     pub(crate) environment: Arc<[(OsString, OsString)]>,
     /// Marks the handlers of this pool.
     pub(crate) pool: Arc<str>,
+    /// Kills what left the handlers' groups, if that was asked for.
+    pub(crate) sweeper: Option<Sweeper>,
     /// How many hookpools are above the handlers, this one included.
     pub(crate) depth: u32,
 }
@@ -32,12 +37,21 @@ pub(crate) const MAX_DEPTH: u32 = 8;
 pub(crate) struct CommandHandler {
     prepared: Prepared,
     surroundings: Surroundings,
+    keeps_leftovers: bool,
 }
 
 impl CommandHandler {
     pub(crate) fn prepare(spec: &CommandSpec, surroundings: &Surroundings) -> Self {
         let prepared = Prepared::new(spec, &surroundings.environment);
-        Self { prepared, surroundings: surroundings.clone() }
+        let mut surroundings = surroundings.clone();
+        let keeps_leftovers = spec.leftovers == Leftovers::Keep;
+        if keeps_leftovers {
+            // A daemon that is started on purpose must not carry the marker that the end of the pool, or the next
+            // hookpool, sweeps by.
+            surroundings.pool = kept(&surroundings.pool).into();
+            surroundings.sweeper = surroundings.sweeper.map(|sweeper| sweeper.for_pool(&surroundings.pool));
+        }
+        Self { prepared, surroundings, keeps_leftovers }
     }
 
     pub(crate) fn fault(&self) -> Option<String> {
@@ -62,7 +76,23 @@ impl CommandHandler {
             &limits,
             task.cancel,
         );
-        Ending::of_run(run)
+        let escapees_killed = self.sweep(task, &run);
+        Ending::of_run(run, escapees_killed)
+    }
+
+    /// Kills what left the group of a handler that has ended. Gives back how many there were.
+    fn sweep(&self, task: &Task<'_>, run: &Run) -> usize {
+        let Some(sweeper) = &self.surroundings.sweeper else { return 0 };
+        if matches!(run.end, End::NotStarted(_)) {
+            return 0;
+        }
+        if self.keeps_leftovers && run.succeeded() {
+            sweeper.reap_adopted();
+            return 0;
+        }
+        let job = task.job.to_string();
+        let left_something = run.stopped.is_some() || run.pipe_held || run.leftovers_killed;
+        if left_something || sweeper.has_adopted(&job) { sweeper.sweep_job(&job).killed } else { 0 }
     }
 
     fn variables(&self, task: &Task<'_>) -> [(&'static str, OsString); 9] {
@@ -72,11 +102,11 @@ impl CommandHandler {
             ("HOOKPOOL_KIND", text(task.event.kind().name())),
             ("HOOKPOOL_EVENT", text(task.event.name())),
             ("HOOKPOOL_SESSION", text(task.event.session().unwrap_or_default())),
-            ("HOOKPOOL_JOB", text(&task.job.to_string())),
+            (JOB_VARIABLE, text(&task.job.to_string())),
             ("HOOKPOOL_ATTEMPT", text(&task.attempt.to_string())),
             ("HOOKPOOL_DEADLINE_MS", text(&task.hook.timeout.as_millis().to_string())),
             ("HOOKPOOL_DEPTH", text(&self.surroundings.depth.to_string())),
-            ("HOOKPOOL_POOL_ID", text(&self.surroundings.pool)),
+            (POOL_VARIABLE, text(&self.surroundings.pool)),
         ]
     }
 }
@@ -102,7 +132,7 @@ impl Ending {
     }
 
     /// What the end of a process means: status 0 is success, everything else is not.
-    fn of_run(run: Run) -> Self {
+    fn of_run(run: Run, escapees_killed: usize) -> Self {
         if let End::NotStarted(error) = run.end {
             return match error {
                 StartError::Cancelled => Self {
@@ -142,6 +172,7 @@ impl Ending {
             stdin_left: run.stdin_left,
             pipe_held: run.pipe_held,
             leftovers_killed: run.leftovers_killed,
+            escapees_killed,
         };
         Self { kind, reason, run: Some(run_time), process: Some(Box::new(process)) }
     }

@@ -75,6 +75,9 @@ pub struct ProcessReport {
     pub pipe_held: bool,
     /// Something that it left behind in its process group was killed.
     pub leftovers_killed: bool,
+    /// Processes that had left its group and were killed. Always 0 without
+    /// [`sweep_escapees`](crate::HookPoolBuilder::sweep_escapees).
+    pub escapees_killed: usize,
 }
 
 impl fmt::Display for Outcome {

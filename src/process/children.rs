@@ -3,12 +3,14 @@
 //! A program that adopts orphans has two kinds of children: handlers, each reaped by the run that started it, and
 //! adopted processes, reaped by the sweeper. This register tells them apart.
 //!
+//! There is one register for the process: whoever reaps for one pool must not reap the handlers of another.
+//!
 //! Invariant: between the moment a handler exists and the moment its run has reaped it, the sweeper sees its number
 //! here. So starting and entering it is one step as far as [`Children::while_none_starts`] can tell.
 
 use std::collections::HashSet;
 use std::process::Child;
-use std::sync::{Mutex, PoisonError, RwLock};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError, RwLock};
 
 use super::spawn::Spawned;
 use super::start_error::StartError;
@@ -23,6 +25,12 @@ pub(super) struct Children {
 }
 
 impl Children {
+    /// The register of this process.
+    pub(super) fn of_process() -> Arc<Self> {
+        static REGISTER: LazyLock<Arc<Children>> = LazyLock::new(Arc::default);
+        Arc::clone(&REGISTER)
+    }
+
     /// Starts a child and enters it.
     pub(super) fn spawn(
         &self,

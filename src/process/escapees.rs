@@ -10,8 +10,8 @@
 //!
 //! Promised: after [`Sweeper::sweep_job`] no descendant with the job's marker is alive, unless `remaining` says so. Not
 //! promised: a process that wipes its own environment *and* leaves the group. When this program is itself killed with
-//! KILL, its handlers live on (telling them at once would take code between fork and exec); [`sweep_strays`] finds
-//! them by the dead pool's marker at the next start.
+//! KILL, its handlers live on (telling them at once would take code between fork and exec); [`sweep_dead_pools`]
+//! finds them by the dead pool's marker at the next start.
 
 use std::collections::{HashMap, HashSet};
 use std::fs::{self, File};
@@ -29,17 +29,16 @@ use rustix::process::{
 
 use super::Runner;
 use super::children::Children;
+use super::marker::{JOB_VARIABLE, Origin, POOL_VARIABLE};
+use super::pipes::pause;
 use super::usage::{Stat, processes};
-
-/// The variable that names the pool. Its value must be unique among pools, also those of other processes.
-pub const POOL_VARIABLE: &str = "HOOKPOOL_POOL_ID";
-/// The variable that names the job within its pool.
-pub const JOB_VARIABLE: &str = "HOOKPOOL_JOB";
 
 /// Looks at the process table at most so often in one sweep: a process may fork while it is being killed.
 const ROUNDS: usize = 8;
 /// How long one round waits for the death of what it killed.
 const DEATH: Duration = Duration::from_millis(200);
+/// How often an environment that is empty is looked at. An `exec` takes less than a millisecond.
+const EMPTY_LOOKS: usize = 5;
 /// More environment than the kernel lets a process start with by default is not read.
 const MAX_ENVIRON: u64 = 8 * 1024 * 1024;
 
@@ -54,8 +53,8 @@ pub struct Swept {
     pub remaining: bool,
 }
 
-/// Sweeps the escapees of one pool's handlers.
-#[derive(Debug)]
+/// Sweeps the escapees of one pool's handlers. A clone sweeps the same.
+#[derive(Clone, Debug)]
 pub struct Sweeper {
     children: Arc<Children>,
     pool: String,
@@ -74,6 +73,38 @@ impl Sweeper {
         Ok(Self { children: Arc::clone(runner.children()), pool: pool.to_owned() })
     }
 
+    /// One that sweeps what carries another pool's marker.
+    #[must_use]
+    pub fn for_pool(&self, pool: &str) -> Self {
+        Self { children: Arc::clone(&self.children), pool: pool.to_owned() }
+    }
+
+    /// Whether this process has adopted a living process of the job; adopted ones that are dead are reaped. Reads one
+    /// short file when nothing is adopted, so it can be asked after every run.
+    ///
+    /// The kernel gives orphans to a process's first thread, and workers are others: the children of the first thread
+    /// are the adopted ones, and those that the program started there itself. A kernel without that file says no.
+    pub fn has_adopted(&self, job: &str) -> bool {
+        let marks = [mark(POOL_VARIABLE, &self.pool), mark(JOB_VARIABLE, job)];
+        self.adopted().into_iter().any(|number| carries(number, &marks))
+    }
+
+    /// Reaps the adopted processes that are dead, at the price of [`Sweeper::has_adopted`].
+    pub fn reap_adopted(&self) {
+        self.adopted();
+    }
+
+    /// The living children of the first thread. The dead ones are reaped.
+    fn adopted(&self) -> Vec<i32> {
+        let own = getpid().as_raw_pid();
+        let listed = fs::read_to_string(format!("/proc/self/task/{own}/children")).unwrap_or_default();
+        let listed = listed.split_ascii_whitespace().filter_map(|number| number.parse().ok());
+        let (dead, alive): (Vec<i32>, Vec<i32>) =
+            listed.partition(|&number| Stat::read(number).is_none_or(|stat| stat.dead));
+        self.reap_these(&dead);
+        alive
+    }
+
     /// Kills the descendants that carry the marker of a job whose run has ended, and reaps. Takes some milliseconds: for
     /// runs that were stopped, or left something behind.
     pub fn sweep_job(&self, job: &str) -> Swept {
@@ -89,7 +120,10 @@ impl Sweeper {
     pub fn reap(&self) -> usize {
         let own = getpid().as_raw_pid();
         let dead = processes().filter_map(Stat::read).filter(|stat| stat.parent == own && stat.dead);
-        let dead: Vec<_> = dead.filter_map(|stat| Pid::from_raw(stat.number)).collect();
+        self.reap_these(&dead.map(|stat| stat.number).collect::<Vec<_>>())
+    }
+
+    fn reap_these(&self, dead: &[i32]) -> usize {
         if dead.is_empty() {
             return 0;
         }
@@ -98,8 +132,9 @@ impl Sweeper {
         self.children.while_none_starts(|waited_for| {
             let reap = WaitIdOptions::EXITED | WaitIdOptions::NOHANG;
             dead.iter()
-                .filter(|number| !waited_for.contains(&number.as_raw_nonzero().get().unsigned_abs()))
-                .filter(|&&number| matches!(waitid(WaitId::Pid(number), reap), Ok(Some(_))))
+                .filter(|number| !waited_for.contains(&number.unsigned_abs()))
+                .filter_map(|&number| Pid::from_raw(number))
+                .filter(|&number| matches!(waitid(WaitId::Pid(number), reap), Ok(Some(_))))
                 .count()
         })
     }
@@ -123,6 +158,26 @@ pub fn sweep_strays(dead_pool: &str) -> Swept {
         processes().filter(|number| !spared.contains(number) && is_own_user(*number)).collect()
     });
     Swept { killed, reaped: 0, remaining }
+}
+
+/// Finds the handlers of pools whose process is dead, by their markers, and kills them as [`sweep_strays`] does. Markers
+/// of other namespaces are left alone: whether their pools live cannot be seen from here.
+pub fn sweep_dead_pools() -> Swept {
+    let spared = ancestors();
+    let candidates = processes().filter(|number| !spared.contains(number) && is_own_user(*number));
+    let carried: HashSet<String> = candidates.filter_map(|number| pool_of(&environ(number)?)).collect();
+    let dead = carried.into_iter().filter(|pool| Origin::read(pool).is_some_and(Origin::is_dead));
+    dead.map(|pool| sweep_strays(&pool)).fold(Swept::default(), |sum, one| Swept {
+        killed: sum.killed + one.killed,
+        reaped: 0,
+        remaining: sum.remaining || one.remaining,
+    })
+}
+
+fn pool_of(environ: &[u8]) -> Option<String> {
+    let start = mark(POOL_VARIABLE, "");
+    let value = environ.split(|&byte| byte == 0).find_map(|variable| variable.strip_prefix(&*start))?;
+    String::from_utf8(value.to_vec()).ok()
 }
 
 fn mark(name: &str, value: &str) -> Vec<u8> {
@@ -166,13 +221,26 @@ fn await_death(pidfd: &OwnedFd, until: Instant) {
 
 /// Whether a process was started with all these variables. A dead one carries nothing.
 fn carries(number: i32, marks: &[Vec<u8>]) -> bool {
-    let mut environ = Vec::new();
-    let file = File::open(format!("/proc/{number}/environ"));
-    if file.and_then(|file| file.take(MAX_ENVIRON).read_to_end(&mut environ)).is_err() {
-        return false;
-    }
+    let Some(environ) = environ(number) else { return false };
     let has = |mark: &Vec<u8>| environ.split(|&byte| byte == 0).any(|variable| variable == mark.as_slice());
     marks.iter().all(has)
+}
+
+/// A process's environment. For a moment within `exec` it reads as empty, so then it is read again.
+fn environ(number: i32) -> Option<Vec<u8>> {
+    let mut environ = Vec::new();
+    for _ in 0..EMPTY_LOOKS {
+        let file = File::open(format!("/proc/{number}/environ")).ok()?;
+        file.take(MAX_ENVIRON).read_to_end(&mut environ).ok()?;
+        // The dead have none, nor have threads of the kernel, which are children of number 2.
+        if !environ.is_empty()
+            || Stat::read(number).is_none_or(|stat| stat.dead || number == 2 || stat.parent == 2)
+        {
+            break;
+        }
+        pause(Duration::from_millis(1));
+    }
+    Some(environ)
 }
 
 /// All living descendants of this process.

@@ -24,8 +24,12 @@ mod capture;
 mod children;
 #[cfg(target_os = "linux")]
 mod escapees;
+#[cfg(not(target_os = "linux"))]
+#[path = "no_escapees.rs"]
+mod escapees;
 mod exit;
 mod group;
+mod marker;
 mod pipes;
 mod report;
 mod resolve;
@@ -44,7 +48,9 @@ use std::time::{Duration, Instant};
 pub use cancel::Cancel;
 pub use capture::Captured;
 #[cfg(target_os = "linux")]
-pub use escapees::{JOB_VARIABLE, POOL_VARIABLE, Sweeper, Swept, sweep_strays};
+pub use escapees::sweep_strays;
+pub use escapees::{Sweeper, Swept, sweep_dead_pools};
+pub use marker::{JOB_VARIABLE, POOL_VARIABLE, kept, new_pool_marker};
 pub use report::{End, Run, StopReason, Stopped, UnknownReason};
 pub use resolve::resolve;
 pub use spawn::Prepared;
@@ -89,7 +95,7 @@ pub struct Limits {
 }
 
 /// Starts handlers and sees them to their end. Cheap to clone; one serves any number of threads.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Runner {
     waiter: WaiterKind,
     children: Arc<Children>,
@@ -99,7 +105,7 @@ impl Runner {
     /// A runner that waits in the given way.
     #[must_use]
     pub fn new(waiter: WaiterKind) -> Self {
-        Self { waiter, children: Arc::default() }
+        Self { waiter, children: Children::of_process() }
     }
 
     /// Runs a handler on this thread: starts it, feeds it `stdin`, keeps its output, and sees it to its end.
@@ -151,6 +157,12 @@ impl Runner {
     #[cfg(target_os = "linux")]
     fn children(&self) -> &Arc<Children> {
         &self.children
+    }
+}
+
+impl Default for Runner {
+    fn default() -> Self {
+        Self::new(WaiterKind::default())
     }
 }
 

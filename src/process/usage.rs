@@ -22,6 +22,10 @@ pub(super) struct Stat {
     /// Dead and waiting to be reaped, or on the way there.
     pub(super) dead: bool,
     ticks: u32,
+    /// How many threads it has, a dead main one included.
+    pub(super) threads: u32,
+    /// When it was started, in the kernel's ticks since it booted. 0: unknown.
+    pub(super) start: u64,
 }
 
 impl Stat {
@@ -37,8 +41,11 @@ impl Stat {
         let parent = fields.next()?.parse().ok()?;
         let group = fields.next()?.parse().ok()?;
         // User and system time, then those of the children it waited for: fields 14 to 17.
-        let ticks = fields.skip(8).take(4).filter_map(|field| field.parse::<u32>().ok()).sum();
-        Some(Self { number, parent, group, dead: matches!(state, "Z" | "X" | "x"), ticks })
+        let ticks = fields.by_ref().skip(8).take(4).filter_map(|field| field.parse::<u32>().ok()).sum();
+        // Fields 20 and 22.
+        let threads = fields.nth(2).and_then(|field| field.parse().ok()).unwrap_or(0);
+        let start = fields.nth(1).and_then(|field| field.parse().ok()).unwrap_or(0);
+        Some(Self { number, parent, group, dead: matches!(state, "Z" | "X" | "x"), ticks, threads, start })
     }
 }
 
@@ -83,8 +90,9 @@ mod tests {
 
     #[test]
     fn a_process_with_parentheses_and_blanks_in_its_name_is_read() {
-        let stat = Stat::parse(7, "7 (a) b (c)) Z 3 5 5 0 -1 4 0 0 0 0 1 2 30 40 20 0 1").unwrap();
+        let stat = Stat::parse(7, "7 (a) b (c)) Z 3 5 5 0 -1 4 0 0 0 0 1 2 30 40 20 0 1 0 987 5").unwrap();
         assert_eq!((stat.number, stat.parent, stat.group, stat.dead, stat.ticks), (7, 3, 5, true, 73));
+        assert_eq!((stat.threads, stat.start), (1, 987));
         assert!(Stat::parse(7, "7 (cut").is_none() && Stat::parse(7, "").is_none());
     }
 

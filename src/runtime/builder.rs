@@ -1,9 +1,7 @@
 //! Making a pool from a configuration: everything that can fail or be prepared is done here, before the first event.
 
-use std::collections::hash_map::RandomState;
-use std::hash::{BuildHasher, Hasher};
-use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Once};
 
 use super::bytes::ByteBudget;
 use super::engine::{Engine, HookEntry, Observer};
@@ -16,7 +14,7 @@ use crate::matcher::Matcher;
 use crate::metrics::HookCounters;
 use crate::outcome::Outcome;
 use crate::pool::Pool;
-use crate::process::Runner;
+use crate::process::{Runner, Sweeper, new_pool_marker};
 use crate::scheduler::{AdmissionRule, CoreParams, HookParams, PickParams, SeatParams};
 use crate::telemetry::Telemetry;
 use crate::time::Clock;
@@ -27,6 +25,7 @@ use crate::time::Clock;
 pub struct HookPoolBuilder {
     config: Option<Config>,
     replay: bool,
+    sweep_escapees: bool,
     observers: Vec<Observer>,
 }
 
@@ -52,6 +51,19 @@ impl HookPoolBuilder {
         self
     }
 
+    /// Also kills processes that left their handler's process group (`setsid`), which no group signal reaches: after
+    /// a run that was stopped or left something behind, and at the end of the drain. Off by default.
+    ///
+    /// For programs that start processes through one or more pools only, because it concerns the whole calling
+    /// process, and lasts as long as that: it becomes a child sub-reaper (`PR_SET_CHILD_SUBREAPER`), so that orphaned
+    /// descendants become its children, and each of its dead children that no pool waits for may be reaped. Other code
+    /// in it that waits for children of its own would miss how they ended. What a handler of a hook with
+    /// `leftovers = "keep"` leaves behind is not touched if the handler succeeded. Linux; elsewhere without effect.
+    pub fn sweep_escapees(mut self, sweep: bool) -> Self {
+        self.sweep_escapees = sweep;
+        self
+    }
+
     /// Calls `observer` with the outcome of every job, on the thread that resolves it: keep it short. A panic in it is
     /// caught and logged.
     pub fn on_outcome(mut self, observer: impl Fn(&Outcome) + Send + Sync + 'static) -> Self {
@@ -68,10 +80,20 @@ impl HookPoolBuilder {
         let config = self.config.unwrap_or_default();
         let clock = Clock::start();
         let (environment, depth) = crate::config::inherited_environment();
+        let (runner, marker) = (Runner::default(), new_pool_marker());
+        let sweeper = self.sweep_escapees.then(|| Sweeper::adopt(&runner, &marker));
+        let sweeper = sweeper.and_then(|adopted| {
+            adopted
+                .inspect_err(|error| {
+                    tracing::warn!("processes that leave their group are not swept: {error}");
+                })
+                .ok()
+        });
         let surroundings = Surroundings {
-            runner: Runner::default(),
+            runner,
             environment: environment.into(),
-            pool: format!("{}-{:x}", std::process::id(), RandomState::new().build_hasher().finish()).into(),
+            pool: marker.into(),
+            sweeper: sweeper.clone(),
             depth: depth.saturating_add(1),
         };
         let hooks: Vec<HookEntry> = config
@@ -111,7 +133,8 @@ impl HookPoolBuilder {
             no_match: AtomicU64::new(0),
             next_job: AtomicU64::new(0),
         };
-        Ok(HookPool { inner: Arc::new(Inner { config, intake, pool, engine }) })
+        let last_sweep = Once::new();
+        Ok(HookPool { inner: Arc::new(Inner { config, intake, pool, engine, sweeper, last_sweep }) })
     }
 }
 

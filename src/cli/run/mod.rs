@@ -8,6 +8,7 @@ mod source;
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use hookpool::config::ConfigLoader;
@@ -43,6 +44,7 @@ pub(super) fn run(args: &RunArgs, log: &LogArgs) -> Result<ExitCode, CliError> {
     let pool = HookPool::builder()
         .config(config)
         .replay(!is_live)
+        .sweep_escapees(true)
         .on_outcome(move |outcome| {
             noted.lock().unwrap_or_else(PoisonError::into_inner).record(outcome);
             if show_output {
@@ -52,6 +54,7 @@ pub(super) fn run(args: &RunArgs, log: &LogArgs) -> Result<ExitCode, CliError> {
         })
         .build()?;
     let stop = signals.serve(&pool, drain).map_err(CliError::Signals)?;
+    let strays = sweep_strays();
 
     let mut replay = Replay {
         pool: &pool,
@@ -66,6 +69,9 @@ pub(super) fn run(args: &RunArgs, log: &LogArgs) -> Result<ExitCode, CliError> {
     let read = replay.feed(&mut sources);
     let ledger = replay.drain();
     let counts = replay.counts;
+    if let Some(strays) = strays {
+        let _ = strays.join();
+    }
 
     let failures = std::mem::take(&mut *failures.lock().unwrap_or_else(PoisonError::into_inner));
     let report =
@@ -82,6 +88,18 @@ pub(super) fn run(args: &RunArgs, log: &LogArgs) -> Result<ExitCode, CliError> {
         None if failed && args.strict => ExitCode::from(HOOKS_FAILED),
         None => ExitCode::SUCCESS,
     })
+}
+
+/// Looks for handlers of a hookpool that was killed, beside everything else.
+fn sweep_strays() -> Option<JoinHandle<()>> {
+    let sweep = || {
+        let killed = HookPool::sweep_strays();
+        if killed > 0 {
+            tracing::warn!(killed, "killed handlers that a killed hookpool had left");
+        }
+    };
+    // Without a thread to spare it is left to the next start.
+    std::thread::Builder::new().name("hookpool-strays".to_owned()).spawn(sweep).ok()
 }
 
 /// The configuration of the demo, or that of the user; logging is on from here.
