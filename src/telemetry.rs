@@ -3,7 +3,7 @@
 //! The library only emits `tracing` events; who wants to see them subscribes. All carry `hook`, `class`, `job` and
 //! `session`. Levels: `debug` for the course of a job, `info` for a handler that failed, `warn` for what an operator
 //! should know: handlers that time out or cannot be started, jobs that are refused, a queue that is nearly full.
-//! Warnings about the queue are limited, so that a flood of events is not answered with a flood of lines.
+//! Warnings about the queue and about a hook's handlers are limited, so that a flood of events is not answered with a flood of lines.
 //!
 //! Invariant: nothing here panics. A subscriber is the caller's code and may; a worker that it took along would leave
 //! its job without an outcome, and a submit must not fail for want of a log line.
@@ -77,7 +77,7 @@ impl Telemetry {
         if why == Refusal::Closed {
             return;
         }
-        if let Some(unreported) = self.refusals.pass(self.clock.now()) {
+        if let Some(unreported) = self.refusals.pass(self.clock.now(), Limiter::QUEUE) {
             say(|| {
                 tracing::warn!(
                     hook = %hook.name, class = %class, reason = %why, unreported,
@@ -109,8 +109,9 @@ pub(crate) fn started(
     });
 }
 
-pub(crate) fn finished(outcome: &Outcome) {
-    say(|| tell_of(outcome));
+/// The job has its outcome. `complaints` limits the warnings of its hook.
+pub(crate) fn finished(outcome: &Outcome, complaints: &Limiter, now: Time) {
+    say(|| tell_of(outcome, complaints, now));
 }
 
 /// An observer of outcomes panicked.
@@ -118,14 +119,14 @@ pub(crate) fn observer_panicked(job: JobId) {
     say(|| tracing::error!(job = %job, "an observer of outcomes panicked"));
 }
 
-fn tell_of(outcome: &Outcome) {
+fn tell_of(outcome: &Outcome, complaints: &Limiter, now: Time) {
     let event = &outcome.event;
     macro_rules! line {
-        ($level:ident, $($text:tt)+) => {
+        ($level:ident, $($more:tt)+) => {
             tracing::$level!(
                 hook = %outcome.hook, class = %outcome.class, job = %outcome.job, session = event.session(),
                 outcome = %outcome.kind, wait_ms = millis(outcome.wait), run_ms = outcome.run.map(millis),
-                $($text)+
+                $($more)+
             )
         };
     }
@@ -136,7 +137,9 @@ fn tell_of(outcome: &Outcome) {
     }
     match outcome.kind {
         OutcomeKind::TimedOut | OutcomeKind::NotStarted | OutcomeKind::Panicked => {
-            line!(warn, "hook {}: {}", outcome.kind, outcome.reason);
+            if let Some(unreported) = complaints.pass(now, Limiter::HOOK) {
+                line!(warn, unreported, "hook {}: {}", outcome.kind, outcome.reason);
+            }
         }
         OutcomeKind::Failed => line!(info, "hook failed: {}", outcome.reason),
         _ => {}
@@ -163,24 +166,32 @@ fn millis(duration: Duration) -> u64 {
     duration.as_millis() as u64
 }
 
-/// Lets one line pass, then at most one each second, and counts the others.
+/// Lets one line pass, then at most one in each period, and counts the others.
 #[derive(Debug, Default)]
-struct Limiter {
+pub(crate) struct Limiter {
     /// When the next line may pass, in nanoseconds; 0: at once.
     next: AtomicU64,
     held_back: AtomicU64,
 }
 
 impl Limiter {
-    const PERIOD: Duration = Duration::from_secs(1);
+    /// Between warnings of a queue that drops.
+    const QUEUE: Duration = Duration::from_secs(1);
+    /// Between warnings of one hook whose handlers fail in the same way as a rule.
+    const HOOK: Duration = Duration::from_secs(10);
 
     /// `None`: not now. Else the number of lines that were held back since the last one.
-    fn pass(&self, now: Time) -> Option<u64> {
+    fn pass(&self, now: Time, period: Duration) -> Option<u64> {
         let next = self.next.load(Ordering::Relaxed);
         let passes = now.0 >= next
             && self
                 .next
-                .compare_exchange(next, now.0 + nanos(Self::PERIOD), Ordering::Relaxed, Ordering::Relaxed)
+                .compare_exchange(
+                    next,
+                    now.0.saturating_add(nanos(period)),
+                    Ordering::Relaxed,
+                    Ordering::Relaxed,
+                )
                 .is_ok();
         if passes {
             Some(self.held_back.swap(0, Ordering::Relaxed))
@@ -199,12 +210,12 @@ mod tests {
     fn a_flood_of_lines_passes_once_a_second_with_the_number_of_the_others() {
         let limiter = Limiter::default();
         let at = |ms: u64| Time(ms * 1_000_000);
-        assert_eq!(limiter.pass(at(0)), Some(0));
+        assert_eq!(limiter.pass(at(0), Limiter::QUEUE), Some(0));
         for ms in 1..1000 {
-            assert_eq!(limiter.pass(at(ms)), None);
+            assert_eq!(limiter.pass(at(ms), Limiter::QUEUE), None);
         }
-        assert_eq!(limiter.pass(at(1000)), Some(999));
-        assert_eq!(limiter.pass(at(1001)), None);
-        assert_eq!(limiter.pass(at(5000)), Some(1));
+        assert_eq!(limiter.pass(at(1000), Limiter::QUEUE), Some(999));
+        assert_eq!(limiter.pass(at(1001), Limiter::QUEUE), None);
+        assert_eq!(limiter.pass(at(5000), Limiter::QUEUE), Some(1));
     }
 }

@@ -10,7 +10,7 @@ use super::input::Rate;
 /// Runs hooks off the critical path: events in, handlers run by a small pool, the important ones first, every event
 /// accounted for.
 #[derive(Debug, Parser)]
-#[command(name = "hookpool", version, about, long_about = None, propagate_version = true)]
+#[command(name = "hookpool", version, about, long_about = None)]
 #[command(after_help = EXIT_CODES)]
 pub(super) struct Args {
     #[command(subcommand)]
@@ -21,7 +21,8 @@ pub(super) struct Args {
 
 const EXIT_CODES: &str = "\
 Exit codes: 0 done, also when hooks failed; 1 hooks failed and --strict; 2 usage; 3 configuration;
-5 input could not be read; 70 internal: the ledger does not balance; 130, 143 stopped by INT or TERM after a drain";
+5 input could not be read; 70 internal: the ledger does not balance, or output cannot be written;
+129, 130, 131, 143 stopped by HUP, INT, QUIT or TERM, after a drain";
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
@@ -54,7 +55,7 @@ pub(super) enum LogFormat {
 /// Input is JSON Lines or whole JSON documents, one object an event. At full speed (the default) a full queue is waited
 /// for and jobs wait as long as it takes, unless `max_wait` is configured; with --rate or --realtime the input counts as
 /// live, and what finds the queue full is dropped or displaces something less important. INT and TERM drain: what was
-/// admitted runs on until the drain timeout; a second signal stops it at once.
+/// admitted runs on until the drain timeout; a second signal stops it at once (HUP and QUIT do the same).
 #[derive(Debug, ClapArgs)]
 #[command(after_help = EXIT_CODES)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
@@ -63,7 +64,7 @@ pub(super) struct RunArgs {
     #[arg(value_name = "FILE")]
     pub(super) files: Vec<PathBuf>,
 
-    /// Read this configuration instead of the project's hooks.toml or config/hooks.toml
+    /// Read this configuration instead of the project's hooks.toml or config/hooks.toml; needs a FILE of events
     #[arg(short, long, value_name = "FILE", requires = "files")]
     pub(super) config: Option<PathBuf>,
 

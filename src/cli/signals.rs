@@ -1,4 +1,4 @@
-//! Ctrl-C and TERM: the first asks for a drain, the second ends it at once.
+//! INT (Ctrl-C), TERM, and the terminal that goes away (HUP): the first asks for a drain, the second ends it at once.
 //!
 //! One thread waits for signals, and nothing else happens in a signal handler. It closes the pool, so that whoever
 //! waits for room is refused, and makes a descriptor readable, so that whoever waits for input stops waiting. Then it
@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use hookpool::HookPool;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use signal_hook::consts::{SIGCHLD, SIGINT, SIGTERM};
+use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 
 /// Watches for signals from now on.
 #[derive(Debug)]
@@ -41,7 +41,7 @@ impl Signals {
     pub(super) fn watch() -> io::Result<Self> {
         let (arrived, sender) = UnixStream::pair()?;
         let which = Arc::new(AtomicUsize::new(0));
-        for signal in [SIGINT, SIGTERM] {
+        for signal in [SIGINT, SIGTERM, SIGHUP, SIGQUIT] {
             // In this order: who reads the stream finds the number.
             let number = usize::try_from(signal).unwrap_or_default();
             signal_hook::flag::register_usize(signal, Arc::clone(&which), number)?;

@@ -35,9 +35,6 @@ const OF_HANDLERS: &[&str] = &[
     "HOOKPOOL_POOL_ID",
 ];
 
-/// What the program reads itself: no settings.
-const OF_PROGRAM: &[&str] = &["HOOKPOOL_CONFIG", "HOOKPOOL_LOG"];
-
 /// The environment of this process.
 #[expect(clippy::disallowed_methods, reason = "this is the configuration loader")]
 pub(super) fn process_environment() -> Environment {
@@ -84,7 +81,7 @@ pub(super) fn layers(environment: &Environment, hooks: &KnownHooks, problems: &m
     for (name, value) in environment {
         let lossy = name.to_string_lossy();
         let Some(rest) = lossy.strip_prefix(PREFIX) else { continue };
-        if OF_HANDLERS.contains(&lossy.as_ref()) || OF_PROGRAM.contains(&lossy.as_ref()) {
+        if OF_HANDLERS.contains(&lossy.as_ref()) {
             continue;
         }
         let Some(text) = utf8(&lossy, value, problems) else { continue };

@@ -42,7 +42,7 @@ pub enum EventError {
     /// Nothing says what happened.
     #[error(
         "the event has no name: none of {} is a string, and its members fit no known shape; \
-         name it with `--event NAME` or `Event::from_json_named`",
+         it has to be given one",
         NAME_MEMBERS.join(", ")
     )]
     NoName,

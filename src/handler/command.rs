@@ -6,6 +6,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::Task;
 use crate::config::inherited_environment;
@@ -77,7 +78,7 @@ impl CommandHandler {
             task.cancel,
         );
         let escapees_killed = self.sweep(task, &run);
-        Ending::of_run(run, escapees_killed)
+        Ending::of_run(hook.timeout, run, escapees_killed)
     }
 
     /// Kills what left the group of a handler that has ended. Gives back how many there were.
@@ -132,7 +133,7 @@ impl Ending {
     }
 
     /// What the end of a process means: status 0 is success, everything else is not.
-    fn of_run(run: Run, escapees_killed: usize) -> Self {
+    fn of_run(timeout: Duration, run: Run, escapees_killed: usize) -> Self {
         if let End::NotStarted(error) = run.end {
             return match error {
                 StartError::Cancelled => Self {
@@ -147,8 +148,12 @@ impl Ending {
         let (kind, reason) = match &run.stopped {
             Some(stopped) => {
                 let (kind, why) = match stopped.why {
-                    StopReason::Deadline => (OutcomeKind::TimedOut, "it ran longer than its timeout"),
-                    StopReason::Cancelled => (OutcomeKind::Cancelled, "it was cancelled while it ran"),
+                    StopReason::Deadline => {
+                        (OutcomeKind::TimedOut, format!("it ran longer than its timeout of {timeout:?}"))
+                    }
+                    StopReason::Cancelled => {
+                        (OutcomeKind::Cancelled, "it was cancelled while it ran".to_owned())
+                    }
                 };
                 let how = match stopped.kill_after {
                     Some(_) => "and ignored TERM, so it got KILL",

@@ -42,7 +42,7 @@ impl Selector {
     /// Checks and compiles `on`, `match.tool` and `where`.
     ///
     /// An element of `on` is `"*"`, a kind, a group, or an event's raw name, which must be spelt as the agent does.
-    /// A word of nothing but `a-z`, `0-9` and `_` that is nearly a kind is taken for a misspelt one, unless some known
+    /// A word of nothing but `a-z`, `0-9`, `_` and `-` that is nearly a kind is taken for a misspelt one, unless some known
     /// agent has an event of that name (`pre_tool_use`). Everything else is a raw name.
     ///
     /// # Errors
@@ -135,10 +135,12 @@ impl Selector {
     }
 }
 
-/// Spelt like a kind, and no name that a known agent uses.
+/// Spelt much like a kind, and no name that a known agent uses: `pretool`, `deploy`.
 fn is_doubtful(name: &str) -> bool {
-    let is_word = name.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_'));
-    is_word && !is_known_name(name)
+    let is_word = name.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-'));
+    let letters = |name: &str| name.replace(['_', '-'], "");
+    let is_kind_spelt_otherwise = || KindSet::names().any(|(kind, _)| letters(kind) == letters(name));
+    is_word && (!is_known_name(name) || is_kind_spelt_otherwise())
 }
 
 impl FieldIs {
@@ -302,7 +304,7 @@ mod tests {
             "delegation",
             "PreToolUse",
             "tool.execute.before",
-            "pre-tool",
+            "my-event",
             "pre_tool_use",
             "*",
         ])
@@ -310,13 +312,15 @@ mod tests {
         assert!(selector.any);
         assert_eq!(selector.kinds.members().count(), 2);
         let raw: Vec<&str> = selector.names.iter().map(|name| &**name).collect();
-        assert_eq!(raw, ["PreToolUse", "tool.execute.before", "pre-tool", "pre_tool_use"]);
+        assert_eq!(raw, ["PreToolUse", "tool.execute.before", "my-event", "pre_tool_use"]);
     }
 
     #[test]
     fn misspelt_kinds_get_a_suggestion() {
         let suggestion = |name: &str| on(&[name]).unwrap_err().problems()[0].suggestion;
         assert_eq!(suggestion("pre_tools"), Some("pre_tool"));
+        assert_eq!(suggestion("pretool"), Some("pre_tool"));
+        assert_eq!(suggestion("pre-tool"), Some("pre_tool"));
         assert_eq!(suggestion("delegations"), Some("delegation"));
         assert_eq!(suggestion("sesion_start"), Some("session_start"));
         assert_eq!(suggestion("user_prompts"), Some("user_prompt"));

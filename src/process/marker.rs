@@ -80,7 +80,8 @@ mod linux {
 
         /// Whether the process is known to be dead.
         pub(in super::super) fn is_dead(self) -> bool {
-            let Some(number) = Pid::from_raw(self.number).filter(|_| self.number > 0) else { return false };
+            let positive = Some(self.number).filter(|number| *number > 0);
+            let Some(number) = positive.and_then(Pid::from_raw) else { return false };
             if self.start == 0 || self.namespaces[0] == 0 || self.namespaces != own_namespaces() {
                 return false;
             }

@@ -16,7 +16,7 @@ use crate::outcome::Outcome;
 use crate::pool::Pool;
 use crate::process::{Runner, Sweeper, new_pool_marker};
 use crate::scheduler::{AdmissionRule, CoreParams, HookParams, PickParams, SeatParams};
-use crate::telemetry::Telemetry;
+use crate::telemetry::{Limiter, Telemetry};
 use crate::time::Clock;
 
 /// Makes a [`HookPool`].
@@ -103,10 +103,13 @@ impl HookPoolBuilder {
                 hook: Arc::clone(hook),
                 handler: Handler::prepare(hook, &surroundings),
                 counters: HookCounters::default(),
+                complaints: Limiter::default(),
             })
             .collect();
         for entry in &hooks {
-            if let Some(fault) = entry.handler.fault() {
+            if entry.hook.enabled
+                && let Some(fault) = entry.handler.fault()
+            {
                 tracing::warn!(hook = %entry.hook.name, "the hook's handler will not start: {fault}");
             }
         }

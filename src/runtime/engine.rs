@@ -15,7 +15,7 @@ use crate::outcome::{Ending, Outcome, OutcomeKind};
 use crate::pool::{Finished, Host, Pool};
 use crate::process::Cancel;
 use crate::scheduler::{Dispatch, JobKey};
-use crate::telemetry::{self, Telemetry};
+use crate::telemetry::{self, Limiter, Telemetry};
 use crate::time::Clock;
 
 /// Called with every outcome, on the thread that resolves the job.
@@ -42,6 +42,8 @@ pub(super) struct HookEntry {
     pub(super) hook: Arc<Hook>,
     pub(super) handler: Handler,
     pub(super) counters: HookCounters,
+    /// Keeps a hook that always fails from flooding the log.
+    pub(super) complaints: Limiter,
 }
 
 impl Engine {
@@ -107,7 +109,7 @@ impl Engine {
             reason: ending.reason,
             process: ending.process,
         };
-        telemetry::finished(&outcome);
+        telemetry::finished(&outcome, &entry.complaints, self.clock.now());
         for observer in &self.observers {
             // An observer is the caller's code: its panic must not take a worker with it.
             if catch_unwind(AssertUnwindSafe(|| observer(&outcome))).is_err() {

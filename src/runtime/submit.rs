@@ -168,8 +168,9 @@ impl Inner {
         };
         let waiting = place.waiting;
         entry.counters.admitted(class);
-        self.pool.push(place, arrival);
+        // Before the push: the job may have started when that returns.
         engine.telemetry.queued(hook, &event, id, class, waiting);
+        self.pool.push(place, arrival);
         handle
     }
 

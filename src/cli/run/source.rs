@@ -6,7 +6,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::vec;
 
-use hookpool::Event;
+use hookpool::{Event, EventError};
 use rustix::fs::OFlags;
 
 use super::demo;
@@ -80,6 +80,9 @@ impl Sources {
                 Some(Item::Document { bytes, line }) => {
                     match Event::from_json_named(bytes, self.fallback.as_deref()) {
                         Ok(event) => Found::Event(event),
+                        Err(error @ EventError::NoName) => {
+                            Found::Invalid(format!("{name}:{line}: {error}, with --event NAME"))
+                        }
                         Err(error) => Found::Invalid(format!("{name}:{line}: {error}")),
                     }
                 }

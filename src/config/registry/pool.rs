@@ -50,7 +50,7 @@ pub(super) const SETTINGS: &[Setting] = &[
         "queue.max_wait",
         TIME_OR_OFF,
         "\"30s\"",
-        "A job that waited longer expires instead of running.",
+        "A job that waited longer expires instead of running; a replay at full speed obeys it only if it is set.",
     ),
     Setting::new("queue.warn_at", Ratio, "0.8", "Fill level at which the queue is near capacity."),
     Setting::new(

@@ -4,6 +4,7 @@ use std::fmt::Write;
 use std::path::Path;
 
 use super::super::registry::{Effect, LEGACY, Setting, settings};
+use super::super::value::ValueKind;
 
 const HEAD: &str = "\
 # Every setting of `hooks.toml`
@@ -22,6 +23,15 @@ fn row(setting: &Setting) -> String {
         Effect::Acts => "",
         Effect::Nothing => " *Checked, and without effect in this version.*",
         Effect::Unsupported => " *Not supported by this version.*",
+    };
+    let note = match setting.kind {
+        ValueKind::Choice { later: [_, ..], names } => {
+            &*format!(" *Only {} in this version; the others are errors.*", names.join(", "))
+        }
+        _ if setting.path.starts_with("batching.") => {
+            " *Without effect in this version: no hook takes lines.*"
+        }
+        _ => note,
     };
     let default = setting.default.map(|default| format!("`{default}`")).unwrap_or_default();
     let cell = |text: &str| text.replace('|', "\\|");

@@ -198,8 +198,6 @@ fn what_belongs_to_others_is_left_alone() {
         "HOOKPOOL_DEADLINE_MS",
         "HOOKPOOL_DEPTH",
         "HOOKPOOL_POOL_ID",
-        "HOOKPOOL_CONFIG",
-        "HOOKPOOL_LOG",
         "CLAUDE_MPM_SOMETHING",
         "HOOKPOOLS",
         "PATH",
