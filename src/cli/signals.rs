@@ -1,4 +1,4 @@
-//! Ctrl-C and TERM: the first asks for a drain, the second ends it at once.
+//! Ctrl-C and TERM: the first asks for a drain, the second ends it at once, without grace.
 //!
 //! One thread waits for signals, and nothing else happens in a signal handler. It closes the pool, so that whoever
 //! waits for room is refused, and makes a descriptor readable, so that whoever waits for input stops waiting. Then it
@@ -51,7 +51,7 @@ impl Signals {
         Ok(Self { arrived, which })
     }
 
-    /// Serves the pool: the first signal closes it, the second, or the end of the drain's time, stops it.
+    /// Serves the pool: the first signal closes it, the end of the drain's time stops it, the second signal kills.
     pub(super) fn serve(self, pool: &HookPool, drain: Duration) -> io::Result<Stop> {
         let (asked, ask) = UnixStream::pair()?;
         let stop = Stop { signal: Arc::default(), asked: Arc::new(asked), _ask: None };
@@ -65,18 +65,24 @@ impl Signals {
             );
             pool.close();
             drop(ask);
-            self.wait(Some(drain));
-            pool.stop();
+            if !self.wait(Some(drain)) {
+                pool.stop();
+                self.wait(None);
+            }
+            tracing::warn!("killing: a second signal came");
+            pool.kill();
         })?;
         Ok(stop)
     }
 
-    /// Waits for the next signal, at most that long.
-    fn wait(&self, at_most: Option<Duration>) {
-        if wait_readable([self.arrived.as_fd()], at_most) {
+    /// Waits for the next signal, at most that long. True: it came.
+    fn wait(&self, at_most: Option<Duration>) -> bool {
+        let came = wait_readable([self.arrived.as_fd()], at_most);
+        if came {
             // One byte for each signal: the second of two that come together is the second all the same.
             let _ = (&self.arrived).read(&mut [0; 1]);
         }
+        came
     }
 }
 
