@@ -80,7 +80,10 @@ mod linux {
 
         /// Whether the process is known to be dead.
         pub(in super::super) fn is_dead(self) -> bool {
-            let Some(number) = Pid::from_raw(self.number).filter(|_| self.number > 0) else { return false };
+            // Not a number of a process; the conversion takes no negative one.
+            let Some(number) = Some(self.number).filter(|&number| number > 0).and_then(Pid::from_raw) else {
+                return false;
+            };
             if self.start == 0 || self.namespaces[0] == 0 || self.namespaces != own_namespaces() {
                 return false;
             }
