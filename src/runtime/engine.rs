@@ -120,6 +120,8 @@ impl Engine {
             reason: ending.reason,
             process: ending.process,
         };
+        let outcome = Arc::new(outcome);
+        job.shared.tell(&outcome);
         telemetry::finished(&outcome);
         for observer in &self.observers {
             // An observer is the caller's code: its panic must not take a worker with it.
@@ -127,7 +129,7 @@ impl Engine {
                 telemetry::observer_panicked(id);
             }
         }
-        job.shared.resolve(Arc::new(outcome));
+        job.shared.resolve(outcome);
         job.duty.done();
     }
 }
