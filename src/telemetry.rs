@@ -8,6 +8,7 @@
 //! Invariant: nothing here panics. A subscriber is the caller's code and may; a worker that it took along would leave
 //! its job without an outcome, and a submit must not fail for want of a log line.
 
+use std::borrow::Cow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
@@ -55,7 +56,7 @@ impl Telemetry {
         say(|| {
             tracing::debug!(
                 hook = %hook.name, class = %class, job = %job, session = event.session(),
-                "Successfully queued {} hook for background processing", event.name()
+                "Successfully queued {} hook for background processing", plain(event.name())
             );
         });
         if waiting >= self.near {
@@ -81,7 +82,7 @@ impl Telemetry {
             say(|| {
                 tracing::warn!(
                     hook = %hook.name, class = %class, reason = %why, unreported,
-                    "dropped a {} hook: {}", event.name(), explain(why)
+                    "dropped a {} hook: {}", plain(event.name()), explain(why)
                 );
             });
         }
@@ -131,9 +132,14 @@ fn tell_of(outcome: &Outcome, complaints: &Limiter, now: Time) {
         };
     }
     if let Some(run) = outcome.run {
-        line!(debug, "Hook {} processed in background thread (took {:.2}s)", event.name(), run.as_secs_f64());
+        line!(
+            debug,
+            "Hook {} processed in background thread (took {:.2}s)",
+            plain(event.name()),
+            run.as_secs_f64()
+        );
     } else {
-        line!(debug, "Hook {} ended without running: {}", event.name(), outcome.kind);
+        line!(debug, "Hook {} ended without running: {}", plain(event.name()), outcome.kind);
     }
     match outcome.kind {
         OutcomeKind::TimedOut | OutcomeKind::NotStarted | OutcomeKind::Panicked => {
@@ -149,6 +155,21 @@ fn tell_of(outcome: &Outcome, complaints: &Limiter, now: Time) {
 /// Writes lines; a panic of who writes them ends here.
 fn say(lines: impl FnOnce()) {
     let _ = catch_unwind(AssertUnwindSafe(lines));
+}
+
+/// An event's name comes from outside: it must not end a line, or pass for one.
+fn plain(name: &str) -> Cow<'_, str> {
+    let is_plain = |c: char| {
+        !c.is_control()
+            && !matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    if name.chars().all(is_plain) {
+        return name.into();
+    }
+    name.chars()
+        .flat_map(|c| if is_plain(c) { vec![c] } else { c.escape_unicode().collect() })
+        .collect::<String>()
+        .into()
 }
 
 fn explain(why: Refusal) -> &'static str {
@@ -205,6 +226,12 @@ impl Limiter {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_name_cannot_forge_a_line() {
+        assert_eq!(plain("PreToolUse"), "PreToolUse");
+        assert_eq!(plain("a\n  WARN b\u{202e}"), "a\\u{a}  WARN b\\u{202e}");
+    }
 
     #[test]
     fn a_flood_of_lines_passes_once_a_second_with_the_number_of_the_others() {

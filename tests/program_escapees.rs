@@ -166,6 +166,28 @@ fn what_left_the_group_of_a_handler_that_still_runs_is_killed_at_the_end() {
 }
 
 #[test]
+fn a_second_signal_kills_a_handler_that_is_deaf_to_term_whatever_its_grace() {
+    // The second may come while the first one's drain goes on, or while the handler is in its grace.
+    for drain in ["1m", "0s"] {
+        let deaf = "trap '' TERM; (trap '' TERM; echo $$ >number; while :; do sleep 60; done) & \
+                    while :; do sleep 60; done";
+        let place = Place::new(deaf, "grace = '10m'\ntimeout = '10m'");
+        let mut command = hookpool(place.0.path(), "-");
+        let mut child = command.args(["--drain-timeout", drain]).stdin(Stdio::piped()).spawn().unwrap();
+        let input = child.stdin.take();
+        let mut program = Program { child: Some(child), input };
+        program.feed();
+        let handler = Left(place.number());
+        program.signal(Signal::INT);
+        program.signal(Signal::TERM);
+        let output = program.finish();
+        assert!([Some(130), Some(143)].contains(&output.status.code()), "{output:?}");
+        assert_outcome(&output, "cancelled");
+        assert!(dead(handler.0));
+    }
+}
+
+#[test]
 fn a_daemon_that_is_kept_survives_success_the_end_of_the_program_and_the_next_start() {
     for daemon in [ESCAPE, &ESCAPE.replace("setsid ", "")] {
         let place = Place::new(daemon, "leftovers = 'keep'\ntimeout = '1m'");

@@ -279,6 +279,48 @@ fn no_output_and_output_that_is_no_text_are_both_fine() {
 }
 
 #[test]
+fn a_grace_ends_when_the_token_reaches_its_second_level() {
+    for waiter in waiters() {
+        let dir = tempfile::tempdir().unwrap();
+        let asked = dir.path().join("asked");
+        let ready = dir.path().join("ready");
+        let (asks, readies) = (asked.display(), ready.display());
+        let script =
+            format!("trap 'echo >{asks}' TERM; echo >{readies}; while :; do sleep 60 & wait $!; done");
+        let spec = exec("/bin/sh", &["-c", &script]);
+        for (timeout, grace_begins) in [(AMPLE, true), (SHORT, true), (AMPLE, false)] {
+            let cancel = Cancel::new();
+            let limits = Limits { timeout, grace: AMPLE * 10, ..LIMITS };
+            let run = std::thread::scope(|scope| {
+                let run =
+                    scope.spawn(|| Runner::new(waiter).run(&prepared(&spec), b"", NO_ENV, &limits, &cancel));
+                until("it runs", || (ready.exists() || run.is_finished()).then_some(()));
+                if grace_begins {
+                    if timeout == AMPLE {
+                        cancel.cancel();
+                    }
+                    // On a slow machine the deadline may come before the trap is set.
+                    until("it was asked", || (asked.exists() || run.is_finished()).then_some(()));
+                }
+                cancel.kill();
+                run.join().unwrap()
+            });
+            let stopped = run.stopped.expect("it was told to end");
+            assert!(run.run_time < AMPLE, "{waiter:?}: {run:?}");
+            if timeout == AMPLE || asked.exists() {
+                assert_eq!(run.end, End::Signalled(KILL), "{waiter:?}: {run:?}");
+                assert!(stopped.kill_after.is_some());
+            }
+            let why = if timeout == AMPLE { StopReason::Cancelled } else { StopReason::Deadline };
+            assert_eq!(stopped.why, why);
+            for file in [&asked, &ready] {
+                let _ = fs::remove_file(file);
+            }
+        }
+    }
+}
+
+#[test]
 fn a_run_is_cancelled_from_another_thread() {
     for waiter in waiters() {
         let cancel = Cancel::new();

@@ -1,6 +1,6 @@
 //! What ends the program early: each error has an exit code, and says what would be right.
 
-use std::io;
+use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -57,4 +57,9 @@ impl CliError {
     pub(super) fn output(error: io::Error) -> Self {
         if error.kind() == io::ErrorKind::BrokenPipe { Self::ClosedPipe } else { Self::Output(error) }
     }
+}
+
+/// Says it on standard error. One that is closed, full or broken is no reason to end differently.
+pub(super) fn complain(words: &str) {
+    let _ = writeln!(anstream::stderr().lock(), "{words}");
 }

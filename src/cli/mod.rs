@@ -47,7 +47,7 @@ pub(crate) fn main() -> ExitCode {
         Ok(code) => code,
         Err(CliError::ClosedPipe) => ExitCode::SUCCESS,
         Err(error) => {
-            anstream::eprintln!("{}", error.render());
+            error::complain(&error.render());
             error.code()
         }
     }

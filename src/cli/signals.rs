@@ -1,4 +1,5 @@
-//! INT (Ctrl-C), TERM, and the terminal that goes away (HUP): the first asks for a drain, the second ends it at once.
+//! INT (Ctrl-C), TERM, QUIT, and the terminal that goes away (HUP): the first asks for a drain, the second ends it at
+//! once, without grace.
 //!
 //! One thread waits for signals, and nothing else happens in a signal handler. It closes the pool, so that whoever
 //! waits for room is refused, and makes a descriptor readable, so that whoever waits for input stops waiting. Then it
@@ -15,8 +16,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use hookpool::HookPool;
+
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM};
+
+use super::error::complain;
 
 /// Watches for signals from now on.
 #[derive(Debug)]
@@ -51,7 +55,7 @@ impl Signals {
         Ok(Self { arrived, which })
     }
 
-    /// Serves the pool: the first signal closes it, the second, or the end of the drain's time, stops it.
+    /// Serves the pool: the first signal closes it, the end of the drain's time stops it, the second signal kills.
     pub(super) fn serve(self, pool: &HookPool, drain: Duration) -> io::Result<Stop> {
         let (asked, ask) = UnixStream::pair()?;
         let stop = Stop { signal: Arc::default(), asked: Arc::new(asked), _ask: None };
@@ -59,24 +63,33 @@ impl Signals {
         std::thread::Builder::new().name("hookpool-signals".to_owned()).spawn(move || {
             self.wait(None);
             signal.store(self.which.load(Ordering::SeqCst), Ordering::SeqCst);
-            tracing::warn!(
-                drain_ms = u64::try_from(drain.as_millis()).unwrap_or(u64::MAX),
-                "stopping: what was admitted runs on, a second signal ends it at once"
-            );
             pool.close();
             drop(ask);
-            self.wait(Some(drain));
-            pool.stop();
+            tell(format!(
+                "hookpool: stopping: what was admitted runs on for {drain:?}, a second signal ends it at once"
+            ));
+            if !self.wait(Some(drain)) {
+                pool.stop();
+                self.wait(None);
+            }
+            pool.kill();
+            tell("hookpool: killing what runs".to_owned());
+            // Whoever is stuck now, with a standard error that nobody reads for example, ends by the third one.
+            self.wait(None);
+            let last = i32::try_from(self.which.load(Ordering::SeqCst)).unwrap_or(SIGTERM);
+            let _ = signal_hook::low_level::emulate_default_handler(last);
         })?;
         Ok(stop)
     }
 
-    /// Waits for the next signal, at most that long.
-    fn wait(&self, at_most: Option<Duration>) {
-        if wait_readable([self.arrived.as_fd()], at_most) {
+    /// Waits for the next signal, at most that long. True: it came.
+    fn wait(&self, at_most: Option<Duration>) -> bool {
+        let came = wait_readable([self.arrived.as_fd()], at_most);
+        if came {
             // One byte for each signal: the second of two that come together is the second all the same.
             let _ = (&self.arrived).read(&mut [0; 1]);
         }
+        came
     }
 }
 
@@ -140,4 +153,9 @@ fn wait_readable<const N: usize>(sources: [BorrowedFd<'_>; N], at_most: Option<D
             Ok(_) => return true,
         }
     }
+}
+
+/// Says it without waiting for whoever reads standard error: this thread must go on.
+fn tell(words: String) {
+    let _ = std::thread::Builder::new().spawn(move || complain(&words));
 }

@@ -44,11 +44,13 @@ pub(super) fn process_environment() -> Environment {
 /// What handlers inherit: the environment of this process, and how many hookpools are above it. If this process is
 /// itself below a handler, what that one was told stays behind.
 ///
-/// A depth that is no number counts as none: it is the guard against endless nesting, not a setting.
+/// A depth that is no number counts as none, and one that is too large as the largest: it is the guard against endless
+/// nesting, not a setting.
 pub(crate) fn inherited_environment() -> (Vec<(OsString, OsString)>, u32) {
     let mut environment = process_environment();
-    let depth = environment.get(OsStr::new("HOOKPOOL_DEPTH")).and_then(|depth| depth.to_str()?.parse().ok());
-    let depth = depth.unwrap_or(0);
+    let depth = environment.get(OsStr::new("HOOKPOOL_DEPTH")).and_then(|depth| depth.to_str());
+    let depth = depth.filter(|depth| !depth.is_empty() && depth.bytes().all(|digit| digit.is_ascii_digit()));
+    let depth = depth.map_or(0, |depth| depth.parse().unwrap_or(u32::MAX));
     environment.retain(|name, _| !OF_HANDLERS.iter().any(|reserved| name == reserved));
     (environment.into_iter().collect(), depth)
 }

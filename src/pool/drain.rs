@@ -6,7 +6,7 @@
 //! 3. **Abandon.** What still waits is resolved as abandoned. A job that was admitted and not yet pushed is waited for:
 //!    its submitter is between two instructions.
 //! 4. **Stop.** What still runs is told to stop; its runner sends TERM, waits for the grace, sends KILL, and reports
-//!    it as cancelled. That takes at most the longest grace.
+//!    it as cancelled. That takes at most the longest grace; [`Pool::kill`] ends the grace.
 //! 5. **Leave.** The workers find nothing and end; they are joined. One that does not end in time is left alone and
 //!    counted: only a Rust handler can do that, as nothing can stop it.
 
@@ -64,6 +64,15 @@ impl<H: Host> Pool<H> {
         self.close();
         self.shared.hurried.store(true, Ordering::Release);
         self.shared.tell_quiet();
+    }
+
+    /// Like [`Pool::hurry`], and ends what runs without grace. For an end that nobody wants to wait for: who drains finds
+    /// nothing left to do.
+    pub(crate) fn kill(&self) {
+        self.hurry();
+        // First, so that the seats that get free now are not given away again.
+        self.abandon();
+        self.shared.host.kill_running();
     }
 
     /// Step 3.

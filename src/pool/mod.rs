@@ -70,6 +70,9 @@ pub(crate) trait Host: Send + Sync + 'static {
     /// Stop what runs: the shutdown's deadline has passed. That goes for a run that was picked before and begins only
     /// afterwards, too. May be called more than once.
     fn stop_running(&self);
+
+    /// Like [`Host::stop_running`], but without grace.
+    fn kill_running(&self);
 }
 
 /// What became of a run.

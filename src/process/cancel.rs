@@ -1,11 +1,11 @@
-//! A token that stops a run from another thread, at once.
+//! A token that stops a run from another thread, at once: politely, or, at its second level, without grace.
 //!
-//! The run watches a descriptor that becomes readable when the token is cancelled, and stays readable. It is made when
-//! the first run needs it, so a token that no run ever sees costs no descriptor. The portable waiter cannot watch it and
-//! looks at the flag now and then.
+//! The run watches a descriptor that becomes readable when the token reaches a level, and stays readable. There is one
+//! for each level, made when the first run needs it, so a token that no run ever sees costs no descriptor. The portable
+//! waiter cannot watch it and looks at the level now and then.
 //!
-//! Invariant: `cancelled` and `wake` change under one lock, so no cancellation falls between a run's look at the flag
-//! and its wait.
+//! Invariant: the level only rises, and changes under one lock with the descriptors, so no cancellation falls between a
+//! run's look at the level and its wait.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,11 +14,25 @@ use std::sync::{Arc, Mutex, PoisonError};
 #[derive(Clone, Default)]
 pub struct Cancel(Arc<Mutex<State>>);
 
+/// How far a token has gone.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum CancelLevel {
+    /// Not cancelled.
+    #[default]
+    None,
+    /// Handlers are asked to end, and killed after their grace.
+    Stop,
+    /// Handlers are killed now.
+    Kill,
+}
+
 #[derive(Default)]
 struct State {
-    cancelled: bool,
+    level: CancelLevel,
     #[cfg(target_os = "linux")]
-    wake: Option<Arc<Wake>>,
+    stop_wake: Option<Arc<Wake>>,
+    #[cfg(target_os = "linux")]
+    kill_wake: Option<Arc<Wake>>,
 }
 
 impl Cancel {
@@ -30,39 +44,59 @@ impl Cancel {
 
     /// Stops the runs that watch this token, and any that begin later. Never blocks.
     pub fn cancel(&self) {
-        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if !state.cancelled {
-            state.cancelled = true;
-            #[cfg(target_os = "linux")]
-            if let Some(wake) = &state.wake {
-                wake.ring();
-            }
-        }
+        self.raise(CancelLevel::Stop);
     }
 
-    /// Whether it has been cancelled.
+    /// Like [`Cancel::cancel`], but without grace, also for runs that are in theirs.
+    pub fn kill(&self) {
+        self.raise(CancelLevel::Kill);
+    }
+
+    /// Whether it has been cancelled, at either level.
     pub fn is_cancelled(&self) -> bool {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).cancelled
+        self.level() != CancelLevel::None
     }
 
-    /// The descriptor to watch. `None`: there is none left in this process; the run then has to look now and then.
-    #[cfg(target_os = "linux")]
-    pub(super) fn wake(&self) -> Option<Arc<Wake>> {
+    /// How far it has gone.
+    pub fn level(&self) -> CancelLevel {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).level
+    }
+
+    fn raise(&self, level: CancelLevel) {
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if state.wake.is_none() {
+        if level <= state.level {
+            return;
+        }
+        state.level = level;
+        #[cfg(target_os = "linux")]
+        {
+            let kills = level == CancelLevel::Kill;
+            let wakes = [state.stop_wake.as_ref(), state.kill_wake.as_ref().filter(|_| kills)];
+            wakes.into_iter().flatten().for_each(|wake| wake.ring());
+        }
+    }
+
+    /// The descriptor that tells of that level or a higher one. `None`: there is none left in this process; the run
+    /// then has to look now and then.
+    #[cfg(target_os = "linux")]
+    pub(super) fn wake(&self, level: CancelLevel) -> Option<Arc<Wake>> {
+        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let reached = state.level >= level;
+        let slot = if level == CancelLevel::Kill { &mut state.kill_wake } else { &mut state.stop_wake };
+        if slot.is_none() {
             let wake = Wake::new()?;
-            if state.cancelled {
+            if reached {
                 wake.ring();
             }
-            state.wake = Some(Arc::new(wake));
+            *slot = Some(Arc::new(wake));
         }
-        state.wake.clone()
+        slot.clone()
     }
 }
 
 impl fmt::Debug for Cancel {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Cancel").field(&self.is_cancelled()).finish()
+        f.debug_tuple("Cancel").field(&self.level()).finish()
     }
 }
 
@@ -104,11 +138,28 @@ mod tests {
     #[test]
     fn a_token_rings_whether_it_is_watched_before_or_after_its_cancellation() {
         let (before, after) = (Cancel::new(), Cancel::new());
-        let watched = before.wake().unwrap();
+        let watched = before.wake(CancelLevel::Stop).unwrap();
         assert!(!readable(&watched));
         before.clone().cancel();
         after.cancel();
-        assert!(readable(&watched) && readable(&after.wake().unwrap()));
+        assert!(readable(&watched) && readable(&after.wake(CancelLevel::Stop).unwrap()));
         assert!(before.is_cancelled() && after.is_cancelled());
+    }
+
+    #[test]
+    fn the_second_level_rings_for_both_and_the_first_only_for_itself() {
+        let token = Cancel::new();
+        let (stop, kill) = (token.wake(CancelLevel::Stop).unwrap(), token.wake(CancelLevel::Kill).unwrap());
+        token.cancel();
+        assert!(readable(&stop) && !readable(&kill));
+        token.kill();
+        assert!(readable(&kill));
+        token.cancel();
+        assert_eq!(token.level(), CancelLevel::Kill, "it only rises");
+
+        let at_once = Cancel::new();
+        let stop = at_once.wake(CancelLevel::Stop).unwrap();
+        at_once.kill();
+        assert!(readable(&stop) && readable(&at_once.wake(CancelLevel::Kill).unwrap()));
     }
 }

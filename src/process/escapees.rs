@@ -187,6 +187,8 @@ fn mark(name: &str, value: &str) -> Vec<u8> {
 /// Kills what carries all marks, until a look finds nothing. Gives back how many, and whether some are left.
 fn kill_marked(marks: &[Vec<u8>], candidates: impl Fn() -> Vec<i32>) -> (usize, bool) {
     let mut killed = HashSet::new();
+    // An orphan is between two parents for a moment, and a look then misses it: one empty look is not enough.
+    let mut looks_in_vain = 0;
     for _ in 0..ROUNDS {
         let dying: Vec<_> = candidates()
             .into_iter()
@@ -194,8 +196,13 @@ fn kill_marked(marks: &[Vec<u8>], candidates: impl Fn() -> Vec<i32>) -> (usize, 
             .filter_map(|number| Some((number, kill(number, marks)?)))
             .collect();
         if dying.is_empty() {
-            return (killed.len(), false);
+            looks_in_vain += 1;
+            if looks_in_vain == 2 {
+                return (killed.len(), false);
+            }
+            continue;
         }
+        looks_in_vain = 0;
         let until = Instant::now() + DEATH;
         for (number, pidfd) in dying {
             await_death(&pidfd, until);

@@ -7,7 +7,7 @@
 //! 2. A pidfd is opened at once. One `poll` watches it, the three pipes and the cancellation until the deadline. There
 //!    is no further thread, no signal handler, and no blocking read or write.
 //! 3. At the deadline, or when cancelled: TERM and CONT to the group (a stopped handler can then obey), the grace, then
-//!    KILL to the group.
+//!    KILL to the group. The token's second level ends the grace, or leaves none.
 //! 4. The exit is seen without reaping. The leader stays a zombie, so its number, which is the group's number too,
 //!    cannot be given to a stranger while we still signal it.
 //! 5. What is left of the group is killed, unless the handler succeeded and the hook keeps its leftovers.
@@ -45,7 +45,7 @@ use std::ffi::OsStr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-pub use cancel::Cancel;
+pub use cancel::{Cancel, CancelLevel};
 pub use capture::Captured;
 #[cfg(target_os = "linux")]
 pub use escapees::sweep_strays;

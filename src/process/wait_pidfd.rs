@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{PidfdFlags, pidfd_open};
 
+use super::cancel::CancelLevel;
 use super::children::Children;
 use super::exit::exit_of;
 use super::group::Group;
@@ -88,7 +89,9 @@ struct Watched {
 impl Watched {
     /// Serves the pipes until the handler has ended, and makes it end when it is time.
     fn until_exit(mut self, job: &Job<'_>, pipes: &mut Pipes<'_>) -> (End, Self) {
-        let wake = job.cancel.wake();
+        // The level that would change something, and what tells of it.
+        let mut next_level = CancelLevel::Stop;
+        let mut wake = job.cancel.wake(next_level);
         let mut phase_end = self.deadline;
         let mut sample_after = FIRST_SAMPLE;
         loop {
@@ -99,7 +102,11 @@ impl Watched {
                     return (end, self);
                 }
                 match &mut self.stopped {
-                    None => phase_end = self.stop(StopReason::Deadline, job),
+                    None => {
+                        phase_end = self.stop(StopReason::Deadline, job);
+                        next_level = CancelLevel::Kill;
+                        wake = job.cancel.wake(next_level);
+                    }
                     Some(stopped) if stopped.kill_after.is_none() => {
                         stopped.kill_after = Some(job.started.elapsed());
                         self.group.kill();
@@ -118,25 +125,31 @@ impl Watched {
                     continue;
                 }
                 until = until.min(sample_at);
-                if wake.is_none() {
-                    until = until.min(later(now, LOOK));
-                }
             }
-            if self.pidfd.is_none() {
+            let is_killed = self.stopped.is_some_and(|stopped| stopped.kill_after.is_some());
+            if self.pidfd.is_none() || (wake.is_none() && !is_killed) {
                 until = until.min(later(now, LOOK));
             }
 
             let exit = self.pidfd.as_ref().map(AsFd::as_fd);
-            // A cancelled token stays readable, so it is watched only until it has had its effect.
-            let cancel = wake.as_ref().filter(|_| self.stopped.is_none()).map(|wake| wake.as_fd());
+            // A cancelled token stays readable, so each level is watched only until it has had its effect.
+            let cancel = wake.as_ref().filter(|_| !is_killed).map(|wake| wake.as_fd());
             let ready = pipes.serve(exit, cancel, until.saturating_duration_since(now));
             if (ready.first || self.pidfd.is_none())
                 && let Some(end) = exit_of(self.group.leader())
             {
                 return (end, self);
             }
-            if self.stopped.is_none() && (ready.second || wake.is_none()) && job.cancel.is_cancelled() {
-                phase_end = self.stop(StopReason::Cancelled, job);
+            if !is_killed && (ready.second || wake.is_none()) && job.cancel.level() >= next_level {
+                if self.stopped.is_none() {
+                    phase_end = self.stop(StopReason::Cancelled, job);
+                    next_level = CancelLevel::Kill;
+                    wake = job.cancel.wake(next_level);
+                }
+                if job.cancel.level() == CancelLevel::Kill {
+                    // The grace is over.
+                    phase_end = Instant::now();
+                }
             }
         }
     }

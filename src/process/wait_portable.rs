@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 
 use wait_timeout::ChildExt;
 
+use super::cancel::{Cancel, CancelLevel};
 use super::children::Children;
 use super::exit::{end_of, exit_of};
 use super::group::Group;
@@ -144,11 +145,11 @@ fn until_exit(job: &mut Job<'_>, deadline: Instant) -> Ended {
     let group = Group::of(&job.spawned.child);
     let mut stopped = Stopped { why, term_after: job.started.elapsed(), kill_after: None };
     group.ask();
-    let mut end = look_until(group, later(Instant::now(), job.limits.grace));
+    let mut end = look_until(group, later(Instant::now(), job.limits.grace), Some(job.cancel));
     if end.is_none() {
         stopped.kill_after = Some(job.started.elapsed());
         group.kill();
-        end = look_until(group, later(Instant::now(), AFTER_KILL));
+        end = look_until(group, later(Instant::now(), AFTER_KILL), None);
     }
     let end = end.unwrap_or(DOES_NOT_DIE);
     let reaped = end == REAPED_ELSEWHERE;
@@ -167,14 +168,15 @@ fn look(child: &mut Child, at_most: Duration) -> Option<End> {
     }
 }
 
-/// Waits for the exit, and does not reap.
-fn look_until(group: Group, until: Instant) -> Option<End> {
+/// Waits for the exit, and does not reap. The token's second level ends the wait.
+fn look_until(group: Group, until: Instant, cancel: Option<&Cancel>) -> Option<End> {
     loop {
         if let Some(end) = exit_of(group.leader()) {
             return Some(end);
         }
         let left = until.saturating_duration_since(Instant::now());
-        if left.is_zero() {
+        let is_killed = cancel.is_some_and(|cancel| cancel.level() == CancelLevel::Kill);
+        if left.is_zero() || is_killed {
             return None;
         }
         pause(left.min(LOOK));

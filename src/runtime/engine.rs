@@ -4,7 +4,7 @@
 //! handler, [`Engine::resolve`] gives it its outcome, counts it, logs it, and tells who waits for it.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
 use super::job::Job;
@@ -13,7 +13,7 @@ use crate::hook::Hook;
 use crate::metrics::HookCounters;
 use crate::outcome::{Ending, Outcome, OutcomeKind};
 use crate::pool::{Finished, Host, Pool};
-use crate::process::Cancel;
+use crate::process::{Cancel, CancelLevel};
 use crate::scheduler::{Dispatch, JobKey};
 use crate::telemetry::{self, Limiter, Telemetry};
 use crate::time::Clock;
@@ -31,7 +31,8 @@ pub(super) struct Engine {
     observers: Vec<Observer>,
     /// What each worker runs is stopped by its token.
     cancels: Vec<Mutex<Cancel>>,
-    stopping: AtomicBool,
+    /// How what runs is to be stopped: a [`CancelLevel`] as a number.
+    stopping: AtomicU8,
     /// Set once, right after the engine has been made: the engine is the pool's host.
     pool: OnceLock<Weak<Pool<Self>>>,
 }
@@ -61,7 +62,7 @@ impl Engine {
             lost: Arc::default(),
             observers,
             cancels: (0..workers).map(|_| Mutex::default()).collect(),
-            stopping: AtomicBool::new(false),
+            stopping: AtomicU8::new(CancelLevel::None as u8),
             pool: OnceLock::new(),
         }
     }
@@ -86,11 +87,23 @@ impl Engine {
         if cancel.is_cancelled() {
             *cancel = Cancel::new();
         }
-        // Looked at under the lock that `stop_running` takes: this run sees the flag, or that sees this token.
-        if self.stopping.load(Ordering::SeqCst) {
+        // Looked at under the lock that `stop_all` takes: this run sees the level, or that sees this token.
+        if self.stopping.load(Ordering::SeqCst) >= CancelLevel::Stop as u8 {
             cancel.cancel();
         }
         cancel.clone()
+    }
+
+    fn stop_all(&self, level: CancelLevel) {
+        self.stopping.fetch_max(level as u8, Ordering::SeqCst);
+        for cancel in &self.cancels {
+            let cancel = lock(cancel);
+            if level == CancelLevel::Kill {
+                cancel.kill();
+            } else {
+                cancel.cancel();
+            }
+        }
     }
 
     /// Gives the job its outcome. `started`: it has been picked.
@@ -109,6 +122,8 @@ impl Engine {
             reason: ending.reason,
             process: ending.process,
         };
+        let outcome = Arc::new(outcome);
+        job.shared.tell(&outcome);
         telemetry::finished(&outcome, &entry.complaints, self.clock.now());
         for observer in &self.observers {
             // An observer is the caller's code: its panic must not take a worker with it.
@@ -116,7 +131,7 @@ impl Engine {
                 telemetry::observer_panicked(id);
             }
         }
-        job.shared.resolve(Arc::new(outcome));
+        job.shared.resolve(outcome);
         job.duty.done();
     }
 }
@@ -169,10 +184,11 @@ impl Host for Engine {
     }
 
     fn stop_running(&self) {
-        self.stopping.store(true, Ordering::SeqCst);
-        for cancel in &self.cancels {
-            lock(cancel).cancel();
-        }
+        self.stop_all(CancelLevel::Stop);
+    }
+
+    fn kill_running(&self) {
+        self.stop_all(CancelLevel::Kill);
     }
 }
 

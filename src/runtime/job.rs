@@ -5,6 +5,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
+use std::thread::{self, ThreadId};
 use std::time::{Duration, Instant};
 
 use super::bytes::Payload;
@@ -49,7 +50,7 @@ impl Drop for Duty {
     fn drop(&mut self) {
         if let Some(lost) = self.lost.take() {
             lost.fetch_add(1, Ordering::Relaxed);
-            debug_assert!(std::thread::panicking(), "a job was dropped without an outcome");
+            debug_assert!(thread::panicking(), "a job was dropped without an outcome");
         }
     }
 }
@@ -67,8 +68,12 @@ pub(super) struct JobShared {
 enum State {
     #[default]
     Waiting,
+    /// Cancelled after it was picked and before it was started.
+    Unwanted,
     /// Its handler runs, and stops when this is cancelled.
     Running(Cancel),
+    /// It has its outcome, and observers are told of it on this thread.
+    Telling(Arc<Outcome>, ThreadId),
     Resolved(Arc<Outcome>),
 }
 
@@ -78,7 +83,16 @@ impl JobShared {
     }
 
     pub(super) fn start(&self, cancel: Cancel) {
-        *self.lock() = State::Running(cancel);
+        let mut state = self.lock();
+        if matches!(*state, State::Unwanted) {
+            cancel.cancel();
+        }
+        *state = State::Running(cancel);
+    }
+
+    /// It has its outcome, which observers see before those who wait for it.
+    pub(super) fn tell(&self, outcome: &Arc<Outcome>) {
+        *self.lock() = State::Telling(Arc::clone(outcome), thread::current().id());
     }
 
     pub(super) fn resolve(&self, outcome: Arc<Outcome>) {
@@ -114,8 +128,8 @@ impl JobHandle {
     #[must_use]
     pub fn outcome(&self) -> Option<Arc<Outcome>> {
         match &*self.shared.lock() {
-            State::Resolved(outcome) => Some(Arc::clone(outcome)),
-            State::Waiting | State::Running(_) => None,
+            State::Telling(outcome, _) | State::Resolved(outcome) => Some(Arc::clone(outcome)),
+            State::Waiting | State::Unwanted | State::Running(_) => None,
         }
     }
 
@@ -127,8 +141,13 @@ impl JobHandle {
         let until = Instant::now().checked_add(timeout);
         let mut state = self.shared.lock();
         loop {
-            if let State::Resolved(outcome) = &*state {
-                return Some(Arc::clone(outcome));
+            match &*state {
+                State::Resolved(outcome) => return Some(Arc::clone(outcome)),
+                // An observer of this very outcome would wait for itself.
+                State::Telling(outcome, thread) if *thread == thread::current().id() => {
+                    return Some(Arc::clone(outcome));
+                }
+                _ => {}
             }
             state = match until.map(|until| until.saturating_duration_since(Instant::now())) {
                 None => self.shared.resolved.wait(state).unwrap_or_else(PoisonError::into_inner),
@@ -143,24 +162,39 @@ impl JobHandle {
     /// Cancels the job: a waiting one leaves the queue, a running one is stopped with TERM, grace, KILL. Does not wait
     /// for that. False: it has its outcome already.
     ///
-    /// A handler that ends by itself at the same moment keeps the outcome that it earned.
+    /// A handler that ends by itself at the same moment keeps the outcome that it earned, and so does a job that leaves
+    /// the queue otherwise. An observer that is being told of an outcome sees false for its job.
     pub fn cancel(&self) -> bool {
         let Some(engine) = self.engine.upgrade() else { return false };
-        // Three looks: it may start between the first and the second, never go back.
-        self.stop_if_running().unwrap_or_else(|| {
-            engine.cancel_waiting(|| self.shared.key()) || self.stop_if_running().unwrap_or(false)
-        })
+        if let Some(stopped) = self.stop_if_running() {
+            return stopped;
+        }
+        // It may start between the looks, never go back.
+        engine.cancel_waiting(|| self.shared.key()) || self.stop_or_forbid()
+    }
+
+    /// For a job that waits no more: stops it, or keeps it from starting. False: it has its outcome.
+    fn stop_or_forbid(&self) -> bool {
+        let mut state = self.shared.lock();
+        match &*state {
+            State::Waiting => *state = State::Unwanted,
+            State::Unwanted => {}
+            State::Running(cancel) => cancel.cancel(),
+            State::Telling(..) | State::Resolved(_) => return false,
+        }
+        true
     }
 
     /// `None`: it waits. False: it has its outcome.
     fn stop_if_running(&self) -> Option<bool> {
         match &*self.shared.lock() {
             State::Waiting => None,
+            State::Unwanted => Some(true),
             State::Running(cancel) => {
                 cancel.cancel();
                 Some(true)
             }
-            State::Resolved(_) => Some(false),
+            State::Telling(..) | State::Resolved(_) => Some(false),
         }
     }
 }

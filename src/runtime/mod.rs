@@ -155,9 +155,16 @@ impl HookPool {
         self.inner.drain(deadline)
     }
 
-    /// Cuts a drain short that another thread is in: its deadline is now.
+    /// Cuts a drain short that another thread is in: its deadline is now, and handlers that run get their grace.
     pub fn stop(&self) {
         self.inner.pool.hurry();
+    }
+
+    /// Ends everything now: takes nothing more, abandons what waits, and sends KILL to the process groups of the
+    /// handlers that run, also of those that are in their grace. Every job still gets its outcome, and
+    /// [`HookPool::drain`] waits for that.
+    pub fn kill(&self) {
+        self.inner.pool.kill();
     }
 
     /// Kills handlers that were left behind by a hookpool which was itself killed (KILL leaves nobody time to do it),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use hookpool::Config;
 use hookpool::config::ConfigLoader;
 
-use crate::cli::error::CliError;
+use crate::cli::error::{CliError, complain};
 
 /// Events as three agents sent them: interleaved sessions, with delegations.
 pub(super) const RECORDING: &[u8] = include_bytes!("../../../config/demo/recording.jsonl");
@@ -21,7 +21,7 @@ pub(super) fn config() -> Result<Config, CliError> {
         if let Some(missing) = hook.missing_program()
             && let Some(hook) = Arc::get_mut(hook)
         {
-            anstream::eprintln!("hookpool: the demo's hook `{}` is skipped: {missing}", hook.name);
+            complain(&format!("hookpool: the demo's hook `{}` is skipped: {missing}", hook.name));
             hook.enabled = false;
         }
     }

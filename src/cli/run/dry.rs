@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::source::{Found, Sources};
 use crate::cli::args::{ReportFormat, RunArgs};
-use crate::cli::error::CliError;
+use crate::cli::error::{CliError, complain};
 use crate::cli::report::printable;
 use crate::cli::signals::Stop;
 
@@ -40,7 +40,7 @@ pub(super) fn run(args: &RunArgs, config: Config) -> Result<ExitCode, CliError> 
     let mut out = std::io::BufWriter::new(anstream::stdout().lock());
     while let Some(found) = sources.next()? {
         match found {
-            Found::Invalid(complaint) => anstream::eprintln!("{complaint}"),
+            Found::Invalid(complaint) => complain(&complaint),
             Found::Event(event) => {
                 let text = match args.report {
                     ReportFormat::Text => as_text(&event, &pool.preview(&event)),

@@ -16,7 +16,7 @@ use hookpool::{Config, Event, HookPool, Ledger, OutcomeKind};
 
 use self::source::{Found, Sources};
 use super::args::{LogArgs, ReportFormat, RunArgs, WhenFull};
-use super::error::{CliError, HOOKS_FAILED};
+use super::error::{CliError, HOOKS_FAILED, complain};
 use super::input::Pace;
 use super::logging;
 use super::progress::{Progress, ProgressCounts};
@@ -111,12 +111,12 @@ fn load(args: &RunArgs, log: &LogArgs, progress: &Arc<Progress>) -> Result<Confi
     let loaded = ConfigLoader::standard(args.config.as_deref()).load()?;
     logging::start(log, loaded.config.debug, progress);
     for warning in &loaded.warnings {
-        anstream::eprintln!("{warning}");
+        complain(&warning.to_string());
     }
     if loaded.config.hooks.is_empty() {
-        anstream::eprintln!(
+        complain(
             "hookpool: no hooks are configured, so nothing will run: write some into hooks.toml, or name a file with \
-             --config"
+             --config",
         );
     }
     Ok(loaded.config)
@@ -158,10 +158,15 @@ impl Replay<'_> {
                     }
                     self.submit(event);
                 }
+                // Cut off by the signal, not by whoever wrote it.
+                Found::Invalid(_) if self.stop.signal().is_some() => {
+                    self.counts.read -= 1;
+                    break;
+                }
                 Found::Invalid(complaint) => {
                     self.counts.invalid += 1;
                     self.progress.clear();
-                    anstream::eprintln!("{complaint}");
+                    complain(&complaint);
                 }
             }
             self.tick();
@@ -201,10 +206,14 @@ impl Replay<'_> {
         let (done, is_done) = mpsc::channel();
         let pool = self.pool;
         std::thread::scope(|scope| {
-            scope.spawn(move || {
+            let draining = std::thread::Builder::new().spawn_scoped(scope, move || {
                 // Whoever waits is there until it has come.
                 let _ = done.send(pool.drain(Duration::MAX));
             });
+            if draining.is_err() {
+                // No thread is left for it: then without progress.
+                return pool.drain(Duration::MAX);
+            }
             loop {
                 match is_done.recv_timeout(REFRESH) {
                     Ok(ledger) => {

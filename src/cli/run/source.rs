@@ -74,6 +74,9 @@ impl Sources {
             return Ok(Some(match item {
                 None => {
                     self.open = None;
+                    if self.stop.signal().is_some() {
+                        return Ok(None);
+                    }
                     continue;
                 }
                 Some(Item::Bad { line, problem }) => Found::Invalid(format!("{name}:{line}: {problem}")),

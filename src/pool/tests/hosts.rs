@@ -340,6 +340,10 @@ impl Host for TestHost {
         self.seen.changed.notify_all();
     }
 
+    fn kill_running(&self) {
+        self.stop_running();
+    }
+
     fn stop_running(&self) {
         self.seen.lock().stopping = true;
         self.seen.changed.notify_all();

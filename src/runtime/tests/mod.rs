@@ -1,5 +1,7 @@
 //! The runtime with real handlers: what a submit answers, and what becomes of it.
 
+mod cancel;
+
 use std::time::Duration;
 
 use super::*;
