@@ -49,10 +49,6 @@ struct Look<J> {
 
 /// Completes what ran last, and answers with what to run next. `None`: the pool is left.
 fn next<H: Host>(shared: &Shared<H>, worker: usize, mut ran: Option<Ran<H>>) -> Option<Dispatch<H::Job>> {
-    if ran.is_some() {
-        // The bytes of the jobs that ran are free.
-        shared.room.tell();
-    }
     shared.parking.start_search();
     loop {
         let epoch = shared.parking.epoch();
@@ -61,9 +57,15 @@ fn next<H: Host>(shared: &Shared<H>, worker: usize, mut ran: Option<Ran<H>>) -> 
         if let Some(dispatch) = found {
             let to_watch = deadline.is_some_and(|deadline| shared.parking.is_unwatched(deadline));
             shared.parking.stop_search(epoch, more || to_watch);
+            // Its place is free, and so are the bytes of the jobs that ran. Told once for both: who waits for room is
+            // woken once for each job, and not twice.
             shared.room.tell();
             shared.tell(left);
             return Some(dispatch);
+        }
+        if completed {
+            // The bytes of the jobs that ran are free, though nothing takes their seat.
+            shared.room.tell();
         }
         if !left.is_empty() {
             // Who searches is relied on to find what comes; the host's time must not be part of that.

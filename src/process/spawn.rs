@@ -3,12 +3,16 @@
 //! Everything here keeps `std::process::Command` on its `posix_spawn` path: an absolute program, a whole environment,
 //! `process_group(0)`, and nothing that has to run between fork and exec. On that path a start costs the same however
 //! large this process is.
+//!
+//! A command that has been started is kept for the next start, so that the environment is assembled once and not for
+//! every run. Invariant: a kept command has the hook's environment and nothing of the run that it was used for.
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::resolve::resolve;
 use super::start_error::{StartError, diagnose};
@@ -28,6 +32,8 @@ pub struct Prepared {
     cwd: PathBuf,
     env: BTreeMap<OsString, OsString>,
     leftovers: Leftovers,
+    /// Commands between two runs; at most as many as there were runs at once.
+    idle: Mutex<Vec<Command>>,
 }
 
 impl Prepared {
@@ -51,7 +57,8 @@ impl Prepared {
             CommandLine::Exec { program, args } => (program.clone(), args.clone()),
         };
         let program = resolve(&named, &path, &spec.cwd);
-        Self { named, program, path, args, cwd: spec.cwd.clone(), env, leftovers: spec.leftovers }
+        let (cwd, leftovers) = (spec.cwd.clone(), spec.leftovers);
+        Self { named, program, path, args, cwd, env, leftovers, idle: Mutex::default() }
     }
 
     /// What keeps the program from being found, as of the preparation.
@@ -78,28 +85,65 @@ impl Prepared {
         K: AsRef<OsStr>,
         V: AsRef<OsStr>,
     {
-        let found;
-        let program = if let Ok(program) = &self.program {
-            program
-        } else {
-            found = resolve(&self.named, &self.path, &self.cwd)?;
-            &found
+        let Ok(program) = &self.program else {
+            let found = resolve(&self.named, &self.path, &self.cwd)?;
+            return self
+                .start(&mut self.command(&found), &found, wants_stdin, env)
+                .map(|(spawned, _)| spawned);
         };
+        let kept = self.idle().pop();
+        let mut command = kept.unwrap_or_else(|| self.command(program));
+        let (spawned, names) = self.start(&mut command, program, wants_stdin, env)?;
+        for name in names {
+            match self.env.get(name.as_ref()) {
+                Some(value) => command.env(name, value),
+                None => command.env_remove(name),
+            };
+        }
+        self.idle().push(command);
+        Ok(spawned)
+    }
+
+    /// Starts it with further variables, and gives back their names.
+    fn start<K, V>(
+        &self,
+        command: &mut Command,
+        program: &Path,
+        wants_stdin: bool,
+        env: impl IntoIterator<Item = (K, V)>,
+    ) -> Result<(Spawned, Vec<K>), StartError>
+    where
+        K: AsRef<OsStr>,
+        V: AsRef<OsStr>,
+    {
+        let mut names = Vec::new();
+        for (name, value) in env {
+            command.env(&name, value);
+            names.push(name);
+        }
+        command.stdin(if wants_stdin { Stdio::piped() } else { Stdio::null() });
+        match command.spawn() {
+            Ok(child) => Ok((Spawned { child }, names)),
+            Err(error) => Err(diagnose(&error, program, &self.cwd)),
+        }
+    }
+
+    /// The command as every run starts from it.
+    fn command(&self, program: &Path) -> Command {
         let mut command = Command::new(program);
         command
             .args(&self.args)
             .current_dir(&self.cwd)
             .env_clear()
             .envs(&self.env)
-            .envs(env)
             .process_group(0)
-            .stdin(if wants_stdin { Stdio::piped() } else { Stdio::null() })
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
-        match command.spawn() {
-            Ok(child) => Ok(Spawned { child }),
-            Err(error) => Err(diagnose(&error, program, &self.cwd)),
-        }
+        command
+    }
+
+    fn idle(&self) -> MutexGuard<'_, Vec<Command>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -150,5 +194,21 @@ mod tests {
         );
         let bare = Prepared::new(&spec(InheritEnv::Only(Vec::new()), &[]), &[]);
         assert!(bare.problem().is_none(), "a usual PATH stands in when there is none");
+    }
+
+    #[test]
+    fn nothing_of_one_run_is_in_the_environment_of_the_next() {
+        let mut spec = spec(InheritEnv::Only(Vec::new()), &[("OWN", "1")]);
+        spec.line = CommandLine::Exec { program: "/usr/bin/env".into(), args: Vec::new() };
+        let prepared = Prepared::new(&spec, &[]);
+        let run = |env: &[(&str, &str)]| {
+            let child = prepared.spawn(false, env.iter().copied()).unwrap().child;
+            String::from_utf8(child.wait_with_output().unwrap().stdout).unwrap()
+        };
+        assert_eq!(run(&[("JOB", "1"), ("OWN", "2")]), "JOB=1\nOWN=2\n");
+        assert_eq!(prepared.idle().len(), 1);
+        assert_eq!(run(&[("KIND", "k")]), "KIND=k\nOWN=1\n");
+        assert_eq!(run(&[]), "OWN=1\n");
+        assert_eq!(prepared.idle().len(), 1, "the same one was used");
     }
 }
