@@ -4,6 +4,7 @@ use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Once};
 
 use super::bytes::ByteBudget;
+use super::end::End;
 use super::engine::{Engine, HookEntry, Observer};
 use super::submit::Intake;
 use super::{HookPool, Inner};
@@ -136,8 +137,9 @@ impl HookPoolBuilder {
             no_match: AtomicU64::new(0),
             next_job: AtomicU64::new(0),
         };
-        let last_sweep = Once::new();
-        Ok(HookPool { inner: Arc::new(Inner { config, intake, pool, engine, sweeper, last_sweep }) })
+        let longest_grace = config.hooks.iter().map(|hook| hook.grace).max().unwrap_or_default();
+        let end = End { pool: Arc::clone(&pool), sweeper, last_sweep: Once::new(), longest_grace };
+        Ok(HookPool { inner: Arc::new(Inner { config, intake, pool, engine, end: Arc::new(end) }) })
     }
 }
 

@@ -3,6 +3,7 @@
 //! Everything that a job meets after its admission is here or below: the pool picks it, [`Engine::run`] runs its
 //! handler, [`Engine::resolve`] gives it its outcome, counts it, logs it, and tells who waits for it.
 
+use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
@@ -20,6 +21,16 @@ use crate::time::Clock;
 
 /// Called with every outcome, on the thread that resolves the job.
 pub(super) type Observer = Box<dyn Fn(&Outcome) + Send + Sync>;
+
+thread_local! {
+    static TELLING: Cell<bool> = const { Cell::new(false) };
+}
+
+/// True inside of an observer: the job that it is told of has no outcome before it returns, so who drains there would
+/// wait for itself.
+pub(super) fn is_telling() -> bool {
+    TELLING.get()
+}
 
 /// See the module's description.
 pub(super) struct Engine {
@@ -125,12 +136,14 @@ impl Engine {
         let outcome = Arc::new(outcome);
         job.shared.tell(&outcome);
         telemetry::finished(&outcome, &entry.complaints, self.clock.now());
+        let outer = TELLING.replace(true);
         for observer in &self.observers {
             // An observer is the caller's code: its panic must not take a worker with it.
             if catch_unwind(AssertUnwindSafe(|| observer(&outcome))).is_err() {
                 telemetry::observer_panicked(id);
             }
         }
+        TELLING.set(outer);
         job.shared.resolve(outcome);
         job.duty.done();
     }

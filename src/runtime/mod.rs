@@ -5,12 +5,14 @@
 //! | `builder.rs` | making a pool from a configuration |
 //! | `submit.rs` | the way of an event to the lanes: match, class, admission |
 //! | `engine.rs` | the way of a job from its pick to its outcome |
+//! | `end.rs` | the end of the pool, and the last sweep |
 //! | `job.rs` | the job, the duty to resolve it, and its handle |
 //! | `bytes.rs` | the bound in bytes |
 //! | `submission.rs` | what a submit answers |
 
 mod builder;
 mod bytes;
+mod end;
 mod engine;
 mod job;
 mod submission;
@@ -18,14 +20,15 @@ mod submit;
 #[cfg(test)]
 mod tests;
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Once};
 use std::time::Duration;
 
 pub use self::builder::{BuildError, HookPoolBuilder};
 pub use self::job::JobHandle;
 pub use self::submission::{Decision, Preview, Submission, SubmittedHook};
 
+use self::end::End;
 use self::engine::Engine;
 use self::submit::Intake;
 use crate::class::PriorityClass;
@@ -33,7 +36,7 @@ use crate::config::Config;
 use crate::event::Event;
 use crate::metrics::{Ledger, Snapshot};
 use crate::pool::Pool;
-use crate::process::{Sweeper, sweep_dead_pools};
+use crate::process::sweep_dead_pools;
 use crate::scheduler::HookSlot;
 
 /// A running pool: takes events, runs the handlers of the hooks that want them, and accounts for every one.
@@ -73,9 +76,7 @@ struct Inner {
     intake: Intake,
     pool: Arc<Pool<Engine>>,
     engine: Arc<Engine>,
-    sweeper: Option<Sweeper>,
-    /// After the first drain nothing runs any more, so nothing new can escape.
-    last_sweep: Once,
+    end: Arc<End>,
 }
 
 impl HookPool {
@@ -151,6 +152,9 @@ impl HookPool {
     /// Ends the pool: takes nothing more, lets what was admitted run on for at most that long, then abandons what
     /// still waits and stops what still runs (TERM, the hook's grace, KILL). Every admitted job has its outcome when
     /// this returns. `Duration::MAX` waits for as long as it takes. Once drained, it answers with the same ledger.
+    ///
+    /// An observer of outcomes is called before its job has its outcome, so it cannot wait for that: there this only
+    /// closes the pool, and answers with the ledger as it stands.
     pub fn drain(&self, deadline: Duration) -> Ledger {
         self.inner.drain(deadline)
     }
@@ -191,27 +195,19 @@ impl Inner {
     }
 
     fn drain(&self, deadline: Duration) -> Ledger {
-        let graces = self.config.hooks.iter().map(|hook| hook.grace);
-        // Beside its grace, a handler that was stopped has a moment to die and to be reaped.
-        // That moment includes the sweep of what left its group.
-        let longest_stop = graces.max().unwrap_or_default().saturating_add(Duration::from_secs(4));
-        let remainder = self.pool.drain(deadline, longest_stop);
-        if let Some(sweeper) = &self.sweeper {
-            self.last_sweep.call_once(|| {
-                let swept = sweeper.sweep_all();
-                if swept.killed > 0 || swept.remaining {
-                    tracing::warn!(
-                        killed = swept.killed,
-                        remaining = swept.remaining,
-                        "handlers had left their groups"
-                    );
-                }
-            });
+        if engine::is_telling() {
+            self.pool.close();
+            return self.ledger(0);
         }
+        let leaked = self.end.drain(deadline);
+        self.ledger(leaked)
+    }
+
+    fn ledger(&self, leaked: usize) -> Ledger {
         Ledger {
             snapshot: self.status(),
             lost: self.engine.lost.load(Ordering::Relaxed),
-            leaked: remainder.leaked,
+            leaked,
             still_admitted: self.pool.waiting().values().map(|n| u64::from(*n)).sum(),
         }
     }
@@ -219,7 +215,16 @@ impl Inner {
 
 impl Drop for Inner {
     fn drop(&mut self) {
-        let ledger = self.drain(self.config.shutdown.drain);
+        let deadline = self.config.shutdown.drain;
+        if engine::is_telling() {
+            // The last handle went in an observer, whose worker the drain waits for: somebody else has to.
+            let end = Arc::clone(&self.end);
+            let _ = std::thread::Builder::new()
+                .name("hookpool-end".to_owned())
+                .spawn(move || end.drain(deadline));
+            return;
+        }
+        let ledger = self.drain(deadline);
         if !ledger.is_balanced() {
             tracing::error!(?ledger, "the ledger does not balance");
         }

@@ -68,3 +68,43 @@ fn a_subscriber_that_panics_fails_no_submit_and_costs_no_job_its_outcome() {
         assert_eq!(ledger.snapshot.total.outcome(OutcomeKind::Abandoned), 1);
     });
 }
+
+/// The observer holds the last handle: nobody may wait for the worker that it is called on.
+#[test]
+fn a_pool_may_end_in_an_observer() {
+    use std::sync::{Mutex, mpsc};
+    let (done, is_done) = mpsc::channel();
+    let held: Arc<Mutex<Option<HookPool>>> = Arc::default();
+    let given = Arc::clone(&held);
+    let config = Config::from_toml("[hook.a]\non = ['stop']\nrun = 'true'\n").unwrap();
+    let pool = HookPool::builder().config(config).on_outcome(move |_| {
+        let pool = given.lock().unwrap().take();
+        if let Some(pool) = &pool {
+            assert!(!pool.drain(Duration::MAX).is_balanced(), "this job has no outcome yet");
+        }
+        drop(pool);
+        done.send(()).unwrap();
+    });
+    let pool = pool.build().unwrap();
+    *held.lock().unwrap() = Some(pool.clone());
+    let handle = pool.submit(event(r#"{"event":"stop"}"#)).admitted().next().unwrap().clone();
+    drop(pool);
+    is_done.recv_timeout(LONG).unwrap();
+    assert_eq!(handle.wait(LONG).unwrap().kind, OutcomeKind::Succeeded);
+}
+
+#[test]
+fn many_threads_may_drain_at_once() {
+    let pool = pool("[hook.a]\non = ['stop']\nrun = 'true'\n");
+    for _ in 0..50 {
+        pool.submit(event(r#"{"event":"stop"}"#));
+    }
+    std::thread::scope(|scope| {
+        let drains: Vec<_> = (0..4).map(|_| scope.spawn(|| pool.drain(LONG))).collect();
+        for drain in drains {
+            let ledger = drain.join().unwrap();
+            assert!(ledger.is_balanced());
+            assert_eq!(ledger.snapshot.total.outcome(OutcomeKind::Succeeded), 50);
+        }
+    });
+}

@@ -1,0 +1,43 @@
+//! The end of a pool: its drain, and the sweep of what left the handlers' groups.
+//!
+//! Apart from the pool's handle, so that another thread can do it when the last handle is dropped where nobody can wait.
+
+use std::sync::{Arc, Once};
+use std::time::Duration;
+
+use super::engine::Engine;
+use crate::pool::Pool;
+use crate::process::Sweeper;
+
+#[derive(Debug)]
+pub(super) struct End {
+    pub(super) pool: Arc<Pool<Engine>>,
+    pub(super) sweeper: Option<Sweeper>,
+    /// After the first drain nothing runs any more, so nothing new can escape.
+    pub(super) last_sweep: Once,
+    /// The longest grace of any hook.
+    pub(super) longest_grace: Duration,
+}
+
+impl End {
+    /// Beside its grace, a handler that was stopped has a moment to die, to be swept after, and to be reaped.
+    const DEATH: Duration = Duration::from_secs(4);
+
+    /// Drains the pool. Gives back how many workers it had to leave behind.
+    pub(super) fn drain(&self, deadline: Duration) -> usize {
+        let remainder = self.pool.drain(deadline, self.longest_grace.saturating_add(Self::DEATH));
+        if let Some(sweeper) = &self.sweeper {
+            self.last_sweep.call_once(|| {
+                let swept = sweeper.sweep_all();
+                if swept.killed > 0 || swept.remaining {
+                    tracing::warn!(
+                        killed = swept.killed,
+                        remaining = swept.remaining,
+                        "handlers had left their groups"
+                    );
+                }
+            });
+        }
+        remainder.leaked
+    }
+}
