@@ -8,15 +8,13 @@ mod helpers;
 use std::fs;
 
 use helpers::{LIMITS, NO_ENV, count, exec, own_children, prepared, waiters};
-use hookpool::process::{Cancel, Runner, WaiterKind};
+use hookpool::process::{Cancel, Runner};
 
 #[test]
 fn ten_thousand_short_handlers_leak_no_descriptor_thread_zombie_or_memory() {
     let spec = prepared(&exec("/bin/true", &[]));
     for waiter in waiters() {
         let runner = Runner::new(waiter);
-        // The portable waiter makes a thread for each run, which a fifth shows as well.
-        let runs = if waiter == WaiterKind::Pidfd { 10_000 } else { 2_000 };
         let go = |runs| {
             for _ in 0..runs {
                 let run = runner.run(&spec, b"input", NO_ENV, &LIMITS, &Cancel::new());
@@ -25,7 +23,7 @@ fn ten_thousand_short_handlers_leak_no_descriptor_thread_zombie_or_memory() {
         };
         go(100);
         let (descriptors, threads, memory) = (count("/proc/self/fd"), count("/proc/self/task"), resident());
-        go(runs);
+        go(10_000);
         assert_eq!(count("/proc/self/fd"), descriptors, "{waiter:?}");
         assert_eq!(count("/proc/self/task"), threads, "{waiter:?}");
         assert!(own_children().is_empty(), "{waiter:?}: {:?}", own_children());
