@@ -159,7 +159,18 @@ fn colours_are_for_those_who_want_them() {
 fn shell(env: &TestEnv, script: &str) -> (Option<i32>, String) {
     let mut command = std::process::Command::new("bash");
     command.args(["-c", script]).current_dir(env.path(".")).env("PROGRAM", env!("CARGO_BIN_EXE_hookpool"));
-    command.env_remove("HOOKPOOL_CONFIG").env("XDG_CONFIG_HOME", env.path("home/.config"));
+    command.env("XDG_CONFIG_HOME", env.path("home/.config"));
     let output = command.output().unwrap();
     (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+}
+
+#[test]
+fn a_standard_error_that_is_full_changes_neither_the_report_nor_the_exit_code() {
+    let env = TestEnv::with_hooks("[hook.a]\non = ['A']\nrun = 'true'\n");
+    env.write("e", [lone("A"), "bad\n".to_owned(), lone("A")].concat());
+    let done = shell(&env, "\"$PROGRAM\" run e --report json > report 2> /dev/full");
+    assert_eq!(done.0, Some(0), "{done:?}");
+    assert!(env.read("report").contains("\"read\":3,\"invalid\":1,\"matched\":2"));
+    let done = shell(&env, "\"$PROGRAM\" run e --config missing.toml 2> /dev/full");
+    assert_eq!(done.0, Some(3), "{done:?}");
 }

@@ -115,3 +115,36 @@ fn a_signal_ends_a_wait_for_room_and_one_for_the_next_turn() {
         std::fs::remove_file(env.path("held")).unwrap();
     }
 }
+
+/// The terminal goes away: what runs is not left to itself.
+#[test]
+fn hup_and_quit_drain_as_well() {
+    for (signal, code) in [(Signal::HUP, 129), (Signal::QUIT, 131)] {
+        let env = TestEnv::with_hooks(&format!("{ONE_WORKER}{HOLD}"));
+        let mut live = env.spawn(&["run", "-", "--report", "json", "--drain-timeout", "1m"]);
+        live.send(lone("Hold"));
+        env.wait_for("held");
+        live.signal(signal);
+        live.wait_for_stderr("stopping");
+        env.write("go", "");
+        let done = live.finish_with_input_open();
+        assert_eq!(done.code, Some(code), "{done:?}");
+        assert_eq!(done.report().happened(), "succeeded 1");
+    }
+}
+
+/// The document was not cut short by whoever wrote it, and the next file is nobody's concern any more.
+#[test]
+fn what_a_signal_cuts_off_is_not_invalid_and_no_further_file_is_opened() {
+    let env = TestEnv::with_hooks(&format!("{ONE_WORKER}{HOLD}"));
+    let mut live = env.spawn(&["run", "-", "missing.jsonl", "--report", "json"]);
+    live.send([lone("Hold"), "{\"event\":\"Hold\",\"x\":".to_owned()].concat());
+    env.wait_for("held");
+    env.write("go", "");
+    live.signal(Signal::INT);
+    let done = live.finish_with_input_open();
+    assert_eq!(done.code, Some(130), "{done:?}");
+    let report = done.report();
+    assert_eq!(report.happened(), "succeeded 1");
+    assert!(!done.stderr.contains("in the middle"), "{done:?}");
+}
