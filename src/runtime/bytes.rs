@@ -12,12 +12,18 @@ pub(super) struct ByteBudget {
     limit: u64,
 }
 
+/// Bytes that are counted, until it is dropped.
+#[derive(Debug)]
+pub(super) struct Charge {
+    bytes: u64,
+    budget: Arc<ByteBudget>,
+}
+
 /// An event that jobs refer to. Its bytes count from the first admission until the last job has its outcome.
 #[derive(Debug)]
 pub(super) struct Payload {
     pub(super) event: Event,
-    bytes: u64,
-    budget: Arc<ByteBudget>,
+    _charge: Charge,
 }
 
 impl ByteBudget {
@@ -25,17 +31,22 @@ impl ByteBudget {
         Self { used: AtomicU64::new(0), limit }
     }
 
-    /// Counts the event's bytes. `None`: there is no room for them now.
-    pub(super) fn charge(self: &Arc<Self>, event: &Event) -> Option<Arc<Payload>> {
-        let bytes = event.payload().len() as u64;
+    /// Counts so many bytes. `None`: there is no room for them now.
+    pub(super) fn charge(self: &Arc<Self>, bytes: u64) -> Option<Charge> {
         let add = |used: u64| used.checked_add(bytes).filter(|sum| *sum <= self.limit);
         // SeqCst: pairs with the count of those who wait for room, like the admission word.
         self.used.fetch_update(Ordering::SeqCst, Ordering::SeqCst, add).ok()?;
-        Some(Arc::new(Payload { event: event.clone(), bytes, budget: Arc::clone(self) }))
+        Some(Charge { bytes, budget: Arc::clone(self) })
     }
 }
 
-impl Drop for Payload {
+impl Payload {
+    pub(super) fn new(event: &Event, charge: Charge) -> Arc<Self> {
+        Arc::new(Self { event: event.clone(), _charge: charge })
+    }
+}
+
+impl Drop for Charge {
     fn drop(&mut self) {
         self.budget.used.fetch_sub(self.bytes, Ordering::SeqCst);
     }
@@ -50,14 +61,14 @@ mod tests {
         let event = Event::from_json(r#"{"type":"x"}"#).unwrap();
         let size = event.payload().len() as u64;
         let budget = Arc::new(ByteBudget::new(2 * size));
-        let first = budget.charge(&event).unwrap();
+        let first = Payload::new(&event, budget.charge(size).unwrap());
         let shared = Arc::clone(&first);
-        let second = budget.charge(&event).unwrap();
-        assert!(budget.charge(&event).is_none());
+        let second = Payload::new(&event, budget.charge(size).unwrap());
+        assert!(budget.charge(size).is_none());
         drop(first);
-        assert!(budget.charge(&event).is_none(), "another job still uses it");
+        assert!(budget.charge(size).is_none(), "another job still uses it");
         drop(shared);
-        assert!(budget.charge(&event).is_some());
+        assert!(budget.charge(size).is_some());
         drop(second);
         assert_eq!(budget.used.load(Ordering::SeqCst), 0);
     }

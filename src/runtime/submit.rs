@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use super::Inner;
-use super::bytes::{ByteBudget, Payload};
+use super::bytes::{ByteBudget, Charge, Payload};
 use super::engine::HookEntry;
 use super::job::{Duty, Job, JobHandle, JobShared};
 use super::submission::{Decision, Preview, Submission, SubmittedHook};
@@ -109,35 +109,43 @@ impl Inner {
         }
     }
 
-    /// Room for the event's bytes, then a place in the queue: a refused place is the common case under load, and bytes
-    /// that are charged for a moment cannot make it wrong.
+    /// Room for the event's bytes, then a place in the queue; only then the payload that the event's jobs share. The
+    /// bytes come first because a place, once taken, has to be used.
     fn admit(
         &self,
         incoming: &mut Incoming<'_>,
         class: PriorityClass,
     ) -> Result<(Reserved, Arc<Payload>), Refusal> {
-        if incoming.event.payload().len() as u64 > self.intake.max_event_bytes {
+        let bytes = incoming.event.payload().len() as u64;
+        if bytes > self.intake.max_event_bytes {
             return Err(Refusal::TooLarge);
         }
-        let payload = match &incoming.payload {
-            Some(payload) => Arc::clone(payload),
-            None => self.charge(incoming)?,
+        let charge = match &incoming.payload {
+            Some(_) => None,
+            None => Some(self.charge(bytes, incoming.when_room)?),
         };
         let place =
             if incoming.when_room { self.pool.reserve_when_room(class) } else { self.pool.reserve(class) }?;
-        incoming.payload = Some(Arc::clone(&payload));
-        Ok((place, payload))
+        if let Some(charge) = charge {
+            incoming.payload = Some(Payload::new(incoming.event, charge));
+        }
+        let payload = incoming.payload.as_ref().expect("an admitted event has been charged");
+        Ok((place, Arc::clone(payload)))
     }
 
-    fn charge(&self, incoming: &Incoming<'_>) -> Result<Arc<Payload>, Refusal> {
-        let attempt = || self.intake.bytes.charge(incoming.event);
-        if !incoming.when_room {
-            return attempt().ok_or(Refusal::BytesFull);
+    fn charge(&self, bytes: u64, when_room: bool) -> Result<Charge, Refusal> {
+        let attempt = || match self.intake.bytes.charge(bytes) {
+            Some(charge) => Ok(charge),
+            None if self.pool.is_closed() => Err(Refusal::Closed),
+            None => Err(Refusal::BytesFull),
+        };
+        match attempt() {
+            Err(Refusal::BytesFull) if when_room => self.pool.wait_for_room(|| match attempt() {
+                Err(Refusal::BytesFull) => None,
+                answer => Some(answer),
+            }),
+            answer => answer,
         }
-        self.pool.wait_for_room(|| match attempt() {
-            Some(payload) => Some(Ok(payload)),
-            None => self.pool.is_closed().then_some(Err(Refusal::Closed)),
-        })
     }
 
     fn push(
