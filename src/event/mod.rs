@@ -7,6 +7,7 @@
 //! Invariant: the payload of an `Event` is one valid JSON object, perhaps with white space and a byte order mark
 //! around it. Nothing here limits the size of a payload; whoever reads it from outside does.
 
+mod members;
 mod path;
 mod probe;
 mod recognise;
@@ -93,6 +94,11 @@ impl Event {
     /// The JSON object alone: the payload without the white space and the byte order mark around it.
     pub fn object(&self) -> &[u8] {
         self.inner.payload.get(self.inner.object.clone()).unwrap_or_default()
+    }
+
+    /// What stands between the braces of the object when its members of that name are taken out, in parts.
+    pub(crate) fn inside_without(&self, name: &str) -> Vec<&[u8]> {
+        members::inside_without(self.object(), name)
     }
 
     /// The name that the agent gave it, spelt as it was.

@@ -4,6 +4,7 @@
 //! into an [`Ending`]; it knows nothing of queues, and it never fails: a handler that cannot be started is an ending too.
 
 mod command;
+mod lines;
 
 use crate::event::Event;
 use crate::hook::{HandlerSpec, Hook};
