@@ -17,10 +17,11 @@ use super::capture::{Captured, Keeper};
 const PIECE: usize = 16 * 1024;
 const PIECES: usize = 8;
 
-#[derive(Debug)]
 pub(super) struct Pipes<'a> {
     stdin: Option<ChildStdin>,
     left: &'a [u8],
+    /// Sees standard output as it comes.
+    see: &'a mut dyn FnMut(&[u8]),
     stdout: Stream<ChildStdout>,
     stderr: Stream<ChildStderr>,
 }
@@ -45,10 +46,16 @@ pub(super) struct Ready {
 
 impl<'a> Pipes<'a> {
     /// Takes over a child's pipes and feeds as much as fits.
-    pub(super) fn new(child: &mut Child, stdin: &'a [u8], max_output: usize) -> Self {
+    pub(super) fn new(
+        child: &mut Child,
+        stdin: &'a [u8],
+        max_output: usize,
+        see: &'a mut dyn FnMut(&[u8]),
+    ) -> Self {
         let mut pipes = Self {
             stdin: child.stdin.take(),
             left: stdin,
+            see,
             stdout: Stream { pipe: child.stdout.take(), kept: Keeper::new(max_output) },
             stderr: Stream { pipe: child.stderr.take(), kept: Keeper::new(max_output) },
         };
@@ -83,10 +90,10 @@ impl<'a> Pipes<'a> {
             self.feed();
         }
         if stdout {
-            self.stdout.read();
+            self.stdout.read(self.see);
         }
         if stderr {
-            self.stderr.read();
+            self.stderr.read(&mut |_| {});
         }
         Ready { first, second, output: stdout || stderr }
     }
@@ -151,13 +158,17 @@ impl<'a> Pipes<'a> {
 
 impl<R: Read> Stream<R> {
     /// Reads what is there, within one turn's measure. Closes the pipe at its end.
-    fn read(&mut self) {
+    fn read(&mut self, see: &mut dyn FnMut(&[u8])) {
         let Some(pipe) = &mut self.pipe else { return };
         let mut buffer = [0; PIECE];
         for _ in 0..PIECES {
             match pipe.read(&mut buffer) {
                 Ok(0) => return self.pipe = None,
-                Ok(count) => self.kept.push(buffer.get(..count).unwrap_or_default()),
+                Ok(count) => {
+                    let piece = buffer.get(..count).unwrap_or_default();
+                    self.kept.push(piece);
+                    see(piece);
+                }
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return,
                 Err(_) => return self.pipe = None,
@@ -166,12 +177,12 @@ impl<R: Read> Stream<R> {
     }
 }
 
-fn set_nonblocking(pipe: BorrowedFd<'_>) -> io::Result<()> {
+pub(super) fn set_nonblocking(pipe: BorrowedFd<'_>) -> io::Result<()> {
     // A fresh pipe has no other flags that could be lost.
     Ok(fcntl_setfl(pipe, OFlags::NONBLOCK)?)
 }
 
-fn timespec(time: Duration) -> Timespec {
+pub(super) fn timespec(time: Duration) -> Timespec {
     Timespec { tv_sec: time.as_secs().try_into().unwrap_or(i64::MAX), tv_nsec: time.subsec_nanos().into() }
 }
 

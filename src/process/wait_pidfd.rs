@@ -29,10 +29,10 @@ const SILENCE: Duration = Duration::from_millis(25);
 const DRAIN: Duration = Duration::from_millis(250);
 
 /// Sees a started job to its end.
-pub(super) fn run(mut job: Job<'_>, children: &Children) -> Run {
+pub(super) fn run(mut job: Job<'_>, see: &mut dyn FnMut(&[u8]), children: &Children) -> Run {
     let group = Group::of(&job.spawned.child);
     let pidfd = pidfd_open(group.leader(), PidfdFlags::empty()).ok();
-    let mut pipes = Pipes::new(&mut job.spawned.child, job.stdin, job.limits.max_output);
+    let mut pipes = Pipes::new(&mut job.spawned.child, job.stdin, job.limits.max_output, see);
     let deadline = later(job.started, job.limits.timeout);
     let watched = Watched { group, pidfd, deadline, stopped: None, peak_memory: None };
     let (end, watched) = watched.until_exit(&job, &mut pipes);

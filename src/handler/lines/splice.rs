@@ -67,12 +67,19 @@ mod tests {
             (" \n{ \r\n }\n", "}"),
             (r#"{"a":1}"#, r#","a":1}"#),
             ("\u{feff}\t{ \"a\" : [1 ,\t2] } ", ",\u{20}\"a\" : [1 ,\t2] }"),
-            ("{\r\n  \"a\": {\n    \"b\": \"x\\ny \\u000a\"\r\n  }\r\n}\r\n", ",  \"a\": {    \"b\": \"x\\ny \\u000a\"  }}"),
+            (
+                "{\r\n  \"a\": {\n    \"b\": \"x\\ny \\u000a\"\r\n  }\r\n}\r\n",
+                ",  \"a\": {    \"b\": \"x\\ny \\u000a\"  }}",
+            ),
             ("{\"a\":\"\u{2028}\\/\\\"}{\"}", ",\"a\":\"\u{2028}\\/\\\"}{\"}"),
             (r#"{"hookpool":{"id":"1"}}"#, "}"),
             (r#"{"hookpool":{"id":"1"},"a":{"hookpool":2},"\u0068ookpool":3}"#, r#","a":{"hookpool":2}}"#),
         ] {
-            assert_eq!(String::from_utf8(line(event.as_bytes())).unwrap(), format!("{HEAD}{rest}\n"), "{event}");
+            assert_eq!(
+                String::from_utf8(line(event.as_bytes())).unwrap(),
+                format!("{HEAD}{rest}\n"),
+                "{event}"
+            );
         }
     }
 
