@@ -21,7 +21,8 @@ pub use class::{PerClass, PriorityClass};
 pub use config::Config;
 pub use event::{Event, EventError, FieldPath, Scalar};
 pub use hook::{
-    CommandLine, CommandSpec, HandlerSpec, Hook, HookName, InheritEnv, Leftovers, MaxWait, Order,
+    BatchKey, BatchPolicy, CommandLine, CommandSpec, HandlerSpec, Hook, HookName, InheritEnv, Leftovers,
+    MaxWait, OnBatchFailure, Order,
 };
 pub use kind::{EventKind, KindSet};
 pub use matcher::{

@@ -1,7 +1,8 @@
 //! Handlers: what runs when a job is picked.
 //!
-//! A handler is prepared once, when the pool is built, and run on a worker thread for each job. It turns what happened
-//! into an [`Ending`]; it knows nothing of queues, and it never fails: a handler that cannot be started is an ending too.
+//! A handler is prepared once, when the pool is built, and run on a worker thread for each dispatch: one job, or the
+//! members of a batch. It turns what happened to each of them into an [`Ending`], and tells of it as soon as it knows;
+//! it knows nothing of queues, and it never fails: a handler that cannot be started is an ending too.
 
 mod command;
 mod lines;
@@ -28,8 +29,11 @@ pub(crate) struct Task<'a> {
     pub(crate) job: JobId,
     /// 1 for the first.
     pub(crate) attempt: u32,
-    /// Stops the handler.
+    /// Says that this job is not wanted any more. That of a job which runs alone is `stop` itself.
+    #[expect(dead_code, reason = "handlers that take many events look at it")]
     pub(crate) cancel: &'a Cancel,
+    /// Stops the handler, whatever it runs.
+    pub(crate) stop: &'a Cancel,
 }
 
 impl Handler {
@@ -40,9 +44,15 @@ impl Handler {
         }
     }
 
-    pub(crate) fn run(&self, task: &Task<'_>) -> Ending {
+    /// Runs all tasks of one dispatch. `done` is told how each of them ended, by its position, once and as soon as that
+    /// is known. There is more than one task only if [`HandlerSpec::takes_many`] and the hook has a batch policy.
+    pub(crate) fn run(&self, tasks: &[Task<'_>], done: &mut dyn FnMut(usize, Ending)) {
         match self {
-            Self::Command(command) => command.run(task),
+            Self::Command(command) => {
+                for (index, task) in tasks.iter().enumerate() {
+                    done(index, command.run(task));
+                }
+            }
         }
     }
 

@@ -25,8 +25,15 @@ pub(crate) struct Ending {
     pub(crate) kind: OutcomeKind,
     /// In words; empty for a success.
     pub(crate) reason: String,
+    /// `None`: it never ran, or whoever runs the handler has to look at the clock.
     pub(crate) run: Option<Duration>,
     pub(crate) process: Option<Box<ProcessReport>>,
+}
+
+impl Ending {
+    pub(crate) fn new(kind: OutcomeKind, reason: impl Into<String>) -> Self {
+        Self { kind, reason: reason.into(), run: None, process: None }
+    }
 }
 
 /// The end of one job. Each admitted job has exactly one.

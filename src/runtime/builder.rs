@@ -11,12 +11,13 @@ use super::{HookPool, Inner};
 use crate::class::PerClass;
 use crate::config::{Config, OnFull, PickMode};
 use crate::handler::{Handler, Surroundings};
+use crate::hook::BatchPolicy;
 use crate::matcher::Matcher;
 use crate::metrics::HookCounters;
 use crate::outcome::Outcome;
 use crate::pool::Pool;
 use crate::process::{Runner, Sweeper, new_pool_marker};
-use crate::scheduler::{AdmissionRule, CoreParams, HookParams, PickParams, SeatParams};
+use crate::scheduler::{AdmissionRule, BatchParams, CoreParams, HookParams, PickParams, SeatParams};
 use crate::telemetry::{Limiter, Telemetry};
 use crate::time::Clock;
 
@@ -118,7 +119,10 @@ impl HookPoolBuilder {
         let params = core_params(&config);
         let hook_params: Vec<_> = hooks
             .iter()
-            .map(|entry| HookParams { max_concurrency: entry.hook.max_concurrency, batch: None })
+            .map(|entry| HookParams {
+                max_concurrency: entry.hook.max_concurrency,
+                batch: entry.hook.batch.as_ref().map(batch_params),
+            })
             .collect();
         let workers = (params.seats.workers + params.seats.standby) as usize;
         let engine = Arc::new(Engine::new(hooks, workers, clock, telemetry, self.observers));
@@ -141,6 +145,10 @@ impl HookPoolBuilder {
         let end = End { pool: Arc::clone(&pool), sweeper, last_sweep: Once::new(), longest_grace };
         Ok(HookPool { inner: Arc::new(Inner { config, intake, pool, engine, end: Arc::new(end) }) })
     }
+}
+
+fn batch_params(policy: &BatchPolicy) -> BatchParams {
+    BatchParams { size: policy.size, bytes: policy.bytes, linger: policy.linger }
 }
 
 fn core_params(config: &Config) -> CoreParams {

@@ -104,7 +104,9 @@ fn the_older_batch_settings_have_their_units() {
     assert_eq!(with("CLAUDE_MPM_HOOK_BATCH_SIZE", "25").batching.size, 25);
     assert_eq!(with("CLAUDE_MPM_HOOK_BATCH_TIMEOUT_MS", "250").batching.linger, Duration::from_millis(250));
     assert_eq!(with("CLAUDE_MPM_HOOK_BATCH_TIMEOUT_MS", "1s").batching.linger, Duration::from_secs(1));
-    for value in ["", "abc", "-5", "0", "nan", "1e400"] {
+    assert_eq!(with("CLAUDE_MPM_HOOK_BATCH_TIMEOUT_MS", "0").batching.linger, Duration::ZERO);
+    refused("CLAUDE_MPM_HOOK_BATCH_SIZE", "0");
+    for value in ["", "abc", "-5", "nan", "1e400"] {
         refused("CLAUDE_MPM_HOOK_BATCH_SIZE", value);
         refused("CLAUDE_MPM_HOOK_BATCH_TIMEOUT_MS", value);
     }
