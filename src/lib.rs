@@ -22,7 +22,7 @@ pub use config::Config;
 pub use event::{Event, EventError, FieldPath, Scalar};
 pub use hook::{
     BatchKey, BatchPolicy, CommandLine, CommandSpec, HandlerSpec, Hook, HookName, InheritEnv, Leftovers,
-    MaxWait, OnBatchFailure, Order,
+    MaxWait, OnBatchFailure, Order, ResidentSpec,
 };
 pub use kind::{EventKind, KindSet};
 pub use matcher::{

@@ -4,8 +4,10 @@
 //! members of a batch. It turns what happened to each of them into an [`Ending`], and tells of it as soon as it knows;
 //! it knows nothing of queues, and it never fails: a handler that cannot be started is an ending too.
 
+mod batch;
 mod command;
 mod lines;
+mod resident;
 
 use crate::event::Event;
 use crate::hook::{HandlerSpec, Hook};
@@ -13,12 +15,17 @@ use crate::outcome::Ending;
 use crate::outcome::JobId;
 use crate::process::Cancel;
 
+use self::batch::LinesHandler;
 pub(crate) use self::command::{CommandHandler, Surroundings};
+use self::resident::ResidentHandler;
+pub(crate) use self::resident::Residents;
 
 /// A handler, ready to run.
 #[derive(Debug)]
 pub(crate) enum Handler {
     Command(CommandHandler),
+    Lines(LinesHandler),
+    Resident(ResidentHandler),
 }
 
 /// One job, as its handler sees it.
@@ -30,7 +37,6 @@ pub(crate) struct Task<'a> {
     /// 1 for the first.
     pub(crate) attempt: u32,
     /// Says that this job is not wanted any more. That of a job which runs alone is `stop` itself.
-    #[expect(dead_code, reason = "handlers that take many events look at it")]
     pub(crate) cancel: &'a Cancel,
     /// Stops the handler, whatever it runs.
     pub(crate) stop: &'a Cancel,
@@ -41,6 +47,8 @@ impl Handler {
     pub(crate) fn prepare(hook: &Hook, surroundings: &Surroundings) -> Self {
         match &hook.handler {
             HandlerSpec::Command(spec) => Self::Command(CommandHandler::prepare(spec, surroundings)),
+            HandlerSpec::Lines(spec) => Self::Lines(LinesHandler::prepare(spec, surroundings)),
+            HandlerSpec::Resident(spec) => Self::Resident(ResidentHandler::prepare(spec, hook, surroundings)),
         }
     }
 
@@ -53,6 +61,8 @@ impl Handler {
                     done(index, command.run(task));
                 }
             }
+            Self::Lines(lines) => lines.run(tasks, done),
+            Self::Resident(resident) => resident.run(tasks, done),
         }
     }
 
@@ -60,6 +70,8 @@ impl Handler {
     pub(crate) fn fault(&self) -> Option<String> {
         match self {
             Self::Command(command) => command.fault(),
+            Self::Lines(lines) => lines.fault(),
+            Self::Resident(resident) => resident.fault(),
         }
     }
 }

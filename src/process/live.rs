@@ -154,12 +154,12 @@ impl Live {
         self.input = None;
     }
 
-    /// Feeds it, waits until something happens or it is `until`, and reads a piece of each output that has one.
+    /// Feeds it, waits until something happens or it is `until` (`None`: never), and reads a piece of each output that has one.
     pub fn turn(
         &mut self,
         cancel: &Cancel,
         level: CancelLevel,
-        until: Instant,
+        until: Option<Instant>,
         see: &mut dyn FnMut(Written<'_>),
     ) -> Turn {
         let refused = self.feed();
@@ -173,6 +173,7 @@ impl Live {
         #[cfg(not(target_os = "linux"))]
         let wake = None;
         let now = Instant::now();
+        let until = until.unwrap_or_else(|| later(now, Duration::MAX));
         let looks = self.pidfd.is_none() || wake.is_none();
         let until = if looks { until.min(later(now, LOOK)) } else { until };
         let [_, out, err, exit, woken] = self.wait(wake, until.saturating_duration_since(now));
@@ -188,6 +189,40 @@ impl Live {
         turn.over = self.output.is_none() || (has_ended && !turn.wrote);
         turn.cancelled = (woken || wake.is_none()) && cancel.level() >= level;
         turn
+    }
+
+    /// Reads what is there, without waiting for more: what one that has ended left behind.
+    pub fn read_rest(&mut self, see: &mut dyn FnMut(Written<'_>)) {
+        // As much as pipes hold by default, and more: one that goes on writing must not keep us.
+        for _ in 0..64 {
+            if !self.read_some(see) {
+                return;
+            }
+        }
+    }
+
+    /// Waits until it ends. False: it has not, in that time.
+    pub fn wait_exit(&self, at_most: Duration) -> bool {
+        let until = later(Instant::now(), at_most);
+        loop {
+            if super::exit::exit_of(self.group.leader()).is_some() {
+                return true;
+            }
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return false;
+            }
+            match &self.pidfd {
+                Some(pidfd) => drop(poll(&mut [PollFd::new(pidfd, PollFlags::IN)], Some(&timespec(left)))),
+                None => pause(left.min(LOOK)),
+            }
+        }
+    }
+
+    /// Forgets what it was given and has not taken.
+    pub fn take_back(&mut self) {
+        self.unsent.clear();
+        self.sent = 0;
     }
 
     /// Reads what is there without waiting.

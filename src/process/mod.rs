@@ -54,7 +54,7 @@ pub use escapees::sweep_strays;
 pub use escapees::{Sweeper, Swept, sweep_dead_pools};
 pub use live::{Live, Turn, Written};
 pub use live_stop::{Ended, Stage, stop_all};
-pub use marker::{JOB_VARIABLE, POOL_VARIABLE, kept, new_pool_marker};
+pub use marker::{INSTANCE_VARIABLE, JOB_VARIABLE, POOL_VARIABLE, kept, new_pool_marker};
 pub use report::{End, Run, StopReason, Stopped, UnknownReason};
 pub use resolve::resolve;
 pub use spawn::Prepared;

@@ -97,6 +97,8 @@ impl HookPoolBuilder {
             pool: marker.into(),
             sweeper: sweeper.clone(),
             depth: depth.saturating_add(1),
+            residents: Arc::default(),
+            clock,
         };
         let hooks: Vec<HookEntry> = config
             .hooks
@@ -142,7 +144,8 @@ impl HookPoolBuilder {
             next_job: AtomicU64::new(0),
         };
         let longest_grace = config.hooks.iter().map(|hook| hook.grace).max().unwrap_or_default();
-        let end = End { pool: Arc::clone(&pool), sweeper, last_sweep: Once::new(), longest_grace };
+        let residents = surroundings.residents;
+        let end = End { pool: Arc::clone(&pool), residents, sweeper, last_sweep: Once::new(), longest_grace };
         Ok(HookPool { inner: Arc::new(Inner { config, intake, pool, engine, end: Arc::new(end) }) })
     }
 }

@@ -1,4 +1,4 @@
-//! The end of a pool: its drain, and the sweep of what left the handlers' groups.
+//! The end of a pool: its drain, the end of the processes that stay, and the sweep of what left the handlers' groups.
 //!
 //! Apart from the pool's handle, so that another thread can do it when the last handle is dropped where nobody can wait.
 
@@ -6,12 +6,14 @@ use std::sync::{Arc, Once};
 use std::time::Duration;
 
 use super::engine::Engine;
+use crate::handler::Residents;
 use crate::pool::Pool;
 use crate::process::Sweeper;
 
 #[derive(Debug)]
 pub(super) struct End {
     pub(super) pool: Arc<Pool<Engine>>,
+    pub(super) residents: Arc<Residents>,
     pub(super) sweeper: Option<Sweeper>,
     /// After the first drain nothing runs any more, so nothing new can escape.
     pub(super) last_sweep: Once,
@@ -26,6 +28,7 @@ impl End {
     /// Drains the pool. Gives back how many workers it had to leave behind.
     pub(super) fn drain(&self, deadline: Duration) -> usize {
         let remainder = self.pool.drain(deadline, self.longest_grace.saturating_add(Self::DEATH));
+        self.residents.close();
         if let Some(sweeper) = &self.sweeper {
             self.last_sweep.call_once(|| {
                 let swept = sweeper.sweep_all();

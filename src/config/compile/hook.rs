@@ -12,8 +12,9 @@ use super::super::raw::{RawCommand, RawDefaults, RawEnvClear, RawHook};
 use super::super::settings::BatchingSettings;
 use super::super::source::Spot;
 use super::expand::{Reader, Scope};
+use super::mode::most_at_once;
 use super::{Context, class_named, max_wait};
-use crate::hook::{CommandLine, CommandSpec, HandlerSpec, Hook, HookName, InheritEnv, Leftovers, Order};
+use crate::hook::{CommandLine, CommandSpec, Hook, HookName, InheritEnv, Leftovers, Order};
 use crate::kind::KindSet;
 use crate::matcher::{Selector, SelectorPlace};
 
@@ -30,26 +31,21 @@ impl HookCompiler<'_> {
     pub(super) fn hook(&self, name: &str, raw: &RawHook, problems: &mut Problems) -> Option<Hook> {
         let hook_name = HookName::new(name).ok()?;
         let selector = self.selector(name, raw, problems);
-        let handler = self.command(name, raw, problems).map(HandlerSpec::Command)?;
-        let batch = if handler.takes_many() {
-            self.batch(raw)
-        } else {
-            self.batches_nothing(name, raw, problems);
-            None
-        };
+        let handler = self.handler(name, raw, self.command(name, raw, problems)?, problems);
+        let batch = self.batch_of(name, raw, &handler, problems);
         let nanos = |own: Option<u64>, default| Duration::from_nanos(own.unwrap_or(default));
         let priority = raw.priority.as_deref().map(class_named);
         let order = raw.order.as_ref().unwrap_or(&self.defaults.order);
         Some(Hook {
             name: hook_name,
             selector: selector?,
-            handler,
             enabled: raw.enabled.unwrap_or(true),
             priority,
             timeout: nanos(raw.timeout, self.defaults.timeout),
             grace: nanos(raw.grace, self.defaults.grace),
             order: if order == "none" { Order::None } else { Order::Session },
-            max_concurrency: raw.max_concurrency,
+            max_concurrency: most_at_once(raw, &handler),
+            handler,
             max_wait: raw.max_wait.as_ref().map(|own| max_wait(own, true)),
             max_output: usize::try_from(raw.max_output.unwrap_or(self.defaults.max_output))
                 .unwrap_or(usize::MAX),

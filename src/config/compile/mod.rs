@@ -6,6 +6,7 @@
 mod batch;
 mod expand;
 mod hook;
+mod mode;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
