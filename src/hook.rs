@@ -161,14 +161,17 @@ pub struct MaxWait {
 pub enum HandlerSpec {
     /// A program, one process for each event.
     Command(CommandSpec),
+    /// A handler in Rust, registered with the pool's builder under the hook's name.
+    Registered,
 }
 
 impl HandlerSpec {
-    /// True when the handler can be given many events at once.
+    /// True when the handler may be one that is given many events at once.
     #[must_use]
     pub fn takes_many(&self) -> bool {
         match self {
             Self::Command(_) => false,
+            Self::Registered => true,
         }
     }
 }

@@ -111,7 +111,7 @@ impl Hook {
     /// Why its program would not be found on this machine now, with the environment of this process. `None`: it would.
     #[must_use]
     pub fn missing_program(&self) -> Option<String> {
-        let HandlerSpec::Command(spec) = &self.handler;
+        let HandlerSpec::Command(spec) = &self.handler else { return None };
         let (environment, _) = inherited_environment();
         Prepared::new(spec, &environment).problem().map(ToString::to_string)
     }
@@ -171,6 +171,6 @@ impl Ending {
             leftovers_killed: run.leftovers_killed,
             escapees_killed,
         };
-        Self { kind, reason, run: Some(run_time), process: Some(Box::new(process)) }
+        Self { run: Some(run_time), process: Some(Box::new(process)), ..Self::new(kind, reason) }
     }
 }

@@ -30,7 +30,8 @@ impl HookCompiler<'_> {
     pub(super) fn hook(&self, name: &str, raw: &RawHook, problems: &mut Problems) -> Option<Hook> {
         let hook_name = HookName::new(name).ok()?;
         let selector = self.selector(name, raw, problems);
-        let handler = self.command(name, raw, problems).map(HandlerSpec::Command)?;
+        let handler = self.handler(name, raw, problems);
+        let (handler, selector) = (handler?, selector?);
         let batch = if handler.takes_many() {
             self.batch(raw)
         } else {
@@ -42,7 +43,7 @@ impl HookCompiler<'_> {
         let order = raw.order.as_ref().unwrap_or(&self.defaults.order);
         Some(Hook {
             name: hook_name,
-            selector: selector?,
+            selector,
             handler,
             enabled: raw.enabled.unwrap_or(true),
             priority,
@@ -97,6 +98,13 @@ impl HookCompiler<'_> {
                 None
             }
         }
+    }
+
+    fn handler(&self, name: &str, raw: &RawHook, problems: &mut Problems) -> Option<HandlerSpec> {
+        if raw.run.is_none() && self.context.registered_handlers {
+            return Some(HandlerSpec::Registered);
+        }
+        self.command(name, raw, problems).map(HandlerSpec::Command)
     }
 
     fn command(&self, name: &str, raw: &RawHook, problems: &mut Problems) -> Option<CommandSpec> {
