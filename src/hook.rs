@@ -165,15 +165,17 @@ pub enum HandlerSpec {
     Lines(CommandSpec),
     /// A program whose processes stay, get events as lines and answer each with a line.
     Resident(ResidentSpec),
+    /// A handler in Rust, registered with the pool's builder under the hook's name.
+    Registered,
 }
 
 impl HandlerSpec {
-    /// True when the handler can be given many events at once.
+    /// True when the handler may be one that is given many events at once.
     #[must_use]
     pub fn takes_many(&self) -> bool {
         match self {
             Self::Command(_) => false,
-            Self::Lines(_) | Self::Resident(_) => true,
+            Self::Lines(_) | Self::Resident(_) | Self::Registered => true,
         }
     }
 
@@ -183,6 +185,7 @@ impl HandlerSpec {
         match self {
             Self::Command(command) | Self::Lines(command) => Some(command),
             Self::Resident(resident) => Some(&resident.command),
+            Self::Registered => None,
         }
     }
 }

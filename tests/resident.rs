@@ -8,8 +8,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use hookpool::{Config, End, Event, HookPool, JobHandle, Outcome, OutcomeKind, StopReason};
 use OutcomeKind::{Cancelled, Failed, NotStarted, Succeeded, TimedOut};
+use hookpool::{Config, End, Event, HookPool, JobHandle, Outcome, OutcomeKind, StopReason};
 
 /// Far more than anything here needs, so that no test depends on the machine's speed.
 const AMPLE: Duration = Duration::from_mins(1);
@@ -281,7 +281,9 @@ fn a_process_is_replaced_after_so_many_answers_or_so_long() {
     assert!(a == b && b != c && c == d, "{a} {b} {c} {d}");
     until("those that are replaced end", || !is_alive(&a));
     // The next one is there already: it was started before the old one was let go.
-    until("the next one waits", || subject.notes().lines().filter(|line| line.starts_with("start")).count() == 3);
+    until("the next one waits", || {
+        subject.notes().lines().filter(|line| line.starts_with("start")).count() == 3
+    });
     subject.end(4);
     let subject = Subject::new("timeout = '60s'\nmax_age = '1ms'");
     let [a, b] = [(); 2].map(|()| subject.who());
@@ -316,7 +318,9 @@ fn processes_that_die_at_their_start_are_not_started_for_every_event() {
     let started = outcomes.iter().filter(|outcome| outcome.kind == Failed).count();
     let refused: Vec<_> = outcomes.iter().filter(|outcome| outcome.kind == NotStarted).collect();
     assert!((3..=10).contains(&started) && started + refused.len() == 40, "{started} starts");
-    assert!(refused[0].reason.starts_with("its processes ended 3 times in a row before they answered anything"));
+    assert!(
+        refused[0].reason.starts_with("its processes ended 3 times in a row before they answered anything")
+    );
     subject.end(40);
 }
 
@@ -324,7 +328,8 @@ fn processes_that_die_at_their_start_are_not_started_for_every_event() {
 fn a_missing_program_is_not_started_and_says_why() {
     let config = "[hook.a]\non = ['stop']\nrun = ['/none/such']\nmode = 'resident'\n";
     let pool = HookPool::builder().config(Config::from_toml(config).unwrap()).build().unwrap();
-    let job = pool.submit(Event::from_json(r#"{"event":"stop"}"#).unwrap()).admitted().next().unwrap().clone();
+    let job =
+        pool.submit(Event::from_json(r#"{"event":"stop"}"#).unwrap()).admitted().next().unwrap().clone();
     let outcome = outcome(&job);
     assert_eq!(outcome.kind, NotStarted);
     assert!(outcome.reason.contains("/none/such"), "{outcome}");

@@ -20,11 +20,11 @@ use std::ffi::OsString;
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
-use super::lines::answers::{Answer, Item, Reader};
+use super::lines::answers::{Item, Line, Reader};
 use super::lines::splice::{Head, push_line};
 use super::{CommandHandler, Surroundings, Task};
 use crate::hook::{CommandSpec, OnBatchFailure};
-use crate::outcome::{Ending, OutcomeKind};
+use crate::outcome::{Answer, Ending, OutcomeKind};
 use crate::process::{End, JOB_VARIABLE, Limits, POOL_VARIABLE};
 use crate::telemetry::{self, Limiter};
 
@@ -180,7 +180,7 @@ impl<'a, 'd> Batch<'a, 'd> {
         }
     }
 
-    fn answer(&mut self, answer: Answer, complain: impl Fn(&str)) {
+    fn answer(&mut self, answer: Line, complain: impl Fn(&str)) {
         let task_of = |index: &usize| self.tasks.get(*index);
         let found = self.open.iter().position(|index| task_of(index).is_some_and(|task| task.is(&answer.id)));
         match found.and_then(|at| self.open.remove(at)) {
@@ -233,16 +233,14 @@ impl Ending {
         Self { run: Some(run), ..Self::new(OutcomeKind::Failed, reason) }
     }
 
-    pub(super) fn answered(answer: Answer, run: Duration) -> Self {
-        let Answer { ok, message, .. } = answer;
-        let ending = if ok {
-            Self::new(OutcomeKind::Succeeded, "")
-        } else {
-            let message = message.filter(|message| !message.is_empty());
-            let reason = message.unwrap_or_else(|| "its handler says that it failed, and not why".to_owned());
-            Self::new(OutcomeKind::Failed, reason)
-        };
-        Self { run: Some(run), ..ending }
+    pub(super) fn answered(line: Line, run: Duration) -> Self {
+        let message = line.message.unwrap_or_default();
+        let mut answer = if line.ok { Answer::ok().with_message(message) } else { Answer::failed(message) };
+        // It has been read as JSON already.
+        if let Some(verdict) = line.verdict.and_then(|verdict| verdict.parse().ok()) {
+            answer = answer.with_verdict(verdict);
+        }
+        Self { run: Some(run), ..Self::from(answer) }
     }
 }
 

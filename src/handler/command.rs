@@ -183,6 +183,6 @@ impl Ending {
             leftovers_killed: run.leftovers_killed,
             escapees_killed,
         };
-        Self { kind, reason, run: Some(run_time), process: Some(Box::new(process)) }
+        Self { run: Some(run_time), process: Some(Box::new(process)), ..Self::new(kind, reason) }
     }
 }

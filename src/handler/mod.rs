@@ -8,24 +8,29 @@ mod batch;
 mod command;
 mod lines;
 mod resident;
+mod rust;
 
 use crate::event::Event;
 use crate::hook::{HandlerSpec, Hook};
-use crate::outcome::Ending;
-use crate::outcome::JobId;
+use crate::outcome::{Ending, JobId, OutcomeKind};
 use crate::process::Cancel;
 
 use self::batch::LinesHandler;
 pub(crate) use self::command::{CommandHandler, Surroundings};
 use self::resident::ResidentHandler;
 pub(crate) use self::resident::Residents;
+pub(crate) use self::rust::RustHandler;
+pub use self::rust::{BatchAnswer, BatchHandler, Call, EventHandler};
 
 /// A handler, ready to run.
 #[derive(Debug)]
 pub(crate) enum Handler {
-    Command(CommandHandler),
-    Lines(LinesHandler),
+    Command(Box<CommandHandler>),
+    Lines(Box<LinesHandler>),
     Resident(ResidentHandler),
+    Rust(RustHandler),
+    /// There is none: its hook is switched off.
+    Missing,
 }
 
 /// One job, as its handler sees it.
@@ -43,17 +48,25 @@ pub(crate) struct Task<'a> {
 }
 
 impl Handler {
-    /// Resolves and prepares whatever can be before the first event.
-    pub(crate) fn prepare(hook: &Hook, surroundings: &Surroundings) -> Self {
+    /// Resolves and prepares whatever can be before the first event. `registered` is what was registered for the hook.
+    pub(crate) fn prepare(hook: &Hook, surroundings: &Surroundings, registered: Option<RustHandler>) -> Self {
         match &hook.handler {
-            HandlerSpec::Command(spec) => Self::Command(CommandHandler::prepare(spec, surroundings)),
-            HandlerSpec::Lines(spec) => Self::Lines(LinesHandler::prepare(spec, surroundings)),
+            HandlerSpec::Command(spec) => {
+                Self::Command(Box::new(CommandHandler::prepare(spec, surroundings)))
+            }
+            HandlerSpec::Lines(spec) => Self::Lines(Box::new(LinesHandler::prepare(spec, surroundings))),
             HandlerSpec::Resident(spec) => Self::Resident(ResidentHandler::prepare(spec, hook, surroundings)),
+            HandlerSpec::Registered => registered.map_or(Self::Missing, Self::Rust),
         }
     }
 
+    /// True when it can be given more than one task.
+    pub(crate) fn takes_many(&self) -> bool {
+        matches!(self, Self::Lines(_) | Self::Resident(_) | Self::Rust(RustHandler::Batch(_)))
+    }
+
     /// Runs all tasks of one dispatch. `done` is told how each of them ended, by its position, once and as soon as that
-    /// is known. There is more than one task only if [`HandlerSpec::takes_many`] and the hook has a batch policy.
+    /// is known. There is more than one task only if [`Handler::takes_many`] and the hook has a batch policy.
     pub(crate) fn run(&self, tasks: &[Task<'_>], done: &mut dyn FnMut(usize, Ending)) {
         match self {
             Self::Command(command) => {
@@ -63,6 +76,11 @@ impl Handler {
             }
             Self::Lines(lines) => lines.run(tasks, done),
             Self::Resident(resident) => resident.run(tasks, done),
+            Self::Rust(rust) => rust.run(tasks, done),
+            Self::Missing => {
+                let ending = || Ending::new(OutcomeKind::NotStarted, "no handler is registered for the hook");
+                (0..tasks.len()).for_each(|index| done(index, ending()));
+            }
         }
     }
 
@@ -72,6 +90,14 @@ impl Handler {
             Self::Command(command) => command.fault(),
             Self::Lines(lines) => lines.fault(),
             Self::Resident(resident) => resident.fault(),
+            Self::Rust(_) | Self::Missing => None,
         }
     }
+}
+
+/// What a panic said.
+pub(crate) fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().copied();
+    let text = text.or_else(|| panic.downcast_ref::<String>().map(|text| &**text));
+    text.unwrap_or("no message").to_owned()
 }

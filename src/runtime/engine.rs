@@ -10,10 +10,10 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
 use super::job::Job;
 use crate::event::Event;
-use crate::handler::{Handler, Task};
+use crate::handler::{Handler, Task, panic_text};
 use crate::hook::Hook;
 use crate::metrics::HookCounters;
-use crate::outcome::{Ending, JobId, Outcome, OutcomeKind};
+use crate::outcome::{Answer, Ending, JobId, Outcome, OutcomeKind};
 use crate::pool::{Finished, Host, Pool};
 use crate::process::{Cancel, CancelLevel};
 use crate::scheduler::{Dispatch, JobKey};
@@ -156,6 +156,8 @@ impl Engine {
             wait,
             run: ending.run,
             reason: ending.reason,
+            message: ending.message,
+            verdict: ending.verdict,
             process: ending.process,
         };
         let outcome = Arc::new(outcome);
@@ -201,7 +203,7 @@ impl Host for Engine {
         let run = catch_unwind(AssertUnwindSafe(|| handler.run(&tasks, &mut done)));
         let panic = run.err().map(|panic| panic_text(&*panic));
         for index in 0..tasks.len() {
-            done(index, panic.as_ref().map_or_else(Ending::forgotten, Ending::panicked));
+            done(index, panic.as_deref().map_or_else(Ending::forgotten, Ending::panicked));
         }
         Finished::after(self.clock.now().since(started))
     }
@@ -265,19 +267,13 @@ impl View<'_> {
 }
 
 impl Ending {
-    fn panicked(text: &String) -> Self {
-        Self::new(OutcomeKind::Panicked, format!("the handler panicked: {text}"))
+    fn panicked(text: &str) -> Self {
+        Self::from(Answer::panicked(text.to_owned()))
     }
 
     fn forgotten() -> Self {
         Self::new(OutcomeKind::Failed, "its handler ended without a word about it")
     }
-}
-
-fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
-    let text = panic.downcast_ref::<&str>().copied();
-    let text = text.or_else(|| panic.downcast_ref::<String>().map(|text| &**text));
-    text.unwrap_or("no message").to_owned()
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

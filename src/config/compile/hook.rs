@@ -14,7 +14,7 @@ use super::super::source::Spot;
 use super::expand::{Reader, Scope};
 use super::mode::most_at_once;
 use super::{Context, class_named, max_wait};
-use crate::hook::{CommandLine, CommandSpec, Hook, HookName, InheritEnv, Leftovers, Order};
+use crate::hook::{CommandLine, CommandSpec, HandlerSpec, Hook, HookName, InheritEnv, Leftovers, Order};
 use crate::kind::KindSet;
 use crate::matcher::{Selector, SelectorPlace};
 
@@ -31,14 +31,15 @@ impl HookCompiler<'_> {
     pub(super) fn hook(&self, name: &str, raw: &RawHook, problems: &mut Problems) -> Option<Hook> {
         let hook_name = HookName::new(name).ok()?;
         let selector = self.selector(name, raw, problems);
-        let handler = self.handler(name, raw, self.command(name, raw, problems)?, problems);
+        let handler = self.handler(name, raw, problems);
+        let (handler, selector) = (handler?, selector?);
         let batch = self.batch_of(name, raw, &handler, problems);
         let nanos = |own: Option<u64>, default| Duration::from_nanos(own.unwrap_or(default));
         let priority = raw.priority.as_deref().map(class_named);
         let order = raw.order.as_ref().unwrap_or(&self.defaults.order);
         Some(Hook {
             name: hook_name,
-            selector: selector?,
+            selector,
             enabled: raw.enabled.unwrap_or(true),
             priority,
             timeout: nanos(raw.timeout, self.defaults.timeout),
@@ -93,6 +94,15 @@ impl HookCompiler<'_> {
                 None
             }
         }
+    }
+
+    fn handler(&self, name: &str, raw: &RawHook, problems: &mut Problems) -> Option<HandlerSpec> {
+        if raw.run.is_none() && self.context.registered_handlers {
+            self.has_no_mode(name, raw, problems);
+            return Some(HandlerSpec::Registered);
+        }
+        let command = self.command(name, raw, problems)?;
+        Some(self.in_mode(name, raw, command, problems))
     }
 
     fn command(&self, name: &str, raw: &RawHook, problems: &mut Problems) -> Option<CommandSpec> {

@@ -35,6 +35,8 @@ pub(super) struct Context<'a> {
     pub(super) files: Vec<PathBuf>,
     /// False when a file could not be read: then nothing is said of what is missing.
     pub(super) is_complete: bool,
+    /// A hook without a command is for a handler in Rust.
+    pub(super) registered_handlers: bool,
 }
 
 /// Makes the configuration of the layers, with the place of each value; `None`, with a problem, only when the registry and the types disagree.

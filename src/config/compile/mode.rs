@@ -13,7 +13,7 @@ const IDLE_TIMEOUT: Duration = Duration::from_mins(5);
 
 impl HookCompiler<'_> {
     /// The handler of a command in the mode that the hook names.
-    pub(super) fn handler(
+    pub(super) fn in_mode(
         &self,
         name: &str,
         raw: &RawHook,
@@ -30,21 +30,15 @@ impl HookCompiler<'_> {
                 max_age: raw.max_age.as_ref().and_then(duration),
             });
         }
-        let resident = [
-            ("instances", raw.instances.is_some()),
-            ("idle_timeout", raw.idle_timeout.is_some()),
-            ("max_events", raw.max_events.is_some()),
-            ("max_age", raw.max_age.is_some()),
-            ("window", raw.window.is_some()),
-        ];
         let why = "only a handler with `mode = \"resident\"` has it";
-        self.no_effect(
-            name,
-            resident.into_iter().filter_map(|(key, is_set)| is_set.then_some(key)),
-            why,
-            problems,
-        );
+        self.no_effect(name, of_residents(raw), why, problems);
         if mode == "lines" { HandlerSpec::Lines(command) } else { HandlerSpec::Command(command) }
+    }
+
+    /// Says of a hook without a program that nothing comes of how its program would get events.
+    pub(super) fn has_no_mode(&self, name: &str, raw: &RawHook, problems: &mut Problems) {
+        let mode = raw.mode.is_some().then_some("mode");
+        self.no_effect(name, mode.into_iter().chain(of_residents(raw)), "the hook has no program", problems);
     }
 
     /// How many events the handler gets at once, and which.
@@ -85,6 +79,18 @@ impl HookCompiler<'_> {
             problems.push(spot.origin(), &key, Severity::Warning, message, None);
         }
     }
+}
+
+/// The settings of resident handlers that the hook has.
+fn of_residents(raw: &RawHook) -> impl Iterator<Item = &'static str> {
+    let keys = [
+        ("instances", raw.instances.is_some()),
+        ("idle_timeout", raw.idle_timeout.is_some()),
+        ("max_events", raw.max_events.is_some()),
+        ("max_age", raw.max_age.is_some()),
+        ("window", raw.window.is_some()),
+    ];
+    keys.into_iter().filter_map(|(key, is_set)| is_set.then_some(key))
 }
 
 /// A resident process takes what there is at once, and no more than that many.

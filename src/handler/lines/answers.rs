@@ -19,7 +19,7 @@ pub(in super::super) const LONGEST: usize = 1024 * 1024;
 /// One thing that a handler wrote.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in super::super) enum Item<'a> {
-    Answer(Answer),
+    Answer(Line),
     /// Why a line that begins like an answer is none.
     Broken(String),
     /// Part of a line that is no answer, or all of it.
@@ -28,7 +28,7 @@ pub(in super::super) enum Item<'a> {
 
 /// What a handler says of one event.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in super::super) struct Answer {
+pub(in super::super) struct Line {
     pub(in super::super) id: String,
     pub(in super::super) ok: bool,
     pub(in super::super) message: Option<String>,
@@ -53,12 +53,12 @@ struct Raw<'a> {
 pub(in super::super) struct Reader {
     /// The answer that has begun.
     held: Vec<u8>,
-    line: Line,
+    state: State,
 }
 
 /// What the line is that is being read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Line {
+enum State {
     /// Nothing of it has come.
     #[default]
     New,
@@ -76,34 +76,34 @@ impl Reader {
         mut sink: impl FnMut(Item<'_>) -> ControlFlow<()>,
     ) -> ControlFlow<()> {
         while let Some(first) = piece.first() {
-            if self.line == Line::New {
-                self.line = if *first == b'{' { Line::Answer } else { Line::Noise };
+            if self.state == State::New {
+                self.state = if *first == b'{' { State::Answer } else { State::Noise };
             }
             let end = piece.iter().position(|byte| *byte == b'\n');
             let (part, rest) = piece.split_at(end.map_or(piece.len(), |end| end + 1));
             piece = rest;
             let complete = end.is_some();
-            match self.line {
-                Line::Noise => sink(Item::Noise(part))?,
-                Line::Answer if self.held.len() + part.len() > LONGEST => {
+            match self.state {
+                State::Noise => sink(Item::Noise(part))?,
+                State::Answer if self.held.len() + part.len() > LONGEST => {
                     self.held = Vec::new();
-                    self.line = Line::TooLong;
+                    self.state = State::TooLong;
                     sink(Item::Broken(format!("it is longer than {LONGEST} bytes")))?;
                 }
-                Line::Answer if !complete => self.held.extend_from_slice(part),
-                Line::Answer if self.held.is_empty() => sink(read(part))?,
-                Line::Answer => {
+                State::Answer if !complete => self.held.extend_from_slice(part),
+                State::Answer if self.held.is_empty() => sink(read(part))?,
+                State::Answer => {
                     self.held.extend_from_slice(part);
                     let item = read(&self.held);
                     self.held.clear();
                     // Before the sink can end it: the line is over.
-                    self.line = Line::New;
+                    self.state = State::New;
                     sink(item)?;
                 }
-                Line::New | Line::TooLong => {}
+                State::New | State::TooLong => {}
             }
             if complete {
-                self.line = Line::New;
+                self.state = State::New;
             }
         }
         ControlFlow::Continue(())
@@ -112,14 +112,14 @@ impl Reader {
     /// The output has ended: a last line without its end counts.
     pub(in super::super) fn finish(&mut self) -> Option<Item<'static>> {
         let held = std::mem::take(&mut self.held);
-        self.line = Line::New;
+        self.state = State::New;
         (!held.is_empty()).then(|| read(&held))
     }
 }
 
 fn read(line: &[u8]) -> Item<'static> {
     match serde_json::from_slice::<Raw<'_>>(line) {
-        Ok(Raw { id, ok, message, verdict }) => Item::Answer(Answer {
+        Ok(Raw { id, ok, message, verdict }) => Item::Answer(Line {
             id: id.into_owned(),
             ok,
             message: message.map(Cow::into_owned),
@@ -188,7 +188,7 @@ mod tests {
 
     #[test]
     fn an_answer_has_an_id_and_says_how_it_went() {
-        let plain = Answer { id: "7".into(), ok: true, message: None, verdict: None };
+        let plain = Line { id: "7".into(), ok: true, message: None, verdict: None };
         for line in [
             r#"{"id":"7","ok":true}"#,
             "{\"id\":\"7\",\"ok\":true}\n",

@@ -8,7 +8,7 @@ use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
 use super::super::Task;
-use super::super::lines::answers::{Answer, Item};
+use super::super::lines::answers::{Item, Line};
 use super::super::lines::splice::{Head, push_line};
 use super::instance::{Instance, Keepers};
 use super::shelf::Shelf;
@@ -235,7 +235,7 @@ impl<'a, 'd> Flight<'a, 'd> {
     }
 
     /// True when it is the answer to an event that the process has.
-    fn answer(&mut self, answer: Answer, keepers: &mut Keepers<'_>, complain: &dyn Fn(&str)) -> bool {
+    fn answer(&mut self, answer: Line, keepers: &mut Keepers<'_>, complain: &dyn Fn(&str)) -> bool {
         let task = |index: &usize| self.tasks.get(*index);
         let given = self.open.iter().take(self.given);
         let found = given.clone().position(|index| task(index).is_some_and(|task| task.is(&answer.id)));

@@ -7,8 +7,8 @@ use super::super::lines::answers::{Item, Reader};
 use crate::hook::HookName;
 use crate::outcome::ProcessReport;
 use crate::process::{
-    Cancel, Captured, End, Ended, INSTANCE_VARIABLE, Keeper, Live, POOL_VARIABLE, Stage, StartError,
-    Written, stop_all,
+    Cancel, Captured, End, Ended, INSTANCE_VARIABLE, Keeper, Live, POOL_VARIABLE, Stage, StartError, Written,
+    stop_all,
 };
 
 #[derive(Debug)]
