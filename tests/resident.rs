@@ -3,110 +3,20 @@
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+#[path = "helpers/subject.rs"]
+mod subject;
+
 use std::fs;
-use std::path::Path;
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use hookpool::{Config, End, Event, HookPool, OutcomeKind, StopReason};
+use subject::{AMPLE, Subject, is_alive, kinds, outcome, until};
 
 use OutcomeKind::{Cancelled, Failed, NotStarted, Succeeded, TimedOut};
-use hookpool::{Config, End, Event, HookPool, JobHandle, Outcome, OutcomeKind, StopReason};
-
-/// Far more than anything here needs, so that no test depends on the machine's speed.
-const AMPLE: Duration = Duration::from_mins(1);
-
-/// A pool with one resident hook and one that is none of its business.
-struct Subject {
-    pool: HookPool,
-    notes: tempfile::TempDir,
-}
-
-impl Subject {
-    fn new(keys: &str) -> Self {
-        Self::with("resident", keys)
-    }
-
-    fn with(mode: &str, keys: &str) -> Self {
-        let notes = tempfile::tempdir().unwrap();
-        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/helpers/lines.py");
-        let text = format!(
-            "[hook.subject]\non = ['*']\nwhere = {{ to = 'subject' }}\nrun = ['/usr/bin/env', 'python3', '{script}']\n\
-             mode = '{mode}'\nenv.PATH = '/usr/bin:/bin'\nenv.NOTES = '{}'\n{keys}\n\
-             [hook.other]\non = ['*']\nwhere = {{ to = 'other' }}\nrun = 'cat > /dev/null'\ntimeout = '60s'\n",
-            notes.path().display()
-        );
-        let config = Config::from_toml(&text).unwrap_or_else(|error| panic!("{error}"));
-        let pool = HookPool::builder().config(config).build().unwrap();
-        Self { pool, notes }
-    }
-
-    fn submit(&self, to: &str, rest: &str) -> JobHandle {
-        let event = Event::from_json(format!(r#"{{"event":"x","to":"{to}"{rest}}}"#)).unwrap();
-        let submission = self.pool.submit(event);
-        let mut admitted = submission.admitted();
-        admitted.next().expect("the queue has room").clone()
-    }
-
-    fn send(&self, what: &str) -> JobHandle {
-        self.submit("subject", &format!(r#","do":"{what}""#))
-    }
-
-    fn run(&self, what: &str) -> Arc<Outcome> {
-        outcome(&self.send(what))
-    }
-
-    /// Admits all before the first of them starts.
-    fn together(&self, what: &[&str]) -> Vec<Arc<Outcome>> {
-        self.pool.pause("subject");
-        let jobs: Vec<_> = what.iter().map(|what| self.send(what)).collect();
-        self.pool.resume("subject");
-        jobs.iter().map(outcome).collect()
-    }
-
-    fn who(&self) -> String {
-        let outcome = self.run("who");
-        assert_eq!(outcome.kind, Failed, "{outcome}");
-        outcome.reason.clone()
-    }
-
-    fn notes(&self) -> String {
-        fs::read_to_string(self.notes.path().join("notes")).unwrap_or_default()
-    }
-
-    /// Ends it: the ledger balances, and every process is gone.
-    fn end(self, jobs: u64) {
-        let ledger = self.pool.drain(AMPLE);
-        assert!(ledger.is_balanced() && ledger.leaked == 0, "{ledger:?}");
-        assert_eq!(ledger.snapshot.total.admitted(), jobs);
-        for start in self.notes().lines().filter_map(|line| line.strip_prefix("start ")) {
-            assert!(!is_alive(start), "process {start} is gone");
-        }
-    }
-}
-
-fn outcome(job: &JobHandle) -> Arc<Outcome> {
-    job.wait(AMPLE).expect("it has an outcome")
-}
-
-fn kinds(outcomes: &[Arc<Outcome>]) -> Vec<OutcomeKind> {
-    outcomes.iter().map(|outcome| outcome.kind).collect()
-}
-
-fn is_alive(number: &str) -> bool {
-    let stat = fs::read_to_string(Path::new("/proc").join(number).join("stat")).unwrap_or_default();
-    stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with(['Z', 'X']))
-}
-
-fn until(what: &str, is_true: impl Fn() -> bool) {
-    let begun = Instant::now();
-    while !is_true() {
-        assert!(begun.elapsed() < AMPLE, "never came true: {what}");
-        std::thread::yield_now();
-    }
-}
 
 #[test]
 fn one_process_answers_many_events() {
-    let subject = Subject::new("timeout = '60s'");
+    let subject = Subject::new("resident", "timeout = '60s'");
     let first = subject.who();
     for _ in 0..20 {
         assert_eq!(subject.run("ok").kind, Succeeded);
@@ -121,7 +31,7 @@ fn one_process_answers_many_events() {
 
 #[test]
 fn the_line_and_the_environment_say_what_hookpool_knows() {
-    let subject = Subject::new("timeout = '60s'");
+    let subject = Subject::new("resident", "timeout = '60s'");
     let head = subject.run("head");
     let id = head.job.to_string();
     assert_eq!(
@@ -152,7 +62,7 @@ fn rude_handlers_harm_their_own_event_and_no_other() {
         ("close_output", Failed, "its process closed its output without an answer to it", false),
         ("answer_and_die", Succeeded, "", false),
     ] {
-        let subject = Subject::new("timeout = '2s'");
+        let subject = Subject::new("resident", "timeout = '2s'");
         let other = subject.submit("other", "");
         let before = subject.who();
         let outcome = subject.run(rude);
@@ -170,7 +80,7 @@ fn rude_handlers_harm_their_own_event_and_no_other() {
 
 #[test]
 fn what_a_process_says_beside_its_answers_is_with_the_event() {
-    let subject = Subject::new("timeout = '60s'");
+    let subject = Subject::new("resident", "timeout = '60s'");
     let noisy = subject.run("noise");
     let process = noisy.process.as_ref().expect("it wrote something");
     assert_eq!(process.end, End::Running);
@@ -184,7 +94,7 @@ fn what_a_process_says_beside_its_answers_is_with_the_event() {
 
 #[test]
 fn a_deaf_process_is_killed_with_its_group_after_the_grace() {
-    let subject = Subject::new("timeout = '1s'\ngrace = '100ms'\nenv.DEAF = '1'");
+    let subject = Subject::new("resident", "timeout = '1s'\ngrace = '100ms'\nenv.DEAF = '1'");
     let first = subject.who();
     let late = subject.run("hang");
     assert_eq!(late.kind, TimedOut);
@@ -199,7 +109,7 @@ fn a_deaf_process_is_killed_with_its_group_after_the_grace() {
 
 #[test]
 fn an_instance_that_stops_reading_meets_the_timeout() {
-    let subject = Subject::new("timeout = '2s'\nwindow = 2");
+    let subject = Subject::new("resident", "timeout = '2s'\nwindow = 2");
     subject.who();
     subject.pool.pause("subject");
     let hangs = subject.send("hang");
@@ -212,23 +122,23 @@ fn an_instance_that_stops_reading_meets_the_timeout() {
 
 #[test]
 fn a_slow_start_is_part_of_the_first_event_only() {
-    let subject = Subject::new("timeout = '60s'\nenv.SLOW_START = '0.5'");
+    let subject = Subject::new("resident", "timeout = '60s'\nenv.SLOW_START = '0.5'");
     let first = subject.run("ok");
     assert_eq!(first.kind, Succeeded);
     assert!(first.run.unwrap() >= Duration::from_millis(500));
     subject.end(1);
-    let subject = Subject::new("timeout = '200ms'\nenv.SLOW_START = '60'");
+    let subject = Subject::new("resident", "timeout = '200ms'\nenv.SLOW_START = '60'");
     assert_eq!(subject.run("ok").kind, TimedOut);
     subject.end(1);
 }
 
 #[test]
 fn a_window_gives_many_events_at_once_and_takes_answers_in_any_order() {
-    let subject = Subject::new("timeout = '60s'\nwindow = 8");
+    let subject = Subject::new("resident", "timeout = '60s'\nwindow = 8");
     assert_eq!(kinds(&subject.together(&["hold", "hold", "hold", "ok"])), [Succeeded; 4]);
     subject.end(4);
     // Without a window the first would wait for the others in vain.
-    let subject = Subject::new("timeout = '1s'");
+    let subject = Subject::new("resident", "timeout = '1s'");
     assert_eq!(kinds(&subject.together(&["hold", "ok"])), [TimedOut, Succeeded]);
     subject.end(2);
 }
@@ -236,7 +146,7 @@ fn a_window_gives_many_events_at_once_and_takes_answers_in_any_order() {
 #[test]
 fn those_behind_the_event_that_suffers_are_given_to_another_process() {
     for (rude, kind) in [("die", Failed), ("broken", Failed), ("close_output", Failed), ("hang", TimedOut)] {
-        let subject = Subject::new("timeout = '3s'\nwindow = 8");
+        let subject = Subject::new("resident", "timeout = '3s'\nwindow = 8");
         let outcomes = subject.together(&["ok", rude, "ok", rude, "ok", "fail"]);
         assert_eq!(kinds(&outcomes), [Succeeded, kind, Succeeded, kind, Succeeded, Failed], "{rude}");
         subject.end(6);
@@ -245,7 +155,7 @@ fn those_behind_the_event_that_suffers_are_given_to_another_process() {
 
 #[test]
 fn events_of_a_session_stay_in_order_across_processes() {
-    let subject = Subject::new("timeout = '60s'\nwindow = 4\ninstances = 2\nmax_events = 5");
+    let subject = Subject::new("resident", "timeout = '60s'\nwindow = 4\ninstances = 2\nmax_events = 5");
     let mut jobs = Vec::new();
     for n in 0..60 {
         let rude = if n % 7 == 3 { "die" } else { "ok" };
@@ -263,7 +173,7 @@ fn events_of_a_session_stay_in_order_across_processes() {
 
 #[test]
 fn as_many_processes_as_instances_work_at_once() {
-    let subject = Subject::new("timeout = '3s'\ninstances = 3\norder = 'none'");
+    let subject = Subject::new("resident", "timeout = '3s'\ninstances = 3\norder = 'none'");
     let hanging: Vec<_> = (0..3).map(|_| subject.send("hang")).collect();
     until("three are started", || {
         subject.notes().lines().filter(|line| line.starts_with("start")).count() == 3
@@ -276,7 +186,7 @@ fn as_many_processes_as_instances_work_at_once() {
 
 #[test]
 fn a_process_is_replaced_after_so_many_answers_or_so_long() {
-    let subject = Subject::new("timeout = '60s'\nmax_events = 2");
+    let subject = Subject::new("resident", "timeout = '60s'\nmax_events = 2");
     let [a, b, c, d] = [(); 4].map(|()| subject.who());
     assert!(a == b && b != c && c == d, "{a} {b} {c} {d}");
     until("those that are replaced end", || !is_alive(&a));
@@ -285,7 +195,7 @@ fn a_process_is_replaced_after_so_many_answers_or_so_long() {
         subject.notes().lines().filter(|line| line.starts_with("start")).count() == 3
     });
     subject.end(4);
-    let subject = Subject::new("timeout = '60s'\nmax_age = '1ms'");
+    let subject = Subject::new("resident", "timeout = '60s'\nmax_age = '1ms'");
     let [a, b] = [(); 2].map(|()| subject.who());
     assert_ne!(a, b);
     subject.end(2);
@@ -293,7 +203,7 @@ fn a_process_is_replaced_after_so_many_answers_or_so_long() {
 
 #[test]
 fn a_process_without_work_is_ended_and_its_thread_leaves() {
-    let subject = Subject::new("timeout = '60s'\nidle_timeout = '50ms'");
+    let subject = Subject::new("resident", "timeout = '60s'\nidle_timeout = '50ms'");
     let threads = || {
         let all = fs::read_dir("/proc/self/task").unwrap().flatten();
         all.filter(|task| {
@@ -313,7 +223,7 @@ fn a_process_without_work_is_ended_and_its_thread_leaves() {
 
 #[test]
 fn processes_that_die_at_their_start_are_not_started_for_every_event() {
-    let subject = Subject::new("timeout = '60s'\nenv.START_AND_DIE = '1'");
+    let subject = Subject::new("resident", "timeout = '60s'\nenv.START_AND_DIE = '1'");
     let outcomes: Vec<_> = (0..40).map(|_| subject.run("ok")).collect();
     let started = outcomes.iter().filter(|outcome| outcome.kind == Failed).count();
     let refused: Vec<_> = outcomes.iter().filter(|outcome| outcome.kind == NotStarted).collect();
@@ -338,7 +248,7 @@ fn a_missing_program_is_not_started_and_says_why() {
 
 #[test]
 fn a_job_that_is_cancelled_takes_its_process_along() {
-    let subject = Subject::new("timeout = '60s'");
+    let subject = Subject::new("resident", "timeout = '60s'");
     let hangs = subject.submit("subject", r#","do":"hang","n":1"#);
     until("it is at work", || subject.notes().contains("event 1"));
     assert!(hangs.cancel());
@@ -349,7 +259,7 @@ fn a_job_that_is_cancelled_takes_its_process_along() {
 
 #[test]
 fn a_member_of_a_window_that_is_cancelled_leaves_the_others_alone() {
-    let subject = Subject::new("timeout = '60s'\nwindow = 8");
+    let subject = Subject::new("resident", "timeout = '60s'\nwindow = 8");
     subject.pool.pause("subject");
     let hold = subject.submit("subject", r#","do":"hold","n":1"#);
     let hangs = subject.submit("subject", r#","do":"die","n":2"#);
@@ -365,7 +275,7 @@ fn a_member_of_a_window_that_is_cancelled_leaves_the_others_alone() {
 
 #[test]
 fn a_drain_ends_what_works_and_what_rests() {
-    let subject = Subject::new("timeout = '60s'\ninstances = 2\norder = 'none'\nwindow = 2");
+    let subject = Subject::new("resident", "timeout = '60s'\ninstances = 2\norder = 'none'\nwindow = 2");
     let rests = subject.who();
     let hangs = subject.submit("subject", r#","do":"hang","n":7"#);
     until("it is at work", || subject.notes().contains("event 7"));
@@ -378,7 +288,10 @@ fn a_drain_ends_what_works_and_what_rests() {
 
 #[test]
 fn a_kill_leaves_no_grace_to_deaf_processes() {
-    let subject = Subject::new("timeout = '1h'\ngrace = '1h'\nenv.DEAF = '1'\ninstances = 2\norder = 'none'");
+    let subject = Subject::new(
+        "resident",
+        "timeout = '1h'\ngrace = '1h'\nenv.DEAF = '1'\ninstances = 2\norder = 'none'",
+    );
     let hangs = subject.submit("subject", r#","do":"hang","n":7"#);
     until("it is at work", || subject.notes().contains("event 7"));
     let rests = subject.who();

@@ -68,8 +68,6 @@ pub struct Turn {
     pub cancelled: bool,
     /// It closed its input before it took all.
     pub refused: bool,
-    /// It wrote something.
-    pub wrote: bool,
 }
 
 impl Runner {
@@ -177,16 +175,16 @@ impl Live {
         let looks = self.pidfd.is_none() || wake.is_none();
         let until = if looks { until.min(later(now, LOOK)) } else { until };
         let [_, out, err, exit, woken] = self.wait(wake, until.saturating_duration_since(now));
-        let mut turn = Turn::default();
+        let (mut turn, mut wrote) = (Turn::default(), false);
         // Before standard output: what it says of an event it says before the answer.
         if err {
-            turn.wrote |= read(&mut self.errors, &mut self.buffer, |piece| see(Written::Stderr(piece)));
+            wrote |= read(&mut self.errors, &mut self.buffer, |piece| see(Written::Stderr(piece)));
         }
         if out {
-            turn.wrote |= read(&mut self.output, &mut self.buffer, |piece| see(Written::Stdout(piece)));
+            wrote |= read(&mut self.output, &mut self.buffer, |piece| see(Written::Stdout(piece)));
         }
         let has_ended = (exit || self.pidfd.is_none()) && super::exit::exit_of(self.group.leader()).is_some();
-        turn.over = self.output.is_none() || (has_ended && !turn.wrote);
+        turn.over = self.output.is_none() || (has_ended && !wrote);
         turn.cancelled = (woken || wake.is_none()) && cancel.level() >= level;
         turn
     }

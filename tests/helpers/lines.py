@@ -46,6 +46,8 @@ for line in sys.stdin:
     elif do == "environment":
         names = sorted(name for name in os.environ if name.startswith("HOOKPOOL_"))
         answer(identity, False, message=" ".join(names))
+    elif do == "verdict":
+        answer(identity, message="seen", verdict={"decision": "allow", "n": [1, 2]})
     elif do == "twice":
         answer(identity)
         answer(identity, False)

@@ -109,7 +109,7 @@ mod tests {
             let mut event = Value::Object(members.into_iter().collect());
             let text = if pretty { serde_json::to_vec_pretty(&event) } else { serde_json::to_vec(&event) };
             let line = line(&text.unwrap());
-            prop_assert_eq!(line.iter().filter(|byte| **byte == b'\n').count(), 1);
+            prop_assert_eq!(line.iter().position(|byte| *byte == b'\n'), Some(line.len() - 1));
             let mut read: Value = serde_json::from_slice(&line).unwrap();
             let head = read.as_object_mut().unwrap().remove("hookpool").unwrap();
             prop_assert_eq!(&head["id"], "17");

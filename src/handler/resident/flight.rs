@@ -149,10 +149,10 @@ impl<'a, 'd> Flight<'a, 'd> {
         &mut self,
         parted: Parted,
         instance: Instance,
-        shelf: &Shelf,
+        owner: &Shelf,
         complain: &dyn Fn(&str),
     ) {
-        let Some(task) = self.first() else { return shelf.end(instance, Stage::Ask) };
+        let Some(task) = self.first() else { return owner.end(instance, Stage::Ask) };
         let (hook, ran) = (task.hook, self.since.elapsed());
         let victims: Vec<_> = match parted {
             Parted::Cancelled => self.open.drain(..).collect(),
@@ -162,7 +162,7 @@ impl<'a, 'd> Flight<'a, 'd> {
         self.given = given.saturating_sub(victims.len());
         let from = if parted == Parted::Ended { Stage::Close } else { Stage::Ask };
         let (ended, mut report) =
-            instance.end(&shelf.command, hook.grace, from, task.stop, |keepers, item| {
+            instance.end(&owner.command, hook.grace, from, task.stop, |keepers, item| {
                 let _ = self.take(item, keepers, &mut 0, &mut None, complain);
             });
         let is_ours = matches!(parted, Parted::TimedOut | Parted::Cancelled);
@@ -224,7 +224,7 @@ impl<'a, 'd> Flight<'a, 'd> {
                 }
             }
             Item::Broken(why) if self.given == 0 => {
-                complain(&format!("wrote a broken answer to nothing: {why}"))
+                complain(&format!("wrote a broken answer to nothing: {why}"));
             }
             Item::Broken(why) => {
                 broken.get_or_insert(why);

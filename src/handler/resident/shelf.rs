@@ -155,9 +155,9 @@ impl Shelf {
         let is_needed =
             !state.leaving.is_empty() || (self.idle_timeout.is_some() && !state.resting.is_empty());
         if is_needed && !state.is_reaping {
-            let shelf = Arc::clone(self);
+            let owner = Arc::clone(self);
             let reaper = std::thread::Builder::new().name("hookpool-residents".to_owned());
-            match reaper.spawn(move || shelf.reap()) {
+            match reaper.spawn(move || owner.reap()) {
                 Ok(reaper) => {
                     state.is_reaping = true;
                     state.reaper = Some(reaper);
