@@ -87,6 +87,7 @@ pub(super) fn compile(
         classes,
         kinds,
         priority,
+        default_timeout: Duration::from_nanos(raw.defaults.timeout),
         batching: BatchingSettings {
             enabled: raw.batching.enabled,
             size: raw.batching.size,
