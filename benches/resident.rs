@@ -38,7 +38,9 @@ process.stdin.on('end', () => rest && JSON.parse(rest));
 fn main() {
     for (program, flag, script) in [("/usr/bin/python3", "-c", PYTHON), ("/usr/bin/node", "-e", NODE)] {
         if Path::new(program).exists() {
-            compare(program, flag, script).iter().for_each(|line| println!("{line}"));
+            for line in compare(program, flag, script) {
+                println!("{line}");
+            }
         } else {
             println!("{program}: not there, left out");
         }

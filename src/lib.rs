@@ -6,6 +6,7 @@ mod event;
 mod handler;
 mod hook;
 mod kind;
+mod manager;
 mod matcher;
 mod metrics;
 mod outcome;
@@ -19,13 +20,17 @@ mod time;
 
 pub use class::{PerClass, PriorityClass};
 pub use config::Config;
-pub use event::{Event, EventError, FieldPath, Scalar};
+pub use event::{Event, EventError, FieldPath, RawJson, Scalar};
 pub use handler::{BatchAnswer, BatchHandler, Call, EventHandler};
 pub use hook::{
     BatchKey, BatchPolicy, CommandLine, CommandSpec, HandlerSpec, Hook, HookName, InheritEnv, Leftovers,
     MaxWait, OnBatchFailure, Order, ResidentSpec,
 };
 pub use kind::{EventKind, KindSet};
+pub use manager::{
+    DelegationPhase, HookManager, HookPerformanceConfig, ManagerError, ShutdownGuard, ToolUseId, Triggered,
+    get_hook_performance_config, hook_manager, set_performance_mode, try_hook_manager,
+};
 pub use matcher::{
     FieldIs, Matched, Matcher, Selector, SelectorError, SelectorPlace, SelectorProblem, ToolPattern,
 };

@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::class::PriorityClass;
-use crate::event::Event;
+use crate::event::{Event, Subject};
 use crate::hook::{Hook, HookName};
 use crate::outcome::{JobId, Outcome, OutcomeKind, Refusal, Skip};
 use crate::time::{Clock, Time, nanos};
@@ -71,7 +71,7 @@ impl Telemetry {
         }
     }
 
-    pub(crate) fn refused(&self, hook: &Hook, event: &Event, class: PriorityClass, why: Refusal) {
+    pub(crate) fn refused(&self, hook: &Hook, event: &impl Subject, class: PriorityClass, why: Refusal) {
         say(|| {
             tracing::debug!(hook = %hook.name, class = %class, session = event.session(), reason = %why, "refused");
         });
@@ -89,7 +89,7 @@ impl Telemetry {
     }
 }
 
-pub(crate) fn skipped(hook: &Hook, event: &Event, why: Skip) {
+pub(crate) fn skipped(hook: &Hook, event: &impl Subject, why: Skip) {
     say(|| tracing::trace!(hook = %hook.name, session = event.session(), reason = %why, "skipped"));
 }
 

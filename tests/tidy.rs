@@ -22,6 +22,7 @@ const LAYERS: &[&str] = &[
     "telemetry",
     "handler",
     "runtime",
+    "manager",
 ];
 
 /// Modules that know less than their place in `LAYERS` would allow.

@@ -56,6 +56,13 @@ pub(crate) fn inherited_environment() -> (Vec<(OsString, OsString)>, u32) {
     (environment.into_iter().collect(), depth)
 }
 
+/// The session that this process belongs to, if somebody has said so. Not `HOOKPOOL_SESSION`: that is the session of
+/// the event which a handler above this process was started for.
+#[expect(clippy::disallowed_methods, reason = "this is the configuration loader")]
+pub(crate) fn inherited_session() -> Option<String> {
+    std::env::var_os("CLAUDE_MPM_SESSION_ID").and_then(|id| id.into_string().ok())
+}
+
 /// The hooks that can be overridden.
 pub(super) struct KnownHooks {
     /// Those that a file defines.

@@ -22,7 +22,7 @@ mod settings;
 mod source;
 mod value;
 
-pub(crate) use env::inherited_environment;
+pub(crate) use env::{inherited_environment, inherited_session};
 pub use load::{ConfigLoader, Loaded};
 pub(crate) use nearest::nearest;
 pub use problem::{ConfigError, Origin, Position, Problem, Severity};

@@ -28,6 +28,8 @@ pub struct Config {
     pub kinds: KindSet,
     /// The class of each kind and group.
     pub priority: KindPriorities,
+    /// Longest run time of a handler, for hooks that name none.
+    pub default_timeout: Duration,
     /// The default for hooks that take many events at once.
     pub batching: BatchingSettings,
     /// How a shutdown ends.

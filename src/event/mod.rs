@@ -2,25 +2,32 @@
 //!
 //! An [`Event`] owns the bytes that came in. Handlers get these bytes, so nothing here copies them for a hook or
 //! writes them anew. One pass reads the members that matter (`probe`), names and shapes of many agents become one
-//! set of kinds (`recognise`), and single fields are looked up in the bytes when a hook asks for them (`path`).
+//! set of kinds (`recognise`), and single fields are looked up in the bytes when a hook asks for them (`path`). An event
+//! of this process that no hook wants need not be written at all (`draft`).
 //!
 //! Invariant: the payload of an `Event` is one valid JSON object, perhaps with white space and a byte order mark
 //! around it. Nothing here limits the size of a payload; whoever reads it from outside does.
 
+mod draft;
 mod members;
 mod path;
 mod probe;
+mod raw;
 mod recognise;
 mod scan;
 
+use std::borrow::Cow;
 use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
+pub(crate) use draft::{Draft, Session, Subject};
 pub use path::{FieldPath, Scalar};
 pub(crate) use path::{PathTrie, ValueKey};
 pub use probe::EventError;
-pub(crate) use recognise::is_known_name;
+pub use raw::RawJson;
+pub(crate) use raw::append_json;
+pub(crate) use recognise::{is_known_name, kind_of};
 
 use crate::kind::{EventKind, KindSet};
 
@@ -42,8 +49,8 @@ struct Inner {
 
 /// What one pass over the payload finds.
 struct Facts {
-    name: Box<str>,
-    session: Option<Box<str>>,
+    name: Cow<'static, str>,
+    session: Option<Arc<str>>,
     tool: Option<Box<str>>,
     timestamp_ms: Option<i64>,
 }
@@ -80,7 +87,7 @@ impl Event {
     pub fn from_json_named(payload: impl Into<Vec<u8>>, fallback: Option<&str>) -> Result<Self, EventError> {
         let payload = payload.into();
         let (facts, object) = probe::read(&payload, fallback)?;
-        let kind = recognise::kind_of(&facts.name);
+        let kind = kind_of(&facts.name);
         let kinds = recognise::kinds_of(kind, facts.tool.as_deref());
         let session_key = facts.session.as_deref().map(stable_hash);
         Ok(Self { inner: Arc::new(Inner { payload, object, facts, kind, kinds, session_key }) })

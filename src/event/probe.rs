@@ -54,6 +54,14 @@ pub enum EventError {
         /// What is wrong with it.
         reason: String,
     },
+    /// A value that a program gave for a member has no form in JSON.
+    #[error("member `{member}` of the event cannot be written as JSON: {reason}")]
+    Unwritable {
+        /// The member's name.
+        member: &'static str,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// A name or an id is longer than any agent's.
     #[error("member `{member}` of the event has {bytes} bytes; expected at most {}", Event::MAX_NAME_BYTES)]
     TooLong {
@@ -93,13 +101,17 @@ pub(super) fn read(payload: &[u8], fallback: Option<&str>) -> Result<(Facts, Ran
     let session = members.session.first_text(&SESSION_MEMBERS, true)?;
     let tool = members.tool.first_text(&TOOL_MEMBERS, false)?;
     let name = match members.name.first_text(&NAME_MEMBERS, false)? {
-        Some(name) => name,
-        None => members.shape.name(tool.is_some()).or(fallback).ok_or(EventError::NoName)?.into(),
+        Some(name) => name.into_string().into(),
+        None => match (members.shape.name(tool.is_some()), fallback) {
+            (Some(name), _) => name.into(),
+            (None, Some(name)) => name.to_owned().into(),
+            (None, None) => return Err(EventError::NoName),
+        },
     };
     let timestamp_ms = members.timestamp.and_then(|raw| recognise::timestamp_ms(raw.get()));
 
     let before = payload.len() - text.len() + (text.len() - text.trim_ascii_start().len());
-    Ok((Facts { name, session, tool, timestamp_ms }, before..before + object.len()))
+    Ok((Facts { name, session: session.map(Into::into), tool, timestamp_ms }, before..before + object.len()))
 }
 
 /// The values of some members, each in the place of its name.
@@ -247,12 +259,12 @@ fn not_an_object(text: &[u8], first: u8) -> EventError {
     EventError::NotAnObject { found }
 }
 
-fn not_json(error: &serde_json::Error) -> EventError {
+pub(super) fn not_json(error: &serde_json::Error) -> EventError {
     EventError::NotJson { line: error.line(), column: error.column(), reason: reason_of(error) }
 }
 
 /// The parser's reason without the place, which it puts at the end.
-fn reason_of(error: &serde_json::Error) -> String {
+pub(super) fn reason_of(error: &serde_json::Error) -> String {
     let text = error.to_string();
     match text.rfind(" at line ") {
         Some(end) => text.get(..end).unwrap_or(&text).to_owned(),

@@ -21,7 +21,7 @@ use EventKind::{
 };
 
 /// The kind of the event that an agent calls so.
-pub(super) fn kind_of(name: &str) -> EventKind {
+pub(crate) fn kind_of(name: &str) -> EventKind {
     let mut buffer = [0; LONGEST];
     let Some(name) = normalise(name, &mut buffer) else { return Other };
     known(name).unwrap_or_else(|| by_words(name))

@@ -135,7 +135,7 @@ fn kinds_include_the_groups() {
 #[test]
 fn kinds_are_recognised_by_their_own_names() {
     for kind in EventKind::ALL {
-        assert_eq!(recognise::kind_of(kind.name()), *kind);
+        assert_eq!(kind_of(kind.name()), *kind);
         assert!(is_known_name(kind.name()));
     }
 }
@@ -155,10 +155,10 @@ fn unknown_names_are_judged_by_their_words() {
         ("express", EventKind::Other),
         ("Präludium", EventKind::Other),
     ] {
-        assert_eq!(recognise::kind_of(name), kind, "{name}");
+        assert_eq!(kind_of(name), kind, "{name}");
         assert!(!is_known_name(name), "{name}");
     }
-    assert_eq!(recognise::kind_of(&"pretool".repeat(1000)), EventKind::Other);
+    assert_eq!(kind_of(&"pretool".repeat(1000)), EventKind::Other);
 }
 
 #[test]

@@ -13,7 +13,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use regex::{Regex, RegexSet, RegexSetBuilder};
 
-use crate::event::{Event, Scalar, ValueKey};
+use crate::event::{Scalar, Subject, ValueKey};
 use crate::kind::KindSet;
 
 use super::{Entry, ToolPattern};
@@ -57,7 +57,7 @@ impl Index {
     /// that hooks ask for; they are asked for only if they can matter.
     pub(super) fn propose<'f, 'e: 'f>(
         &self,
-        event: &Event,
+        event: &impl Subject,
         patterns: &Patterns,
         hooks: &mut Vec<u32>,
         fields: impl Fn() -> &'f [(usize, Scalar<'e>)],

@@ -16,7 +16,7 @@ use std::cell::{Cell, OnceCell};
 pub use selector::{FieldIs, Selector, SelectorError, SelectorPlace, SelectorProblem};
 pub use tool::ToolPattern;
 
-use crate::event::{Event, PathTrie, Scalar};
+use crate::event::{Event, PathTrie, Scalar, Subject};
 use crate::kind::KindSet;
 
 use index::{Index, Patterns};
@@ -73,7 +73,18 @@ impl Matcher {
     }
 
     /// Calls `each` with every hook that wants the event, in ascending order, each once.
-    pub fn find(&self, event: &Event, enabled: KindSet, mut each: impl FnMut(usize, Matched)) {
+    pub fn find(&self, event: &Event, enabled: KindSet, each: impl FnMut(usize, Matched)) {
+        self.find_for(event, enabled, each);
+    }
+
+    /// Like [`Matcher::find`], also for an event that is not written yet: it is asked for only where a field of it can
+    /// matter. One that cannot be written has no fields.
+    pub(crate) fn find_for(
+        &self,
+        event: &impl Subject,
+        enabled: KindSet,
+        mut each: impl FnMut(usize, Matched),
+    ) {
         thread_local! {
             /// Room for candidates, kept from call to call.
             static CANDIDATES: Cell<Vec<u32>> = const { Cell::new(Vec::new()) };
@@ -81,7 +92,7 @@ impl Matcher {
         let mut candidates = CANDIDATES.take();
         candidates.clear();
         let once = OnceCell::new();
-        let found = || once.get_or_init(|| self.paths.find(event.object())).as_slice();
+        let found = || once.get_or_init(|| self.fields(event)).as_slice();
         self.index.propose(event, &self.patterns, &mut candidates, found);
         candidates.sort_unstable();
         candidates.dedup();
@@ -100,11 +111,15 @@ impl Matcher {
         }
         CANDIDATES.set(candidates);
     }
+
+    fn fields<'e>(&self, event: &'e impl Subject) -> Vec<(usize, Scalar<'e>)> {
+        event.event().map(|event| self.paths.find(event.object())).unwrap_or_default()
+    }
 }
 
 impl Selector {
     /// The kinds and groups by which `on` wants the event; none when it does not.
-    fn ways(&self, event: &Event) -> KindSet {
+    fn ways(&self, event: &impl Subject) -> KindSet {
         let kinds = event.kinds();
         let mut ways = if self.any { kinds } else { self.kinds.intersection(kinds) };
         if self.names.iter().any(|name| **name == *event.name()) {

@@ -150,6 +150,15 @@ impl Snapshot {
         snapshot
     }
 
+    /// Events that were skipped for this reason, whatever hooks there might have been.
+    pub(crate) fn of_skipped(why: Skip, count: u64) -> Self {
+        let mut snapshot = Self::new([], 0);
+        if let Some(skipped) = snapshot.total.skipped.get_mut(why.index()) {
+            *skipped = count;
+        }
+        snapshot
+    }
+
     /// The classes with their counts, the most important first.
     pub fn classes(&self) -> impl Iterator<Item = (PriorityClass, &Counts)> {
         self.classes.iter()

@@ -13,6 +13,7 @@
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, poll};
+use wait4::Wait4;
 
 use super::cancel::{Cancel, CancelLevel};
 use super::exit::exit_of;
@@ -48,6 +49,8 @@ pub struct Ended {
     pub leftovers_killed: bool,
     /// A process that outlived it held an output pipe open.
     pub pipe_held: bool,
+    /// Processor time of the process and of the children that it waited for, over its whole life. `None`: unknown.
+    pub cpu_time: Option<Duration>,
 }
 
 /// One on its way.
@@ -166,16 +169,20 @@ impl Stopping {
         if kills && pipe_held {
             leftovers_killed |= live.group.sweep();
         }
+        let mut usage = None;
         if let Some(mut child) = live.child.take() {
             if end == End::StatusUnknown(UnknownReason::DoesNotDie) {
                 live.children.keep_hanging(child);
             } else {
                 // Reaps: from here on the number may be anybody's.
-                let _ = child.try_wait();
+                usage = child.try_wait4().ok().flatten().map(|reaped| reaped.rusage);
                 live.children.reaped(child.id());
             }
         }
-        self.ended = Some(Ended { end, stage: self.stage, leftovers_killed, pipe_held });
+        // The kernel's peak of memory is of no use: it counts ours, from before the start.
+        let cpu_time = usage.map(|usage| usage.utime + usage.stime);
+        let stage = self.stage;
+        self.ended = Some(Ended { end, stage, leftovers_killed, pipe_held, cpu_time });
     }
 }
 

@@ -1,6 +1,6 @@
 //! Making a pool from a configuration: everything that can fail or be prepared is done here, before the first event.
 
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, Once};
 
 use super::bytes::ByteBudget;
@@ -195,7 +195,7 @@ impl HookPoolBuilder {
             matcher: Matcher::new(config.hooks.iter().map(|hook| &hook.selector)),
             kinds: config.kinds,
             priority: config.priority,
-            performance_mode: config.performance_mode,
+            performance_mode: AtomicBool::new(config.performance_mode),
             max_event_bytes: config.queue.max_event_bytes.min(config.queue.max_bytes),
             bytes: Arc::new(ByteBudget::new(config.queue.max_bytes)),
             replay: self.replay,

@@ -36,7 +36,7 @@ use self::engine::Engine;
 use self::submit::Intake;
 use crate::class::PriorityClass;
 use crate::config::Config;
-use crate::event::Event;
+use crate::event::{Event, Subject};
 use crate::metrics::{Ledger, Snapshot};
 use crate::pool::Pool;
 use crate::process::sweep_dead_pools;
@@ -99,6 +99,34 @@ impl HookPool {
     /// From inside a handler of the same pool this can wait for itself.
     pub fn submit_when_room(&self, event: Event) -> Submission {
         self.inner.submit(&event, true)
+    }
+
+    /// [`HookPool::submit`] for an event that may not be written yet.
+    pub(crate) fn submit_subject(&self, event: &impl Subject) -> Submission {
+        self.inner.submit(event, false)
+    }
+
+    /// True when every hook is skipped as `performance_mode`.
+    ///
+    /// ```
+    /// use hookpool::HookPool;
+    /// let pool = HookPool::builder().build()?;
+    /// assert!(!pool.performance_mode());
+    /// pool.set_performance_mode(true);
+    /// assert!(pool.performance_mode());
+    /// # Ok::<(), hookpool::BuildError>(())
+    /// ```
+    #[must_use]
+    pub fn performance_mode(&self) -> bool {
+        self.inner.intake.performance_mode.load(Ordering::Relaxed)
+    }
+
+    /// Skips every hook from the next submit on, or none any more for this reason. What is in the queue goes on.
+    ///
+    /// It stands above the configuration, whose [`Config::performance_mode`] stays as it was read, and ends with the
+    /// pool.
+    pub fn set_performance_mode(&self, on: bool) {
+        self.inner.intake.performance_mode.store(on, Ordering::Relaxed);
     }
 
     /// What a submit would decide, hook by hook, in the order of the configuration. Nothing runs and nothing is counted.

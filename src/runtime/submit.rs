@@ -5,7 +5,7 @@
 //! refusal costs next to nothing.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use super::Inner;
@@ -15,7 +15,7 @@ use super::job::{Duty, Job, JobHandle, JobShared};
 use super::submission::{Decision, Preview, Submission, SubmittedHook};
 use crate::class::PriorityClass;
 use crate::config::KindPriorities;
-use crate::event::Event;
+use crate::event::{Event, Subject};
 use crate::hook::{BatchKey, Hook, Order};
 use crate::kind::KindSet;
 use crate::matcher::{Matched, Matcher};
@@ -30,7 +30,7 @@ pub(super) struct Intake {
     pub(super) matcher: Matcher,
     pub(super) kinds: KindSet,
     pub(super) priority: KindPriorities,
-    pub(super) performance_mode: bool,
+    pub(super) performance_mode: AtomicBool,
     pub(super) max_event_bytes: u64,
     pub(super) bytes: Arc<ByteBudget>,
     /// Only limits that somebody has set count.
@@ -40,22 +40,25 @@ pub(super) struct Intake {
 }
 
 /// An event on its way in: its bytes are charged when its first job is admitted.
-struct Incoming<'a> {
-    event: &'a Event,
+struct Incoming<'a, S> {
+    event: &'a S,
     payload: Option<Arc<Payload>>,
     when_room: bool,
 }
 
 impl Inner {
-    pub(super) fn submit(&self, event: &Event, when_room: bool) -> Submission {
+    /// For an event that turns out to be impossible to write, nothing is submitted but for the hooks that would have
+    /// been skipped whatever it holds.
+    pub(super) fn submit(&self, event: &impl Subject, when_room: bool) -> Submission {
         let mut submission = Submission::default();
         let mut incoming = Incoming { event, payload: None, when_room };
-        self.intake.matcher.find(event, self.intake.kinds, |at, matched| {
+        self.intake.matcher.find_for(event, self.intake.kinds, |at, matched| {
             let Some(entry) = self.engine.hooks.get(at) else { return };
-            let decision = self.decide(&mut incoming, at, entry, matched);
-            submission.parts.push(SubmittedHook { hook: entry.hook.name.clone(), decision });
+            if let Some(decision) = self.decide(&mut incoming, at, entry, matched) {
+                submission.parts.push(SubmittedHook { hook: entry.hook.name.clone(), decision });
+            }
         });
-        if submission.is_unmatched() {
+        if submission.is_unmatched() && !event.is_impossible() {
             self.intake.no_match.fetch_add(1, Ordering::Relaxed);
         }
         submission
@@ -65,7 +68,7 @@ impl Inner {
     fn assess(&self, hook: &Hook, matched: Matched) -> (PriorityClass, Option<Skip>) {
         let ways = if matched.open.is_empty() { matched.ways } else { matched.open };
         let class = hook.priority.unwrap_or_else(|| self.intake.priority.class_of(ways));
-        let skip = if self.intake.performance_mode {
+        let skip = if self.intake.performance_mode.load(Ordering::Relaxed) {
             Some(Skip::PerformanceMode)
         } else if !hook.enabled {
             Some(Skip::HookDisabled)
@@ -85,38 +88,41 @@ impl Inner {
         previews
     }
 
+    /// `None`: the event cannot be written.
     fn decide(
         &self,
-        incoming: &mut Incoming<'_>,
+        incoming: &mut Incoming<'_, impl Subject>,
         at: usize,
         entry: &HookEntry,
         matched: Matched,
-    ) -> Decision {
+    ) -> Option<Decision> {
         let hook = &entry.hook;
         let (class, skip) = self.assess(hook, matched);
         if let Some(why) = skip {
             entry.counters.skipped(class, why);
             telemetry::skipped(hook, incoming.event, why);
-            return Decision::Skipped(why);
+            return Some(Decision::Skipped(why));
         }
-        match self.admit(incoming, class) {
+        let event = incoming.event.event()?;
+        Some(match self.admit(incoming, event, class) {
             Ok((place, payload)) => Decision::Admitted(self.push(place, payload, at, entry, class)),
             Err(why) => {
                 entry.counters.refused(class, why);
-                self.engine.telemetry.refused(hook, incoming.event, class, why);
+                self.engine.telemetry.refused(hook, event, class, why);
                 Decision::Refused(why)
             }
-        }
+        })
     }
 
     /// Room for the event's bytes, then a place in the queue; only then the payload that the event's jobs share. The
     /// bytes come first because a place, once taken, has to be used.
     fn admit(
         &self,
-        incoming: &mut Incoming<'_>,
+        incoming: &mut Incoming<'_, impl Subject>,
+        event: &Event,
         class: PriorityClass,
     ) -> Result<(Reserved, Arc<Payload>), Refusal> {
-        let bytes = incoming.event.payload().len() as u64;
+        let bytes = event.payload().len() as u64;
         if bytes > self.intake.max_event_bytes {
             return Err(Refusal::TooLarge);
         }
@@ -127,7 +133,7 @@ impl Inner {
         let place =
             if incoming.when_room { self.pool.reserve_when_room(class) } else { self.pool.reserve(class) }?;
         if let Some(charge) = charge {
-            incoming.payload = Some(Payload::new(incoming.event, charge));
+            incoming.payload = Some(Payload::new(event, charge));
         }
         let payload = incoming.payload.as_ref().expect("an admitted event has been charged");
         Ok((place, Arc::clone(payload)))

@@ -102,6 +102,7 @@ pub(super) fn compile(
         classes,
         kinds,
         priority,
+        default_timeout: Duration::from_nanos(raw.defaults.timeout),
         batching,
         shutdown: ShutdownSettings { drain: Duration::from_nanos(raw.shutdown.drain) },
         debug: raw.debug,

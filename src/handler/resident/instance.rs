@@ -146,6 +146,7 @@ impl Instance {
             sink(&mut said.keepers(), item);
         }
         let mut report = said.keepers().report_of(ended.end.clone());
+        report.cpu_time = ended.cpu_time;
         report.pipe_held = ended.pipe_held;
         report.leftovers_killed = ended.leftovers_killed;
         report.escapees_killed = sweep(command, number, &ended);
