@@ -28,7 +28,7 @@ process.stdin.on('data', (piece) => {
   rest = lines.pop();
   for (const line of lines) {
     const event = JSON.parse(line);
-    if (event.hookpool) process.stdout.write('{"id":"' + event.hookpool.id + '","ok":true}\\n');
+    if (event.hookpool) process.stdout.write('{"id":"' + event.hookpool.id + '","ok":true}\n');
   }
 });
 process.stdin.on('end', () => rest && JSON.parse(rest));

@@ -82,6 +82,7 @@ fn rude_handlers_lose_no_event_and_double_none() {
         ),
         ("half", [Succeeded, TimedOut, TimedOut], late),
         ("hang", [Succeeded, TimedOut, TimedOut], late),
+        ("flood", [Succeeded, TimedOut, TimedOut], late),
         ("close_output", [Succeeded, TimedOut, TimedOut], late),
         ("broken", [Succeeded, Failed, Succeeded], "its handler wrote a broken answer: key must be a string"),
         ("long", [Succeeded, Failed, Succeeded], "its handler wrote a broken answer: it is longer than"),

@@ -55,6 +55,7 @@ fn rude_handlers_harm_their_own_event_and_no_other() {
         ("never", TimedOut, "it ran longer than its timeout of 2s and got TERM", false),
         ("half", TimedOut, "it ran longer than its timeout of 2s and got TERM", false),
         ("hang", TimedOut, "it ran longer than its timeout of 2s and got TERM", false),
+        ("flood", TimedOut, "it ran longer than its timeout of 2s and got TERM", false),
         ("broken", Failed, "its handler wrote a broken answer: key must be a string", false),
         ("long", Failed, "its handler wrote a broken answer: it is longer than 1048576 bytes", false),
         ("die", Failed, "its process ended without an answer to it (exit status 3)", false),
@@ -141,6 +142,16 @@ fn a_window_gives_many_events_at_once_and_takes_answers_in_any_order() {
     let subject = Subject::new("resident", "timeout = '1s'");
     assert_eq!(kinds(&subject.together(&["hold", "ok"])), [TimedOut, Succeeded]);
     subject.end(2);
+}
+
+#[test]
+fn the_time_of_an_event_begins_when_those_before_it_are_answered() {
+    let subject = Subject::new("resident", "timeout = '3s'\nwindow = 8");
+    subject.who();
+    let outcomes = subject.together(&["nap", "nap"]);
+    assert_eq!(kinds(&outcomes), [Succeeded, Succeeded]);
+    assert!(outcomes[1].run.unwrap() < Duration::from_secs(3), "{:?}", outcomes[1]);
+    subject.end(3);
 }
 
 #[test]

@@ -169,7 +169,7 @@ impl Live {
         #[cfg(target_os = "linux")]
         let wake = wake.as_ref().map(|wake| wake.as_fd());
         #[cfg(not(target_os = "linux"))]
-        let wake = None;
+        let wake: Option<BorrowedFd<'_>> = None;
         let now = Instant::now();
         let until = until.unwrap_or_else(|| later(now, Duration::MAX));
         let looks = self.pidfd.is_none() || wake.is_none();

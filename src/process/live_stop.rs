@@ -10,6 +10,7 @@
 //!
 //! Invariant: it returns by twice the longest grace plus a fixed moment. One that does not die is left to `Children`.
 
+use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, poll};
@@ -102,7 +103,7 @@ fn wait(all: &[Stopping], until: Instant, cancel: Option<&Cancel>) {
     let at_most = until.saturating_duration_since(now);
     let watched = lives().flat_map(|live| live.watched().into_iter().flatten());
     let mut set: Vec<_> = watched.map(|(fd, flags)| PollFd::from_borrowed_fd(fd, flags)).collect();
-    set.extend(wake.as_ref().map(|wake| PollFd::new(&**wake, PollFlags::IN)));
+    set.extend(wake.as_ref().map(|wake| PollFd::from_borrowed_fd(wake.as_fd(), PollFlags::IN)));
     if let Err(error) = poll(&mut set, Some(&timespec(at_most)))
         && error != rustix::io::Errno::INTR
     {

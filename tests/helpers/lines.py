@@ -81,6 +81,18 @@ for line in sys.stdin:
         answer(identity)
     elif do == "die":
         os._exit(3)
+    elif do == "nap":
+        time.sleep(2)
+        answer(identity)
+    elif do == "flood":
+        while True:
+            print("x" * 1000)
+    elif do == "escape":
+        if os.fork() == 0:
+            os.setsid()
+            note(f"escaped {os.getpid()}")
+            for_ever()
+        answer(identity)
     elif do == "hang":
         for_ever()
     elif do == "close_output":

@@ -20,6 +20,15 @@ pub(crate) struct Subject {
 
 impl Subject {
     pub(crate) fn new(mode: &str, keys: &str) -> Self {
+        Self::build(mode, keys, false)
+    }
+
+    /// One that kills what leaves its processes' groups.
+    pub(crate) fn sweeping(mode: &str, keys: &str) -> Self {
+        Self::build(mode, keys, true)
+    }
+
+    fn build(mode: &str, keys: &str, sweeps: bool) -> Self {
         let notes = tempfile::tempdir().unwrap();
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/helpers/lines.py");
         let text = format!(
@@ -29,7 +38,7 @@ impl Subject {
             notes.path().display()
         );
         let config = Config::from_toml(&text).unwrap_or_else(|error| panic!("{error}"));
-        let pool = HookPool::builder().config(config).build().unwrap();
+        let pool = HookPool::builder().config(config).sweep_escapees(sweeps).build().unwrap();
         Self { pool, notes }
     }
 
@@ -66,13 +75,18 @@ impl Subject {
         fs::read_to_string(self.notes.path().join("notes")).unwrap_or_default()
     }
 
+    /// What the handler's notes say behind that word.
+    pub(crate) fn noted(&self, word: &str) -> Vec<String> {
+        self.notes().lines().filter_map(|line| line.strip_prefix(word)).map(str::to_owned).collect()
+    }
+
     /// Ends it: the ledger balances, and every process is gone.
     pub(crate) fn end(self, jobs: u64) {
         let ledger = self.pool.drain(AMPLE);
         assert!(ledger.is_balanced() && ledger.leaked == 0, "{ledger:?}");
         assert_eq!(ledger.snapshot.total.admitted(), jobs);
-        for start in self.notes().lines().filter_map(|line| line.strip_prefix("start ")) {
-            assert!(!is_alive(start), "process {start} is gone");
+        for number in self.noted("start ").iter().chain(&self.noted("escaped ")) {
+            assert!(!is_alive(number), "process {number} is gone");
         }
     }
 }

@@ -102,7 +102,10 @@ impl Shelf {
             state: Mutex::default(),
             changed: Condvar::new(),
         });
-        lock(&residents.shelves).push(Arc::downgrade(&shelf));
+        let mut shelves = lock(&residents.shelves);
+        shelves.retain(|shelf| shelf.strong_count() > 0);
+        shelves.push(Arc::downgrade(&shelf));
+        drop(shelves);
         shelf
     }
 
