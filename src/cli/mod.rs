@@ -8,12 +8,14 @@
 //! | `signals.rs` | Ctrl-C and TERM |
 //! | `input/` | bytes to documents, and their pace |
 //! | `run/` | the command `run` |
+//! | `check/` | the command `check` |
 //! | `report/`, `progress.rs` | what is shown of a run |
 //!
 //! Standard output carries results only; everything else goes to standard error. It uses the library as anybody
 //! could: through its public names.
 
 mod args;
+mod check;
 mod error;
 mod input;
 mod logging;
@@ -42,6 +44,7 @@ pub(crate) fn main() -> ExitCode {
     };
     let done = match args.command {
         Command::Run(run) => run::run(&run, &args.log),
+        Command::Check(check) => check::run(&check),
     };
     match done {
         Ok(code) => code,

@@ -58,6 +58,7 @@ pub use marker::{INSTANCE_VARIABLE, JOB_VARIABLE, POOL_VARIABLE, kept, new_pool_
 pub use report::{End, Run, StopReason, Stopped, UnknownReason};
 pub use resolve::resolve;
 pub use spawn::Prepared;
+pub(crate) use spawn::search_path;
 pub use start_error::StartError;
 
 use children::Children;

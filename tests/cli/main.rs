@@ -1,7 +1,8 @@
-//! `hookpool run` as its users see it: the built program, real handlers, and what comes out.
+//! `hookpool` as its users see it: the built program, real handlers, and what comes out.
 //!
 //! | file | behaviour |
 //! |---|---|
+//! | `check.rs` | the command `check` |
 //! | `report.rs` | the two reports |
 //! | `input.rs` | what is an event, and what becomes of the rest |
 //! | `options.rs` | options, exit codes, standard streams |
@@ -17,6 +18,7 @@
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
 
+mod check;
 mod demo;
 mod env;
 mod handlers;
