@@ -6,6 +6,8 @@
 //! | `registered.rs` | which hook a handler in Rust is for |
 //! | `submit.rs` | the way of an event to the lanes: match, class, admission |
 //! | `engine.rs` | the way of a job from its pick to its outcome |
+//! | `flight.rs` | the jobs of one dispatch while their handler runs |
+//! | `watchdog.rs` | until when handlers in Rust may run |
 //! | `end.rs` | the end of the pool, and the last sweep |
 //! | `job.rs` | the job, the duty to resolve it, and its handle |
 //! | `bytes.rs` | the bound in bytes |
@@ -15,12 +17,14 @@ mod builder;
 mod bytes;
 mod end;
 mod engine;
+mod flight;
 mod job;
 mod registered;
 mod submission;
 mod submit;
 #[cfg(test)]
 mod tests;
+mod watchdog;
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -156,8 +160,11 @@ impl HookPool {
     /// still waits and stops what still runs (TERM, the hook's grace, KILL). Every admitted job has its outcome when
     /// this returns. `Duration::MAX` waits for as long as it takes. Once drained, it answers with the same ledger.
     ///
-    /// An observer of outcomes is called before its job has its outcome, so it cannot wait for that: there this only
-    /// closes the pool, and answers with the ledger as it stands.
+    /// A handler in Rust cannot be stopped: when its grace is over too, its job ends as `timed_out`, its thread is left
+    /// to itself, and the ledger counts it as leaked for as long as it runs.
+    ///
+    /// An observer of outcomes or a handler in Rust is called before its job has its outcome, so it cannot wait for
+    /// that: there this only closes the pool, and answers with the ledger as it stands.
     pub fn drain(&self, deadline: Duration) -> Ledger {
         self.inner.drain(deadline)
     }
@@ -198,7 +205,7 @@ impl Inner {
     }
 
     fn drain(&self, deadline: Duration) -> Ledger {
-        if engine::is_telling() {
+        if self.engine.is_inside() {
             self.pool.close();
             return self.ledger(0);
         }
@@ -219,8 +226,8 @@ impl Inner {
 impl Drop for Inner {
     fn drop(&mut self) {
         let deadline = self.config.shutdown.drain;
-        if engine::is_telling() {
-            // The last handle went in an observer, whose worker the drain waits for: somebody else has to.
+        if self.engine.is_inside() {
+            // The last handle went in an observer or a handler, whose worker the drain waits for: somebody else has to.
             let end = Arc::clone(&self.end);
             let _ = std::thread::Builder::new()
                 .name("hookpool-end".to_owned())
