@@ -134,6 +134,11 @@ pub(crate) fn came_back(hook: &Hook, elapsed: Duration) {
     });
 }
 
+/// A subscription to outcomes has lost one, its first.
+pub(crate) fn subscriber_is_slow() {
+    say(|| tracing::warn!("a subscription to outcomes is full: its reader is too slow, and loses some"));
+}
+
 /// An observer of outcomes panicked.
 pub(crate) fn observer_panicked(job: JobId) {
     say(|| tracing::error!(job = %job, "an observer of outcomes panicked"));

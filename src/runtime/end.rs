@@ -35,6 +35,7 @@ impl End {
         if watchdog.is_some_and(|thread| thread.join().is_err()) {
             tracing::error!("the watchdog of handlers panicked");
         }
+        self.engine.subscribers.close();
         if let Some(sweeper) = &self.sweeper {
             self.last_sweep.call_once(|| {
                 let swept = sweeper.sweep_all();

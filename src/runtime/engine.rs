@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use super::flight::{Flight, Running};
 use super::job::Job;
+use super::outcomes::{Subscribers, Told};
 use super::watchdog::Watchdog;
 use crate::event::Event;
 use crate::handler::{Handler, Task, panic_text};
@@ -55,6 +56,7 @@ pub(super) struct Engine {
     /// Jobs that were dropped without an outcome.
     pub(super) lost: Arc<AtomicU64>,
     observers: Vec<Observer>,
+    pub(super) subscribers: Subscribers,
     /// What each worker runs is stopped by its token.
     cancels: Vec<Mutex<Cancel>>,
     /// How what runs is to be stopped: a [`CancelLevel`] as a number.
@@ -92,6 +94,7 @@ impl Engine {
             telemetry,
             lost: Arc::default(),
             observers,
+            subscribers: Subscribers::open(),
             cancels: (0..workers).map(|_| Mutex::default()).collect(),
             stopping: AtomicU8::new(CancelLevel::None as u8),
             watchdog: Watchdog::new(workers, clock),
@@ -254,6 +257,9 @@ impl Engine {
             }
         }
         drop(inside);
+        if self.subscribers.tell(&outcome) == Told::SomebodyIsSlow {
+            telemetry::subscriber_is_slow();
+        }
         job.shared.resolve(outcome);
         job.duty.done();
     }

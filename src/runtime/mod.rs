@@ -3,6 +3,7 @@
 //! | file | owns |
 //! |---|---|
 //! | `builder.rs` | making a pool from a configuration |
+//! | `outcomes.rs` | subscriptions to outcomes |
 //! | `registered.rs` | which hook a handler in Rust is for |
 //! | `submit.rs` | the way of an event to the lanes: match, class, admission |
 //! | `engine.rs` | the way of a job from its pick to its outcome |
@@ -19,6 +20,7 @@ mod end;
 mod engine;
 mod flight;
 mod job;
+mod outcomes;
 mod registered;
 mod submission;
 mod submit;
@@ -32,6 +34,7 @@ use std::time::Duration;
 
 pub use self::builder::{BuildError, HookPoolBuilder};
 pub use self::job::JobHandle;
+pub use self::outcomes::Outcomes;
 pub use self::registered::HandlerProblem;
 pub use self::submission::{Decision, Preview, Submission, SubmittedHook};
 
@@ -127,6 +130,29 @@ impl HookPool {
     #[must_use]
     pub fn queue_size(&self) -> usize {
         self.inner.pool.waiting().values().sum::<u32>() as usize
+    }
+
+    /// Subscribes to the outcomes from now on, of which at most `capacity` (at least 1) wait to be read. No worker ever
+    /// waits for a reader: a slow one loses outcomes, which [`Outcomes::lost`] counts. Once the pool is drained, the
+    /// subscription ends.
+    ///
+    /// ```
+    /// use hookpool::{Config, Event, HookPool};
+    /// use std::time::Duration;
+    ///
+    /// let config = Config::from_toml("[hook.greet]\non = ['*']\nrun = 'true'\n")?;
+    /// let pool = HookPool::builder().config(config).build()?;
+    /// let outcomes = pool.outcomes(100);
+    /// pool.submit(Event::from_json(r#"{"event": "hello"}"#)?);
+    /// pool.drain(Duration::from_secs(10));
+    /// for outcome in outcomes {
+    ///     println!("{outcome}");
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn outcomes(&self, capacity: usize) -> Outcomes {
+        self.inner.engine.subscribers.add(capacity)
     }
 
     /// Lets no job of the hook start, until [`HookPool::resume`]. Its jobs are admitted, wait, and do not expire
