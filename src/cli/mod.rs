@@ -8,12 +8,14 @@
 //! | `signals.rs` | Ctrl-C and TERM |
 //! | `input/` | bytes to documents, and their pace |
 //! | `run/` | the command `run` |
+//! | `bench/` | the command `bench` |
 //! | `report/`, `progress.rs` | what is shown of a run |
 //!
 //! Standard output carries results only; everything else goes to standard error. It uses the library as anybody
 //! could: through its public names.
 
 mod args;
+mod bench;
 mod error;
 mod input;
 mod logging;
@@ -42,6 +44,7 @@ pub(crate) fn main() -> ExitCode {
     };
     let done = match args.command {
         Command::Run(run) => run::run(&run, &args.log),
+        Command::Bench(bench) => bench::run(&bench, &args.log),
     };
     match done {
         Ok(code) => code,

@@ -1,4 +1,4 @@
-//! `hookpool run` as its users see it: the built program, real handlers, and what comes out.
+//! `hookpool run` and `hookpool bench` as their users see them: the built program, real handlers, and what comes out.
 //!
 //! | file | behaviour |
 //! |---|---|
@@ -11,12 +11,14 @@
 //! | `limits.rs` | capacity, ceilings, bytes, expiry, skips |
 //! | `signals.rs` | INT and TERM |
 //! | `logging.rs` | log lines |
+//! | `bench.rs` | the command `bench` |
 //!
 //! Invariant: no test depends on the speed of the machine. Handlers wait for files, the harness waits for states.
 
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
 
+mod bench;
 mod demo;
 mod env;
 mod handlers;

@@ -28,7 +28,7 @@ use std::time::Duration;
 
 pub(crate) use self::clean::line as printable;
 pub(crate) use self::failures::{FailureNote, Failures};
-pub(crate) use self::palette::Palette;
+pub(crate) use self::palette::{Palette, paint};
 
 /// Everything that is reported of a run.
 #[derive(Debug)]
