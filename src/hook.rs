@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::class::PriorityClass;
+use crate::event::FieldPath;
 use crate::matcher::Selector;
 
 /// A hook's name: `[a-z][a-z0-9_]*` without `__`. Cheap to clone.
@@ -83,6 +84,58 @@ pub struct Hook {
     pub max_wait: Option<MaxWait>,
     /// Bytes of output kept of each stream.
     pub max_output: usize,
+    /// How its events are put together, if its handler takes many at once. `None`: one at a time.
+    pub batch: Option<BatchPolicy>,
+}
+
+impl Hook {
+    /// Longest run time of a handler that gets that many events at once.
+    #[must_use]
+    pub fn timeout_for(&self, events: usize) -> Duration {
+        let Some(batch) = &self.batch else { return self.timeout };
+        let events = u32::try_from(events).unwrap_or(u32::MAX);
+        let timeout = self.timeout.saturating_add(batch.timeout_per_item.saturating_mul(events));
+        batch.timeout_max.map_or(timeout, |most| timeout.min(most))
+    }
+}
+
+/// Bounds of one batch, and what its events have in common.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BatchPolicy {
+    /// Most events: 1 to 10,000.
+    pub size: u32,
+    /// Most bytes of payload; a larger event is a batch by itself.
+    pub bytes: u64,
+    /// Longest wait of the first event for others. Zero: a free worker takes what there is at once.
+    pub linger: Duration,
+    /// What the events of one batch have in common, beside their hook and class.
+    pub key: BatchKey,
+    /// What each event adds to the hook's timeout.
+    pub timeout_per_item: Duration,
+    /// Longest run time of one batch. `None`: what the timeout and the events sum up to.
+    pub timeout_max: Option<Duration>,
+    /// What becomes of the events of a batch that failed as a whole.
+    pub on_failure: OnBatchFailure,
+}
+
+/// What the events of one batch have in common.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum BatchKey {
+    /// Nothing more.
+    Hook,
+    /// The session; events without one go together.
+    Session,
+    /// The value of a field; events without it go together.
+    Field(FieldPath),
+}
+
+/// What becomes of the events of a batch that failed as a whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnBatchFailure {
+    /// They have failed.
+    Fail,
+    /// Each is given to the handler once more, by itself.
+    Split,
 }
 
 /// Whether events of one hook and one session wait for each other.
@@ -108,6 +161,19 @@ pub struct MaxWait {
 pub enum HandlerSpec {
     /// A program, one process for each event.
     Command(CommandSpec),
+    /// A handler in Rust, registered with the pool's builder under the hook's name.
+    Registered,
+}
+
+impl HandlerSpec {
+    /// True when the handler may be one that is given many events at once.
+    #[must_use]
+    pub fn takes_many(&self) -> bool {
+        match self {
+            Self::Command(_) => false,
+            Self::Registered => true,
+        }
+    }
 }
 
 /// A program to start, with everything resolved that can be before the first event.

@@ -21,8 +21,10 @@ mod time;
 pub use class::{PerClass, PriorityClass};
 pub use config::Config;
 pub use event::{Event, EventError, FieldPath, RawJson, Scalar};
+pub use handler::{BatchAnswer, BatchHandler, Call, EventHandler};
 pub use hook::{
-    CommandLine, CommandSpec, HandlerSpec, Hook, HookName, InheritEnv, Leftovers, MaxWait, Order,
+    BatchKey, BatchPolicy, CommandLine, CommandSpec, HandlerSpec, Hook, HookName, InheritEnv, Leftovers,
+    MaxWait, OnBatchFailure, Order,
 };
 pub use kind::{EventKind, KindSet};
 pub use manager::{
@@ -33,8 +35,9 @@ pub use matcher::{
     FieldIs, Matched, Matcher, Selector, SelectorError, SelectorPlace, SelectorProblem, ToolPattern,
 };
 pub use metrics::{Counts, HookSnapshot, Ledger, Snapshot, Timing};
-pub use outcome::{JobId, Outcome, OutcomeKind, ProcessReport, Refusal, Skip};
+pub use outcome::{Answer, JobId, Json, Outcome, OutcomeKind, ProcessReport, Refusal, Skip};
 pub use process::{Captured, End, StartError, StopReason, Stopped, UnknownReason};
 pub use runtime::{
-    BuildError, Decision, HookPool, HookPoolBuilder, JobHandle, Preview, Submission, SubmittedHook,
+    BuildError, Decision, HandlerProblem, HookPool, HookPoolBuilder, JobHandle, Preview, Submission,
+    SubmittedHook,
 };

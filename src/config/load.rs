@@ -39,6 +39,7 @@ pub struct ConfigLoader {
     environment: Environment,
     overrides: Vec<(String, String)>,
     working_dir: Option<PathBuf>,
+    registered_handlers: bool,
 }
 
 /// A file or its equivalent.
@@ -232,6 +233,21 @@ impl ConfigLoader {
         self
     }
 
+    /// Allows hooks without `run`: their handlers are in Rust, and [registered](crate::HookPoolBuilder::register) with
+    /// the pool's builder, which misses them if they are not. Otherwise such a hook is an error, as it is for the
+    /// program.
+    ///
+    /// ```
+    /// use hookpool::config::ConfigLoader;
+    /// let loader = ConfigLoader::new().text("hooks.toml", "[hook.count]\non = ['*']\n");
+    /// assert!(loader.clone().load().is_err());
+    /// assert!(loader.registered_handlers(true).load().is_ok());
+    /// ```
+    pub fn registered_handlers(mut self, allowed: bool) -> Self {
+        self.registered_handlers = allowed;
+        self
+    }
+
     /// Reads every layer and makes one configuration of them.
     ///
     /// # Errors
@@ -285,7 +301,13 @@ impl ConfigLoader {
         for (key, text) in &self.overrides {
             layers.extend(env::override_layer(key, text, &hooks, problems));
         }
-        let context = Context { environment: &self.environment, dir: &dir, files, is_complete };
+        let context = Context {
+            environment: &self.environment,
+            dir: &dir,
+            files,
+            is_complete,
+            registered_handlers: self.registered_handlers,
+        };
         compile(&layers, context, problems)
     }
 }
@@ -349,7 +371,8 @@ fn built_in() -> Layer {
 
 impl Config {
     /// A configuration from the text of one `hooks.toml` over the built-in defaults; no file and no variable counts.
-    /// Relative paths start from the working directory.
+    /// Relative paths start from the working directory. A hook without `run` is for a handler that is
+    /// [registered](crate::HookPoolBuilder::register).
     ///
     /// # Errors
     /// Every problem of the text, each with its place.
@@ -362,7 +385,8 @@ impl Config {
     /// # Ok::<(), hookpool::config::ConfigError>(())
     /// ```
     pub fn from_toml(text: &str) -> Result<Self, ConfigError> {
-        ConfigLoader::new().text("hooks.toml", text).load().map(|loaded| loaded.config)
+        let loader = ConfigLoader::new().text("hooks.toml", text).registered_handlers(true);
+        loader.load().map(|loaded| loaded.config)
     }
 }
 

@@ -24,6 +24,7 @@ mod value;
 
 pub(crate) use env::{inherited_environment, inherited_session};
 pub use load::{ConfigLoader, Loaded};
+pub(crate) use nearest::nearest;
 pub use problem::{ConfigError, Origin, Position, Problem, Severity};
 pub use settings::{
     BatchingSettings, ClassSettings, Config, KindPriorities, OnFull, PickMode, PoolSettings, QueueSettings,

@@ -7,7 +7,7 @@
 const MAX_LENGTH: usize = 80;
 
 /// The candidate that is nearest to `name`, if one is near enough to be meant.
-pub(super) fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub(crate) fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let name: Vec<char> = name.chars().take(MAX_LENGTH + 1).flat_map(char::to_lowercase).collect();
     let allowed = match name.len() {
         0..=1 => return None,

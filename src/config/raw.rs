@@ -122,6 +122,19 @@ pub(super) struct RawHook {
     pub(super) env: BTreeMap<String, String>,
     pub(super) env_clear: Option<RawEnvClear>,
     pub(super) leftovers: Option<String>,
+    pub(super) batch: Option<RawBatch>,
+    pub(super) on_batch_failure: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct RawBatch {
+    pub(super) size: Option<u32>,
+    pub(super) bytes: Option<u64>,
+    pub(super) linger: Option<u64>,
+    pub(super) key: Option<String>,
+    pub(super) timeout_per_item: Option<u64>,
+    pub(super) timeout_max: Option<u64>,
 }
 
 #[derive(Debug, Default, Deserialize)]

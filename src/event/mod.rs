@@ -158,6 +158,16 @@ impl Event {
     }
 }
 
+impl Event {
+    /// A hash of the value at a path, the same in every process and on every machine. `None`: there is no such value.
+    pub(crate) fn field_key(&self, path: &FieldPath) -> Option<u64> {
+        self.field(path).map(|value| match value.key() {
+            ValueKey::Text(text) => stable_hash_of(std::iter::once(u8::MAX).chain(text.bytes())),
+            ValueKey::Other(kind, bits) => stable_hash_of(std::iter::once(kind).chain(bits.to_le_bytes())),
+        })
+    }
+}
+
 impl fmt::Debug for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Event")
@@ -170,9 +180,14 @@ impl fmt::Debug for Event {
     }
 }
 
-/// FNV-1a with a final mix, so that all bits are fit for choosing a slot.
+/// A hash that is the same in every process and on every machine: FNV-1a with a final mix, so that all bits are fit for
+/// choosing a slot.
 fn stable_hash(text: &str) -> u64 {
-    let fnv = text.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+    stable_hash_of(text.bytes())
+}
+
+fn stable_hash_of(bytes: impl IntoIterator<Item = u8>) -> u64 {
+    let fnv = bytes.into_iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
     });
     let mixed = (fnv ^ (fnv >> 32)).wrapping_mul(0xd6e8_feb8_6659_fd93);

@@ -70,13 +70,8 @@ impl CommandHandler {
         let hook = task.hook;
         let limits = Limits { timeout: hook.timeout, grace: hook.grace, max_output: hook.max_output };
         let variables = self.variables(task);
-        let run = self.surroundings.runner.run(
-            &self.prepared,
-            task.event.payload(),
-            variables,
-            &limits,
-            task.cancel,
-        );
+        let run =
+            self.surroundings.runner.run(&self.prepared, task.event.payload(), variables, &limits, task.stop);
         let escapees_killed = self.sweep(task, &run);
         Ending::of_run(hook.timeout, run, escapees_killed)
     }
@@ -116,7 +111,7 @@ impl Hook {
     /// Why its program would not be found on this machine now, with the environment of this process. `None`: it would.
     #[must_use]
     pub fn missing_program(&self) -> Option<String> {
-        let HandlerSpec::Command(spec) = &self.handler;
+        let HandlerSpec::Command(spec) = &self.handler else { return None };
         let (environment, _) = inherited_environment();
         Prepared::new(spec, &environment).problem().map(ToString::to_string)
     }
@@ -129,19 +124,16 @@ fn without_nul(text: &str) -> std::borrow::Cow<'_, str> {
 
 impl Ending {
     fn not_started(reason: String) -> Self {
-        Self { kind: OutcomeKind::NotStarted, reason, run: None, process: None }
+        Self::new(OutcomeKind::NotStarted, reason)
     }
 
     /// What the end of a process means: status 0 is success, everything else is not.
     fn of_run(timeout: Duration, run: Run, escapees_killed: usize) -> Self {
         if let End::NotStarted(error) = run.end {
             return match error {
-                StartError::Cancelled => Self {
-                    kind: OutcomeKind::Cancelled,
-                    reason: "it was stopped before its handler was started".to_owned(),
-                    run: None,
-                    process: None,
-                },
+                StartError::Cancelled => {
+                    Self::new(OutcomeKind::Cancelled, "it was stopped before its handler was started")
+                }
                 error => Self::not_started(error.to_string()),
             };
         }
@@ -179,6 +171,6 @@ impl Ending {
             leftovers_killed: run.leftovers_killed,
             escapees_killed,
         };
-        Self { kind, reason, run: Some(run_time), process: Some(Box::new(process)) }
+        Self { run: Some(run_time), process: Some(Box::new(process)), ..Self::new(kind, reason) }
     }
 }

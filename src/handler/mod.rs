@@ -1,22 +1,28 @@
 //! Handlers: what runs when a job is picked.
 //!
-//! A handler is prepared once, when the pool is built, and run on a worker thread for each job. It turns what happened
-//! into an [`Ending`]; it knows nothing of queues, and it never fails: a handler that cannot be started is an ending too.
+//! A handler is prepared once, when the pool is built, and run on a worker thread for each dispatch: one job, or the
+//! members of a batch. It turns what happened to each of them into an [`Ending`], and tells of it as soon as it knows;
+//! it knows nothing of queues, and it never fails: a handler that cannot be started is an ending too.
 
 mod command;
+mod rust;
 
 use crate::event::Event;
 use crate::hook::{HandlerSpec, Hook};
-use crate::outcome::Ending;
-use crate::outcome::JobId;
+use crate::outcome::{Ending, JobId, OutcomeKind};
 use crate::process::Cancel;
 
 pub(crate) use self::command::{CommandHandler, Surroundings};
+pub(crate) use self::rust::RustHandler;
+pub use self::rust::{BatchAnswer, BatchHandler, Call, EventHandler};
 
 /// A handler, ready to run.
 #[derive(Debug)]
 pub(crate) enum Handler {
-    Command(CommandHandler),
+    Command(Box<CommandHandler>),
+    Rust(RustHandler),
+    /// There is none: its hook is switched off.
+    Missing,
 }
 
 /// One job, as its handler sees it.
@@ -27,21 +33,42 @@ pub(crate) struct Task<'a> {
     pub(crate) job: JobId,
     /// 1 for the first.
     pub(crate) attempt: u32,
-    /// Stops the handler.
+    /// Says that this job is not wanted any more. That of a job which runs alone is `stop` itself.
     pub(crate) cancel: &'a Cancel,
+    /// Stops the handler, whatever it runs.
+    pub(crate) stop: &'a Cancel,
 }
 
 impl Handler {
-    /// Resolves and prepares whatever can be before the first event.
-    pub(crate) fn prepare(hook: &Hook, surroundings: &Surroundings) -> Self {
+    /// Resolves and prepares whatever can be before the first event. `registered` is what was registered for the hook.
+    pub(crate) fn prepare(hook: &Hook, surroundings: &Surroundings, registered: Option<RustHandler>) -> Self {
         match &hook.handler {
-            HandlerSpec::Command(spec) => Self::Command(CommandHandler::prepare(spec, surroundings)),
+            HandlerSpec::Command(spec) => {
+                Self::Command(Box::new(CommandHandler::prepare(spec, surroundings)))
+            }
+            HandlerSpec::Registered => registered.map_or(Self::Missing, Self::Rust),
         }
     }
 
-    pub(crate) fn run(&self, task: &Task<'_>) -> Ending {
+    /// True when it can be given more than one task.
+    pub(crate) fn takes_many(&self) -> bool {
+        matches!(self, Self::Rust(RustHandler::Batch(_)))
+    }
+
+    /// Runs all tasks of one dispatch. `done` is told how each of them ended, by its position, once and as soon as that
+    /// is known. There is more than one task only if [`Handler::takes_many`] and the hook has a batch policy.
+    pub(crate) fn run(&self, tasks: &[Task<'_>], done: &mut dyn FnMut(usize, Ending)) {
         match self {
-            Self::Command(command) => command.run(task),
+            Self::Command(command) => {
+                for (index, task) in tasks.iter().enumerate() {
+                    done(index, command.run(task));
+                }
+            }
+            Self::Rust(rust) => rust.run(tasks, done),
+            Self::Missing => {
+                let ending = || Ending::new(OutcomeKind::NotStarted, "no handler is registered for the hook");
+                (0..tasks.len()).for_each(|index| done(index, ending()));
+            }
         }
     }
 
@@ -49,6 +76,14 @@ impl Handler {
     pub(crate) fn fault(&self) -> Option<String> {
         match self {
             Self::Command(command) => command.fault(),
+            Self::Rust(_) | Self::Missing => None,
         }
     }
+}
+
+/// What a panic said.
+pub(crate) fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().copied();
+    let text = text.or_else(|| panic.downcast_ref::<String>().map(|text| &**text));
+    text.unwrap_or("no message").to_owned()
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::class::PriorityClass;
 use crate::event::Event;
 use crate::hook::HookName;
-use crate::outcome::OutcomeKind;
+use crate::outcome::{Json, OutcomeKind};
 use crate::process::{Captured, End, Stopped};
 
 /// Numbers the jobs of a pool, from 1.
@@ -25,8 +25,18 @@ pub(crate) struct Ending {
     pub(crate) kind: OutcomeKind,
     /// In words; empty for a success.
     pub(crate) reason: String,
+    /// `None`: it never ran, or whoever runs the handler has to look at the clock.
     pub(crate) run: Option<Duration>,
     pub(crate) process: Option<Box<ProcessReport>>,
+    /// What the handler said of it.
+    pub(crate) message: Option<String>,
+    pub(crate) verdict: Option<Json>,
+}
+
+impl Ending {
+    pub(crate) fn new(kind: OutcomeKind, reason: impl Into<String>) -> Self {
+        Self { kind, reason: reason.into(), run: None, process: None, message: None, verdict: None }
+    }
 }
 
 /// The end of one job. Each admitted job has exactly one.
@@ -49,6 +59,10 @@ pub struct Outcome {
     pub run: Option<Duration>,
     /// In words, why it ended like this; empty for a success.
     pub reason: String,
+    /// What the handler said of it to people, if anything.
+    pub message: Option<String>,
+    /// What the handler said of it to programs, if anything.
+    pub verdict: Option<Json>,
     /// What is known of the handler's process. `None`: there was none.
     pub process: Option<Box<ProcessReport>>,
 }

@@ -111,6 +111,12 @@ impl AdmissionWord {
         lanes(self.word.load(Ordering::Acquire))
     }
 
+    /// True when more than three quarters of the places are taken.
+    pub(super) fn is_well_filled(&self) -> bool {
+        let waiting: u32 = self.ruled().values().sum();
+        u64::from(waiting) * 4 > u64::from(self.rule.capacity) * 3
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.waiting() == PerClass::default()
     }

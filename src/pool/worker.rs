@@ -57,9 +57,8 @@ fn next<H: Host>(shared: &Shared<H>, worker: usize, mut ran: Option<Ran<H>>) -> 
         if let Some(dispatch) = found {
             let to_watch = deadline.is_some_and(|deadline| shared.parking.is_unwatched(deadline));
             shared.parking.stop_search(epoch, more || to_watch);
-            // Its place is free, and so are the bytes of the jobs that ran. Told once for both: who waits for room is
-            // woken once for each job, and not twice.
-            shared.room.tell();
+            // Its place is free, and so are the bytes of the jobs that ran.
+            shared.room.tell_lazily(shared.admission.is_well_filled());
             shared.tell(left);
             return Some(dispatch);
         }

@@ -82,10 +82,11 @@ impl<'a> Pipes<'a> {
         if stdin {
             self.feed();
         }
-        if stdout {
+        let stdout_ended = stdout && self.stdout.read();
+        let stderr_ended = stderr && self.stderr.read();
+        if stdout_ended || stderr_ended {
+            // Mostly that is the handler's exit, and the other stream has ended as well: nobody has to tell us.
             self.stdout.read();
-        }
-        if stderr {
             self.stderr.read();
         }
         Ready { first, second, output: stdout || stderr }
@@ -150,19 +151,22 @@ impl<'a> Pipes<'a> {
 }
 
 impl<R: Read> Stream<R> {
-    /// Reads what is there, within one turn's measure. Closes the pipe at its end.
-    fn read(&mut self) {
-        let Some(pipe) = &mut self.pipe else { return };
+    /// Reads what is there, within one turn's measure. Closes the pipe at its end; true: that was now.
+    fn read(&mut self) -> bool {
+        let Some(pipe) = &mut self.pipe else { return false };
         let mut buffer = [0; PIECE];
         for _ in 0..PIECES {
             match pipe.read(&mut buffer) {
-                Ok(0) => return self.pipe = None,
-                Ok(count) => self.kept.push(buffer.get(..count).unwrap_or_default()),
+                Ok(count @ 1..) => self.kept.push(buffer.get(..count).unwrap_or_default()),
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return,
-                Err(_) => return self.pipe = None,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return false,
+                Ok(0) | Err(_) => {
+                    self.pipe = None;
+                    return true;
+                }
             }
         }
+        false
     }
 }
 

@@ -5,7 +5,8 @@
 //! large this process is.
 //!
 //! A command that has been started is kept for the next start, so that the environment is assembled once and not for
-//! every run. Invariant: a kept command has the hook's environment and nothing of the run that it was used for.
+//! every run. Invariant: a started command has the hook's environment and the variables of this run, and nothing of the
+//! run that it was used for before.
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
@@ -33,7 +34,15 @@ pub struct Prepared {
     env: BTreeMap<OsString, OsString>,
     leftovers: Leftovers,
     /// Commands between two runs; at most as many as there were runs at once.
-    idle: Mutex<Vec<Command>>,
+    idle: Mutex<Vec<Kept>>,
+}
+
+/// A command after a run.
+#[derive(Debug)]
+struct Kept {
+    command: Command,
+    /// The variables of that run. The next one mostly has the same, and then none has to be taken back.
+    names: Vec<OsString>,
 }
 
 impl Prepared {
@@ -85,46 +94,41 @@ impl Prepared {
         K: AsRef<OsStr>,
         V: AsRef<OsStr>,
     {
-        let Ok(program) = &self.program else {
-            let found = resolve(&self.named, &self.path, &self.cwd)?;
-            return self
-                .start(&mut self.command(&found), &found, wants_stdin, env)
-                .map(|(spawned, _)| spawned);
+        let mut kept = match &self.program {
+            Ok(program) => self.idle().pop().unwrap_or_else(|| Kept::new(self.command(program))),
+            Err(_) => Kept::new(self.command(&resolve(&self.named, &self.path, &self.cwd)?)),
         };
-        let kept = self.idle().pop();
-        let mut command = kept.unwrap_or_else(|| self.command(program));
-        let (spawned, names) = self.start(&mut command, program, wants_stdin, env)?;
-        for name in names {
-            match self.env.get(name.as_ref()) {
-                Some(value) => command.env(name, value),
-                None => command.env_remove(name),
-            };
+        let mut same = 0;
+        for (name, value) in env {
+            let name = name.as_ref();
+            if kept.names.get(same).is_some_and(|last| last == name) {
+                same += 1;
+            } else {
+                self.take_back(&mut kept, same);
+                kept.names.push(name.to_owned());
+                same = kept.names.len();
+            }
+            kept.command.env(name, value);
         }
-        self.idle().push(command);
-        Ok(spawned)
+        self.take_back(&mut kept, same);
+        kept.command.stdin(if wants_stdin { Stdio::piped() } else { Stdio::null() });
+        let child = kept
+            .command
+            .spawn()
+            .map_err(|error| diagnose(&error, Path::new(kept.command.get_program()), &self.cwd))?;
+        if self.program.is_ok() {
+            self.idle().push(kept);
+        }
+        Ok(Spawned { child })
     }
 
-    /// Starts it with further variables, and gives back their names.
-    fn start<K, V>(
-        &self,
-        command: &mut Command,
-        program: &Path,
-        wants_stdin: bool,
-        env: impl IntoIterator<Item = (K, V)>,
-    ) -> Result<(Spawned, Vec<K>), StartError>
-    where
-        K: AsRef<OsStr>,
-        V: AsRef<OsStr>,
-    {
-        let mut names = Vec::new();
-        for (name, value) in env {
-            command.env(&name, value);
-            names.push(name);
-        }
-        command.stdin(if wants_stdin { Stdio::piped() } else { Stdio::null() });
-        match command.spawn() {
-            Ok(child) => Ok((Spawned { child }, names)),
-            Err(error) => Err(diagnose(&error, program, &self.cwd)),
+    /// Takes the last run's variables back, from that one on.
+    fn take_back(&self, kept: &mut Kept, from: usize) {
+        for name in kept.names.drain(from.min(kept.names.len())..) {
+            match self.env.get(&name) {
+                Some(value) => kept.command.env(name, value),
+                None => kept.command.env_remove(name),
+            };
         }
     }
 
@@ -142,8 +146,14 @@ impl Prepared {
         command
     }
 
-    fn idle(&self) -> MutexGuard<'_, Vec<Command>> {
+    fn idle(&self) -> MutexGuard<'_, Vec<Kept>> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Kept {
+    fn new(command: Command) -> Self {
+        Self { command, names: Vec::new() }
     }
 }
 

@@ -1,13 +1,15 @@
 //! The Linux waiter: a pidfd and everything else in one `poll`.
 //!
 //! This is steps 2 to 7 of the protocol in the module's head. The exit is seen with a wait that does not reap, and that
-//! is what makes each later signal safe. When no pidfd can be had (an old kernel, a sandbox, no descriptor left), the
-//! exit is looked for every few milliseconds instead; all else stays the same.
+//! is what makes each later signal safe. A handler that ends closes its outputs, so for the first few milliseconds the
+//! end of the outputs tells of the exit, and most handlers never need a pidfd. When none can be had (an old kernel, a
+//! sandbox, no descriptor left), the exit is looked for every few milliseconds instead; all else stays the same.
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 use rustix::process::{PidfdFlags, pidfd_open};
+use wait4::Wait4;
 
 use super::cancel::CancelLevel;
 use super::children::Children;
@@ -18,7 +20,7 @@ use super::report::{End, Run, StopReason, Stopped, UnknownReason};
 use super::{AFTER_KILL, Job, later, usage};
 use crate::hook::Leftovers;
 
-/// How often to look for what no descriptor tells.
+/// How often to look for what no descriptor tells, and how long the end of the outputs is relied on.
 const LOOK: Duration = Duration::from_millis(5);
 /// When the handler's memory is looked at first; then at each doubling, so a long run costs few wake-ups.
 const FIRST_SAMPLE: Duration = Duration::from_millis(20);
@@ -31,16 +33,14 @@ const DRAIN: Duration = Duration::from_millis(250);
 /// Sees a started job to its end.
 pub(super) fn run(mut job: Job<'_>, children: &Children) -> Run {
     let group = Group::of(&job.spawned.child);
-    let pidfd = pidfd_open(group.leader(), PidfdFlags::empty()).ok();
     let mut pipes = Pipes::new(&mut job.spawned.child, job.stdin, job.limits.max_output);
     let deadline = later(job.started, job.limits.timeout);
-    let watched = Watched { group, pidfd, deadline, stopped: None, peak_memory: None };
+    let watched = Watched { group, exit: Exit::Outputs, deadline, stopped: None, peak_memory: None };
     let (end, watched) = watched.until_exit(&job, &mut pipes);
     let run_time = job.started.elapsed();
     let stopped = watched.stopped;
 
     let reapable = matches!(end, End::Exited(_) | End::Signalled(_));
-    let cpu_time = if reapable { usage::cpu_time(group.leader(), run_time) } else { None };
     let keeps = job.leftovers == Leftovers::Keep && end == End::Exited(0) && stopped.is_none();
     let kills = reapable && !keeps;
     let mut leftovers_killed = kills && group.sweep();
@@ -54,11 +54,13 @@ pub(super) fn run(mut job: Job<'_>, children: &Children) -> Run {
     }
 
     let number = job.spawned.child.id();
+    let mut cpu_time = None;
     if end == End::StatusUnknown(UnknownReason::DoesNotDie) {
         children.keep_hanging(job.spawned.child);
     } else {
         // Reaps: from here on the number may be anybody's.
-        let _ = job.spawned.child.try_wait();
+        let reaped = job.spawned.child.try_wait4().ok().flatten();
+        cpu_time = reaped.map(|reaped| reaped.rusage.utime + reaped.rusage.stime);
         children.reaped(number);
     }
     let (stdout, stderr, stdin_left) = pipes.finish();
@@ -80,10 +82,19 @@ pub(super) fn run(mut job: Job<'_>, children: &Children) -> Run {
 /// A running handler.
 struct Watched {
     group: Group,
-    pidfd: Option<OwnedFd>,
+    exit: Exit,
     deadline: Instant,
     stopped: Option<Stopped>,
     peak_memory: Option<u64>,
+}
+
+/// What tells of the exit.
+enum Exit {
+    /// The end of the outputs, for a start.
+    Outputs,
+    Pidfd(OwnedFd),
+    /// Nothing: it has to be looked for.
+    Nothing,
 }
 
 impl Watched {
@@ -117,6 +128,15 @@ impl Watched {
                 continue;
             }
             let mut until = phase_end;
+            if matches!(self.exit, Exit::Outputs) {
+                let outputs_tell_until = later(job.started, LOOK);
+                if now >= outputs_tell_until || !pipes.outputs_open() {
+                    let pidfd = pidfd_open(self.group.leader(), PidfdFlags::empty());
+                    self.exit = pidfd.map_or(Exit::Nothing, Exit::Pidfd);
+                } else {
+                    until = until.min(outputs_tell_until);
+                }
+            }
             if self.stopped.is_none() {
                 let sample_at = later(job.started, sample_after);
                 if now >= sample_at {
@@ -127,15 +147,15 @@ impl Watched {
                 until = until.min(sample_at);
             }
             let is_killed = self.stopped.is_some_and(|stopped| stopped.kill_after.is_some());
-            if self.pidfd.is_none() || (wake.is_none() && !is_killed) {
+            if matches!(self.exit, Exit::Nothing) || (wake.is_none() && !is_killed) {
                 until = until.min(later(now, LOOK));
             }
 
-            let exit = self.pidfd.as_ref().map(AsFd::as_fd);
+            let exit = if let Exit::Pidfd(pidfd) = &self.exit { Some(pidfd.as_fd()) } else { None };
             // A cancelled token stays readable, so each level is watched only until it has had its effect.
             let cancel = wake.as_ref().filter(|_| !is_killed).map(|wake| wake.as_fd());
             let ready = pipes.serve(exit, cancel, until.saturating_duration_since(now));
-            if (ready.first || self.pidfd.is_none())
+            if (ready.first || exit.is_none())
                 && let Some(end) = exit_of(self.group.leader())
             {
                 return (end, self);

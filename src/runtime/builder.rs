@@ -6,17 +6,19 @@ use std::sync::{Arc, Once};
 use super::bytes::ByteBudget;
 use super::end::End;
 use super::engine::{Engine, HookEntry, Observer};
+use super::registered::{HandlerProblem, Registered};
 use super::submit::Intake;
 use super::{HookPool, Inner};
 use crate::class::PerClass;
 use crate::config::{Config, OnFull, PickMode};
-use crate::handler::{Handler, Surroundings};
+use crate::handler::{BatchHandler, EventHandler, Handler, RustHandler, Surroundings};
+use crate::hook::BatchPolicy;
 use crate::matcher::Matcher;
 use crate::metrics::HookCounters;
 use crate::outcome::Outcome;
 use crate::pool::Pool;
 use crate::process::{Runner, Sweeper, new_pool_marker};
-use crate::scheduler::{AdmissionRule, CoreParams, HookParams, PickParams, SeatParams};
+use crate::scheduler::{AdmissionRule, BatchParams, CoreParams, HookParams, PickParams, SeatParams};
 use crate::telemetry::{Limiter, Telemetry};
 use crate::time::Clock;
 
@@ -28,6 +30,7 @@ pub struct HookPoolBuilder {
     replay: bool,
     sweep_escapees: bool,
     observers: Vec<Observer>,
+    registered: Registered,
 }
 
 /// Why a pool could not be made.
@@ -37,6 +40,13 @@ pub enum BuildError {
     /// The system refused a thread.
     #[error("cannot start a worker thread: {0}; fewer workers (pool.workers) need fewer threads")]
     Thread(#[source] std::io::Error),
+    /// Hooks and registered handlers do not fit together.
+    #[error("hooks and registered handlers do not fit together: {}", list(.0))]
+    Handlers(Vec<HandlerProblem>),
+}
+
+fn list(problems: &[HandlerProblem]) -> String {
+    problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
 }
 
 impl HookPoolBuilder {
@@ -72,13 +82,63 @@ impl HookPoolBuilder {
         self
     }
 
+    /// Registers a handler in Rust for the hook of that name, which has no `run`. A closure, or anything that is an
+    /// [`EventHandler`].
+    ///
+    /// It is called on the workers' threads. It cannot be stopped: when its hook's timeout passes, the job ends as
+    /// `timed_out`, and the handler's result is ignored when it comes. A panic ends the job as `panicked`.
+    ///
+    /// ```
+    /// use hookpool::{Call, Config, Event, HookPool, OutcomeKind};
+    /// use std::time::Duration;
+    ///
+    /// let config = Config::from_toml("[hook.guard]\non = ['pre_tool']\n")?;
+    /// let pool = HookPool::builder()
+    ///     .config(config)
+    ///     .register("guard", |call: &Call| match call.event().tool() {
+    ///         Some("Bash") => Err("no shell today"),
+    ///         _ => Ok(()),
+    ///     })
+    ///     .build()?;
+    /// let event = Event::from_json(r#"{"hook_event_name": "PreToolUse", "tool_name": "Bash"}"#)?;
+    /// let submission = pool.submit(event);
+    /// let outcome = submission.admitted().next().unwrap().wait(Duration::from_secs(10)).unwrap();
+    /// assert_eq!(outcome.kind, OutcomeKind::Failed);
+    /// assert_eq!(outcome.message.as_deref(), Some("no shell today"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn register(mut self, hook: impl Into<String>, handler: impl EventHandler) -> Self {
+        self.registered.add(hook.into(), RustHandler::Single(Box::new(handler)));
+        self
+    }
+
+    /// Registers a handler in Rust that takes many events at once, for the hook of that name, which has no `run`. How
+    /// many, and how long the first waits for others, says the hook's `batch`, or `[batching]` if that is enabled; if
+    /// neither does, it gets one at a time.
+    ///
+    /// ```
+    /// use hookpool::{Call, Config, HookPool};
+    ///
+    /// let config = Config::from_toml("[hook.store]\non = ['*']\nbatch = { size = 100, linger = '50ms' }\n")?;
+    /// let pool = HookPool::builder()
+    ///     .config(config)
+    ///     .register_batch("store", |calls: &[Call]| println!("{} events in one go", calls.len()))
+    ///     .build()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn register_batch(mut self, hook: impl Into<String>, handler: impl BatchHandler) -> Self {
+        self.registered.add(hook.into(), RustHandler::Batch(Box::new(handler)));
+        self
+    }
+
     /// Prepares the handlers and starts the workers.
     ///
     /// # Errors
-    /// [`BuildError`]: a thread could not be started. A program that is missing is no error: its jobs end as
+    /// [`BuildError`]: a thread could not be started, an enabled hook has no handler, or a handler no hook. A program that is missing is no error: its jobs end as
     /// `not_started`, with the reason.
     pub fn build(self) -> Result<HookPool, BuildError> {
         let config = self.config.unwrap_or_default();
+        let mut registered = self.registered.check(&config.hooks).map_err(BuildError::Handlers)?;
         let clock = Clock::start();
         let (environment, depth) = crate::config::inherited_environment();
         let (runner, marker) = (Runner::default(), new_pool_marker());
@@ -102,7 +162,7 @@ impl HookPoolBuilder {
             .iter()
             .map(|hook| HookEntry {
                 hook: Arc::clone(hook),
-                handler: Handler::prepare(hook, &surroundings),
+                handler: Handler::prepare(hook, &surroundings, registered.remove(hook.name.as_str())),
                 counters: HookCounters::default(),
                 complaints: Limiter::default(),
             })
@@ -118,7 +178,10 @@ impl HookPoolBuilder {
         let params = core_params(&config);
         let hook_params: Vec<_> = hooks
             .iter()
-            .map(|entry| HookParams { max_concurrency: entry.hook.max_concurrency, batch: None })
+            .map(|entry| HookParams {
+                max_concurrency: entry.hook.max_concurrency,
+                batch: entry.hook.batch.as_ref().filter(|_| entry.handler.takes_many()).map(batch_params),
+            })
             .collect();
         let workers = (params.seats.workers + params.seats.standby) as usize;
         let engine = Arc::new(Engine::new(hooks, workers, clock, telemetry, self.observers));
@@ -141,6 +204,10 @@ impl HookPoolBuilder {
         let end = End { pool: Arc::clone(&pool), sweeper, last_sweep: Once::new(), longest_grace };
         Ok(HookPool { inner: Arc::new(Inner { config, intake, pool, engine, end: Arc::new(end) }) })
     }
+}
+
+fn batch_params(policy: &BatchPolicy) -> BatchParams {
+    BatchParams { size: policy.size, bytes: policy.bytes, linger: policy.linger }
 }
 
 fn core_params(config: &Config) -> CoreParams {

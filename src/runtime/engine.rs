@@ -9,10 +9,11 @@ use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
 use super::job::Job;
-use crate::handler::{Handler, Task};
+use crate::event::Event;
+use crate::handler::{Handler, Task, panic_text};
 use crate::hook::Hook;
 use crate::metrics::HookCounters;
-use crate::outcome::{Ending, Outcome, OutcomeKind};
+use crate::outcome::{Answer, Ending, JobId, Outcome, OutcomeKind};
 use crate::pool::{Finished, Host, Pool};
 use crate::process::{Cancel, CancelLevel};
 use crate::scheduler::{Dispatch, JobKey};
@@ -105,6 +106,30 @@ impl Engine {
         cancel.clone()
     }
 
+    /// The jobs of a dispatch whose handler is about to run. Those that nobody wants any more get their outcome.
+    fn start(&self, dispatch: Dispatch<Job>, stop: &Cancel) -> Vec<Option<Running<'_>>> {
+        let picked_as = dispatch.class;
+        debug_assert_eq!(dispatch.hook.0 as usize, dispatch.first.body.hook, "hooks are numbered alike");
+        let runs_alone = dispatch.rest.is_empty();
+        let mut running = Vec::with_capacity(1 + dispatch.rest.len());
+        for picked in std::iter::once(dispatch.first).chain(dispatch.rest) {
+            let job = picked.body;
+            let entry = self.entry(&job);
+            let wait = self.clock.now().since(job.admitted);
+            entry.counters.started(job.class, wait);
+            // Who cancels one member of a batch does not stop the others.
+            let cancel = if runs_alone { stop.clone() } else { Cancel::new() };
+            if !job.shared.start(cancel.clone()) {
+                let reason = "it was stopped before its handler was started";
+                self.end(job, true, wait, Ending::new(OutcomeKind::Cancelled, reason));
+                continue;
+            }
+            telemetry::started(&entry.hook, &job.payload.event, job.id, job.class, picked_as, wait);
+            running.push(Some(Running { entry, job, wait, cancel }));
+        }
+        running
+    }
+
     fn stop_all(&self, level: CancelLevel) {
         self.stopping.fetch_max(level as u8, Ordering::SeqCst);
         for cancel in &self.cancels {
@@ -131,6 +156,8 @@ impl Engine {
             wait,
             run: ending.run,
             reason: ending.reason,
+            message: ending.message,
+            verdict: ending.verdict,
             process: ending.process,
         };
         let outcome = Arc::new(outcome);
@@ -154,28 +181,29 @@ impl Host for Engine {
 
     fn run(&self, worker: usize, dispatch: Dispatch<Job>) -> Finished<Job> {
         let started = self.clock.now();
-        let picked_as = dispatch.class;
-        debug_assert_eq!(dispatch.hook.0 as usize, dispatch.first.body.hook, "hooks are numbered alike");
-        // Every hook of this version takes one event at a time, so there is no rest.
-        for picked in std::iter::once(dispatch.first).chain(dispatch.rest) {
-            let job = picked.body;
-            let entry = self.entry(&job);
-            let wait = self.clock.now().since(job.admitted);
-            entry.counters.started(job.class, wait);
-            let cancel = self.fresh_cancel(worker);
-            job.shared.start(cancel.clone());
-            telemetry::started(&entry.hook, &job.payload.event, job.id, job.class, picked_as, wait);
-            let task = Task {
-                hook: &entry.hook,
-                event: &job.payload.event,
-                job: job.id,
-                attempt: 1,
-                cancel: &cancel,
+        let stop = self.fresh_cancel(worker);
+        let mut running = self.start(dispatch, &stop);
+        let Some(Running { entry, .. }) = running.first().and_then(Option::as_ref) else {
+            return Finished::after(self.clock.now().since(started));
+        };
+        let handler = &entry.handler;
+        // A job that has its outcome is gone, while the handler may look at its event.
+        let views: Vec<_> = running.iter().flatten().map(Running::view).collect();
+        let tasks: Vec<_> = views.iter().map(|view| view.task(&stop)).collect();
+        let mut done = |index: usize, mut ending: Ending| {
+            // A second ending of the same task is nothing that anybody could use.
+            let Some(Running { job, wait, .. }) = running.get_mut(index).and_then(Option::take) else {
+                return;
             };
-            let run = catch_unwind(AssertUnwindSafe(|| entry.handler.run(&task)));
-            let ending =
-                run.unwrap_or_else(|panic| Ending::panicked(&*panic, self.clock.now().since(started)));
+            if ending.run.is_none() && ending.kind.has_run() {
+                ending.run = Some(self.clock.now().since(started));
+            }
             self.end(job, true, wait, ending);
+        };
+        let run = catch_unwind(AssertUnwindSafe(|| handler.run(&tasks, &mut done)));
+        let panic = run.err().map(|panic| panic_text(&*panic));
+        for index in 0..tasks.len() {
+            done(index, panic.as_deref().map_or_else(Ending::forgotten, Ending::panicked));
         }
         Finished::after(self.clock.now().since(started))
     }
@@ -189,7 +217,7 @@ impl Host for Engine {
             OutcomeKind::Cancelled => "it was cancelled while it waited".to_owned(),
             _ => String::new(),
         };
-        self.end(job, false, wait, Ending { kind: outcome, reason, run: None, process: None });
+        self.end(job, false, wait, Ending::new(outcome, reason));
     }
 
     fn placed(&self, job: &Job, key: JobKey) {
@@ -205,12 +233,46 @@ impl Host for Engine {
     }
 }
 
+/// A job whose handler runs.
+struct Running<'a> {
+    entry: &'a HookEntry,
+    job: Job,
+    wait: std::time::Duration,
+    cancel: Cancel,
+}
+
+/// What the handler sees of a job, and keeps seeing when that has its outcome.
+struct View<'a> {
+    hook: &'a Hook,
+    event: Event,
+    job: JobId,
+    cancel: Cancel,
+}
+
+impl<'a> Running<'a> {
+    fn view(&self) -> View<'a> {
+        View {
+            hook: &self.entry.hook,
+            event: self.job.payload.event.clone(),
+            job: self.job.id,
+            cancel: self.cancel.clone(),
+        }
+    }
+}
+
+impl View<'_> {
+    fn task<'b>(&'b self, stop: &'b Cancel) -> Task<'b> {
+        Task { hook: self.hook, event: &self.event, job: self.job, attempt: 1, cancel: &self.cancel, stop }
+    }
+}
+
 impl Ending {
-    fn panicked(panic: &(dyn std::any::Any + Send), run: std::time::Duration) -> Self {
-        let text =
-            panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(|s| &**s));
-        let reason = format!("the handler panicked: {}", text.unwrap_or("no message"));
-        Self { kind: OutcomeKind::Panicked, reason, run: Some(run), process: None }
+    fn panicked(text: &str) -> Self {
+        Self::from(Answer::panicked(text.to_owned()))
+    }
+
+    fn forgotten() -> Self {
+        Self::new(OutcomeKind::Failed, "its handler ended without a word about it")
     }
 }
 

@@ -82,12 +82,12 @@ impl JobShared {
         *self.key.lock().unwrap_or_else(PoisonError::into_inner) = Some(key);
     }
 
-    pub(super) fn start(&self, cancel: Cancel) {
+    /// Its handler is about to run. False: nobody wants it any more.
+    pub(super) fn start(&self, cancel: Cancel) -> bool {
         let mut state = self.lock();
-        if matches!(*state, State::Unwanted) {
-            cancel.cancel();
-        }
+        let is_wanted = !matches!(*state, State::Unwanted);
         *state = State::Running(cancel);
+        is_wanted
     }
 
     /// It has its outcome, which observers see before those who wait for it.

@@ -3,6 +3,7 @@
 //! | file | owns |
 //! |---|---|
 //! | `builder.rs` | making a pool from a configuration |
+//! | `registered.rs` | which hook a handler in Rust is for |
 //! | `submit.rs` | the way of an event to the lanes: match, class, admission |
 //! | `engine.rs` | the way of a job from its pick to its outcome |
 //! | `end.rs` | the end of the pool, and the last sweep |
@@ -15,6 +16,7 @@ mod bytes;
 mod end;
 mod engine;
 mod job;
+mod registered;
 mod submission;
 mod submit;
 #[cfg(test)]
@@ -26,6 +28,7 @@ use std::time::Duration;
 
 pub use self::builder::{BuildError, HookPoolBuilder};
 pub use self::job::JobHandle;
+pub use self::registered::HandlerProblem;
 pub use self::submission::{Decision, Preview, Submission, SubmittedHook};
 
 use self::end::End;

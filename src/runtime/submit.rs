@@ -16,7 +16,7 @@ use super::submission::{Decision, Preview, Submission, SubmittedHook};
 use crate::class::PriorityClass;
 use crate::config::KindPriorities;
 use crate::event::{Event, Subject};
-use crate::hook::{Hook, Order};
+use crate::hook::{BatchKey, Hook, Order};
 use crate::kind::KindSet;
 use crate::matcher::{Matched, Matcher};
 use crate::outcome::{JobId, Refusal, Skip};
@@ -174,7 +174,7 @@ impl Inner {
             hook: HookSlot(u32::try_from(at).unwrap_or(u32::MAX)),
             class,
             session,
-            batch_key: 0,
+            batch_key: batch_key(hook, &event),
             bytes: u32::try_from(event.payload().len()).unwrap_or(u32::MAX),
             admitted,
             max_wait: self.max_wait(hook, class),
@@ -192,4 +192,14 @@ impl Inner {
         let max_wait = self.config.max_wait(hook, class);
         max_wait.limit.filter(|_| max_wait.explicit || !self.intake.replay)
     }
+}
+
+/// Events of one hook, class and key may be handled together.
+fn batch_key(hook: &Hook, event: &Event) -> u64 {
+    let key = match hook.batch.as_ref().map(|batch| &batch.key) {
+        None | Some(BatchKey::Hook) => None,
+        Some(BatchKey::Session) => event.session_key(),
+        Some(BatchKey::Field(path)) => event.field_key(path),
+    };
+    key.unwrap_or(0)
 }

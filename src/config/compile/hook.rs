@@ -9,6 +9,7 @@ use super::super::layer::Key;
 use super::super::merge::Merged;
 use super::super::problem::{Problems, Severity};
 use super::super::raw::{RawCommand, RawDefaults, RawEnvClear, RawHook};
+use super::super::settings::BatchingSettings;
 use super::super::source::Spot;
 use super::expand::{Reader, Scope};
 use super::{Context, class_named, max_wait};
@@ -21,6 +22,7 @@ pub(super) struct HookCompiler<'a> {
     pub(super) merged: &'a Merged<'a>,
     pub(super) context: &'a Context<'a>,
     pub(super) defaults: &'a RawDefaults,
+    pub(super) batching: &'a BatchingSettings,
 }
 
 impl HookCompiler<'_> {
@@ -28,14 +30,21 @@ impl HookCompiler<'_> {
     pub(super) fn hook(&self, name: &str, raw: &RawHook, problems: &mut Problems) -> Option<Hook> {
         let hook_name = HookName::new(name).ok()?;
         let selector = self.selector(name, raw, problems);
-        let handler = self.command(name, raw, problems);
+        let handler = self.handler(name, raw, problems);
+        let (handler, selector) = (handler?, selector?);
+        let batch = if handler.takes_many() {
+            self.batch(raw)
+        } else {
+            self.batches_nothing(name, raw, problems);
+            None
+        };
         let nanos = |own: Option<u64>, default| Duration::from_nanos(own.unwrap_or(default));
         let priority = raw.priority.as_deref().map(class_named);
         let order = raw.order.as_ref().unwrap_or(&self.defaults.order);
         Some(Hook {
             name: hook_name,
-            selector: selector?,
-            handler: HandlerSpec::Command(handler?),
+            selector,
+            handler,
             enabled: raw.enabled.unwrap_or(true),
             priority,
             timeout: nanos(raw.timeout, self.defaults.timeout),
@@ -45,6 +54,7 @@ impl HookCompiler<'_> {
             max_wait: raw.max_wait.as_ref().map(|own| max_wait(own, true)),
             max_output: usize::try_from(raw.max_output.unwrap_or(self.defaults.max_output))
                 .unwrap_or(usize::MAX),
+            batch,
         })
     }
 
@@ -88,6 +98,13 @@ impl HookCompiler<'_> {
                 None
             }
         }
+    }
+
+    fn handler(&self, name: &str, raw: &RawHook, problems: &mut Problems) -> Option<HandlerSpec> {
+        if raw.run.is_none() && self.context.registered_handlers {
+            return Some(HandlerSpec::Registered);
+        }
+        self.command(name, raw, problems).map(HandlerSpec::Command)
     }
 
     fn command(&self, name: &str, raw: &RawHook, problems: &mut Problems) -> Option<CommandSpec> {

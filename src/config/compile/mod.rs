@@ -3,6 +3,7 @@
 //! Every problem points at the value that has to change. A value that was refused already is not complained about
 //! again: its default stands in, and checks that would only repeat the first problem are left out.
 
+mod batch;
 mod expand;
 mod hook;
 
@@ -33,6 +34,8 @@ pub(super) struct Context<'a> {
     pub(super) files: Vec<PathBuf>,
     /// False when a file could not be read: then nothing is said of what is missing.
     pub(super) is_complete: bool,
+    /// A hook without a command is for a handler in Rust.
+    pub(super) registered_handlers: bool,
 }
 
 /// Makes the configuration of the layers, with the place of each value; `None`, with a problem, only when the registry and the types disagree.
@@ -61,13 +64,18 @@ pub(super) fn compile(
     }
     let enabled = raw.kinds.iter().filter(|(_, enabled)| **enabled);
     let kinds = enabled.filter_map(|(name, _)| KindSet::from_name(name)).fold(KindSet::EMPTY, KindSet::union);
-    if raw.batching.enabled {
-        let key = Key::new(&["batching", "enabled"]);
-        let message = "`batching.enabled` has no effect in this version: no hook takes lines".to_owned();
-        problems.push(merged.spot(&key).origin(), key, Severity::Warning, message, None);
-    }
-
-    let compiler = hook::HookCompiler { merged: &merged, context: &context, defaults: &raw.defaults };
+    let batching = BatchingSettings {
+        enabled: raw.batching.enabled,
+        size: raw.batching.size,
+        bytes: raw.batching.bytes,
+        linger: Duration::from_nanos(raw.batching.linger),
+    };
+    let compiler = hook::HookCompiler {
+        merged: &merged,
+        context: &context,
+        defaults: &raw.defaults,
+        batching: &batching,
+    };
     let nothing = RawHook::default();
     let mut seen = BTreeSet::new();
     let mut hooks = Vec::new();
@@ -77,6 +85,12 @@ pub(super) fn compile(
             let raw = raw.hook.get(name).unwrap_or(&nothing);
             hooks.extend(compiler.hook(name, raw, problems).map(Arc::new));
         }
+    }
+    if batching.enabled && hooks.iter().all(|hook| hook.batch.is_none()) {
+        let key = Key::new(&["batching", "enabled"]);
+        let message =
+            "`batching.enabled` has no effect: no hook's handler takes many events at once".to_owned();
+        problems.push(merged.spot(&key).origin(), key, Severity::Warning, message, None);
     }
 
     let config = Config {
@@ -88,12 +102,7 @@ pub(super) fn compile(
         kinds,
         priority,
         default_timeout: Duration::from_nanos(raw.defaults.timeout),
-        batching: BatchingSettings {
-            enabled: raw.batching.enabled,
-            size: raw.batching.size,
-            bytes: raw.batching.bytes,
-            linger: Duration::from_nanos(raw.batching.linger),
-        },
+        batching,
         shutdown: ShutdownSettings { drain: Duration::from_nanos(raw.shutdown.drain) },
         debug: raw.debug,
         hooks,

@@ -114,10 +114,10 @@ pub(super) const SETTINGS: &[Setting] = &[
         "batching.enabled",
         Boolean,
         "false",
-        "Batches events for hooks that take lines and say nothing of their own.",
+        "Batches events for hooks that take many at once and say nothing of their own.",
     ),
     Setting::new("batching.size", integer(1, 10_000), "10", "Most events of one batch."),
     Setting::new("batching.bytes", SIZE, "\"1MB\"", "Most bytes of one batch."),
-    Setting::new("batching.linger", TIME, "\"100ms\"", "Longest wait for a batch to fill."),
+    Setting::new("batching.linger", TIME_OR_NONE, "\"100ms\"", "Longest wait for a batch to fill."),
     Setting::new("shutdown.drain", TIME_OR_NONE, "\"2s\"", "How long a shutdown lets jobs start and run on."),
 ];

@@ -10,7 +10,7 @@ use crate::{
 };
 
 fn command(handler: &HandlerSpec) -> &CommandSpec {
-    let HandlerSpec::Command(command) = handler;
+    let HandlerSpec::Command(command) = handler else { panic!("it has a command") };
     command
 }
 

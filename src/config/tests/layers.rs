@@ -33,7 +33,7 @@ fn tables_merge_key_by_key() {
         "[hook.a]\non = ['stop']\nrun = 'true'\nenv = { A = '1', B = '1' }\n[scheduler]\nbypass = 'off'\n";
     let upper = "[hook.a.env]\nB = '2'\n[scheduler.bypass]\nlow = 7\n";
     let config = ConfigLoader::new().text("a.toml", lower).text("b.toml", upper).load().unwrap().config;
-    let crate::HandlerSpec::Command(command) = &config.hooks[0].handler;
+    let crate::HandlerSpec::Command(command) = &config.hooks[0].handler else { panic!("it has a command") };
     let values: Vec<_> = command.env.values().map(|value| value.to_str().unwrap()).collect();
     assert_eq!(values, ["1", "2"]);
     let bypass: Vec<_> = config.scheduler.bypass.unwrap().values().copied().collect();
@@ -124,6 +124,6 @@ fn xdg_config_home_comes_before_home() {
 fn a_bundled_text_reads_nothing_else() {
     let text = "[hook.a]\non = ['stop']\nrun = ['${config_dir}/x']\n";
     let config = ConfigLoader::bundled(text, "/demo").load().unwrap().config;
-    let crate::HandlerSpec::Command(command) = &config.hooks[0].handler;
+    let crate::HandlerSpec::Command(command) = &config.hooks[0].handler else { panic!("it has a command") };
     assert_eq!(command.cwd, Path::new("/demo"));
 }

@@ -188,25 +188,22 @@ fn keys_without_effect_are_told_once_each_and_do_no_harm() {
     ";
     let loaded = load(text).unwrap();
     let warnings: Vec<_> = loaded.warnings.iter().map(|warning| warning.message.as_str()).collect();
-    let keys = [
-        "batch",
-        "on_batch_failure",
-        "instances",
-        "idle_timeout",
-        "max_events",
-        "max_age",
-        "window",
-        "retry",
-    ];
+    let keys = ["instances", "idle_timeout", "max_events", "max_age", "window", "retry"];
     let mut expected = vec!["`pool.max_overrun` has no effect in this version".to_owned()];
     let keys = keys.into_iter().chain(["breaker", "limits"]);
     expected.extend(keys.map(|key| format!("`hook.a.{key}` has no effect in this version")));
+    let at_a_time = ["batch", "on_batch_failure"];
+    expected.extend(
+        at_a_time
+            .map(|key| format!("`hook.a.{key}` has no effect: the hook's handler gets one event at a time")),
+    );
     assert_eq!(warnings, expected);
     assert!(loaded.warnings.iter().all(|warning| warning.severity == Severity::Warning));
     for bad in [
         "retry = { attempts = 0 }",
         "retry = { on = ['never'] }",
         "batch = { key = 'field:' }",
+        "batch = { key = 'field:a..b' }",
         "limits = { cpu = 0 }",
     ] {
         let text = format!("[hook.a]\non = ['stop']\nrun = 'true'\n{bad}");

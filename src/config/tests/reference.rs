@@ -28,9 +28,6 @@ fn row(setting: &Setting) -> String {
         ValueKind::Choice { later: [_, ..], names } => {
             &*format!(" *Only {} in this version; the others are errors.*", names.join(", "))
         }
-        _ if setting.path.starts_with("batching.") => {
-            " *Without effect in this version: no hook takes lines.*"
-        }
         _ => note,
     };
     let default = setting.default.map(|default| format!("`{default}`")).unwrap_or_default();

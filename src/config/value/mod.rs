@@ -16,6 +16,7 @@ use self::quantity::{MAX_BYTES, bytes, digits, nanos, nanos_from_number};
 use super::nearest::nearest;
 use super::problem::quoted;
 use crate::class::PriorityClass;
+use crate::event::FieldPath;
 
 /// A kind of value.
 #[derive(Clone, Copy, Debug)]
@@ -220,7 +221,7 @@ impl ValueKind {
             Self::Command if !text.trim().is_empty() && !text.contains('\0') => Ok(text.into()),
             Self::BatchKey
                 if matches!(text, "hook" | "session")
-                    || text.strip_prefix("field:").is_some_and(|path| !path.is_empty()) =>
+                    || text.strip_prefix("field:").is_some_and(|path| path.parse::<FieldPath>().is_ok()) =>
             {
                 Ok(text.into())
             }

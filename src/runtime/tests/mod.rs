@@ -1,6 +1,7 @@
 //! The runtime with real handlers: what a submit answers, and what becomes of it.
 
 mod cancel;
+mod rust;
 mod surroundings;
 
 use std::time::Duration;
