@@ -28,6 +28,7 @@ Exit codes: 0 done, also when hooks failed; 1 hooks failed and --strict; 2 usage
 pub(super) enum Command {
     Run(RunArgs),
     Bench(BenchArgs),
+    Check(CheckArgs),
 }
 
 /// Which log lines are written.
@@ -104,6 +105,21 @@ pub(super) struct RunArgs {
     /// Exit with 1 when a hook failed, timed out, panicked or was not started
     #[arg(long)]
     pub(super) strict: bool,
+}
+
+/// Check the configuration: everything that is wrong with it, or does nothing, at its place
+///
+/// Files and variables are read as `run` reads them, and nothing is run. Errors keep a configuration from being used;
+/// warnings do not: something has no effect, or is missing on this machine. Exits with 3 when there is an error.
+#[derive(Debug, ClapArgs)]
+pub(super) struct CheckArgs {
+    /// Check this file in place of the project's hooks.toml or config/hooks.toml
+    #[arg(value_name = "FILE")]
+    pub(super) file: Option<PathBuf>,
+
+    /// Print the problems as text for people or as one JSON list
+    #[arg(long, value_enum, default_value_t = ReportFormat::Text, value_name = "FORMAT")]
+    pub(super) report: ReportFormat,
 }
 
 /// Measure what hooks cost their caller on this machine, with and without the pool

@@ -10,6 +10,9 @@ use hookpool::config::ConfigError;
 /// Exit code of a wrong command line, clap's own.
 pub(super) const USAGE: u8 = 2;
 
+/// Exit code of a configuration that cannot be used.
+pub(super) const CONFIGURATION: u8 = 3;
+
 /// Exit code when hooks failed and `--strict` was given.
 pub(super) const HOOKS_FAILED: u8 = 1;
 
@@ -40,7 +43,7 @@ impl CliError {
     /// The exit code, as `--help` documents it.
     pub(super) fn code(&self) -> ExitCode {
         ExitCode::from(match self {
-            Self::Config(_) => 3,
+            Self::Config(_) => CONFIGURATION,
             Self::Input { .. } => 5,
             Self::ClosedPipe => 0,
             Self::Output(_) | Self::Handler(..) | Self::Build(_) | Self::Signals(_) | Self::Internal(_) => 70,

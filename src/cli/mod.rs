@@ -8,6 +8,7 @@
 //! | `signals.rs` | Ctrl-C and TERM |
 //! | `input/` | bytes to documents, and their pace |
 //! | `run/` | the command `run` |
+//! | `check/` | the command `check` |
 //! | `bench/` | the command `bench` |
 //! | `report/`, `progress.rs` | what is shown of a run |
 //!
@@ -16,6 +17,7 @@
 
 mod args;
 mod bench;
+mod check;
 mod error;
 mod input;
 mod logging;
@@ -44,6 +46,7 @@ pub(crate) fn main() -> ExitCode {
     };
     let done = match args.command {
         Command::Run(run) => run::run(&run, &args.log),
+        Command::Check(check) => check::run(&check),
         Command::Bench(bench) => bench::run(&bench, &args.log),
     };
     match done {

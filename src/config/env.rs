@@ -47,7 +47,10 @@ pub(super) fn process_environment() -> Environment {
 /// A depth that is no number counts as none, and one that is too large as the largest: it is the guard against endless
 /// nesting, not a setting.
 pub(crate) fn inherited_environment() -> (Vec<(OsString, OsString)>, u32) {
-    let mut environment = process_environment();
+    for_handlers(process_environment())
+}
+
+fn for_handlers(mut environment: Environment) -> (Vec<(OsString, OsString)>, u32) {
     let depth = environment.get(OsStr::new("HOOKPOOL_DEPTH")).and_then(|depth| depth.to_str());
     let depth = depth.filter(|depth| !depth.is_empty() && depth.bytes().all(|digit| digit.is_ascii_digit()));
     let depth = depth.map_or(0, |depth| depth.parse().unwrap_or(u32::MAX));
@@ -249,4 +252,24 @@ fn utf8<'a>(name: &str, value: &'a OsStr, problems: &mut Problems) -> Option<&'a
         problems.error(origin, "", format!("the value of `{}` must be UTF-8 text", shown(name)));
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_another_hookpool_told_its_handler_is_not_handed_on() {
+        let depth_of = |depth: &str| {
+            let variables = OF_HANDLERS.iter().map(|name| (OsString::from(name), OsString::from(depth)));
+            let own = [("HOME".into(), "/h".into()), ("HOOKPOOL_POOL__WORKERS".into(), "2".into())];
+            let (left, depth) = for_handlers(variables.chain(own.clone()).collect());
+            assert_eq!(left, own, "settings and everything else stay");
+            depth
+        };
+        assert_eq!(depth_of("3"), 3);
+        assert_eq!((depth_of(""), depth_of("-1"), depth_of("many")), (0, 0, 0));
+        assert_eq!(depth_of("99999999999999999999"), u32::MAX);
+        assert!(OF_HANDLERS.contains(&"HOOKPOOL_JOB") && OF_HANDLERS.contains(&"HOOKPOOL_POOL_ID"));
+    }
 }

@@ -3,18 +3,19 @@
 //! A loader is told its layers one by one and reads nothing before [`ConfigLoader::load`]. Only
 //! [`ConfigLoader::standard`] looks at the environment and the working directory of the process.
 
-use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use toml::de::DeValue;
 
+use super::check::Checked;
 use super::compile::{Context, compile};
 use super::env::{self, Environment, KnownHooks};
 use super::file;
 use super::layer::{Key, Layer};
-use super::problem::{ConfigError, Origin, Problem, Problems};
+use super::loaded::{Effective, Loaded};
+use super::problem::{ConfigError, Origin, Problems};
 use super::registry;
 use super::settings::Config;
 use super::source::{SourceText, Spot};
@@ -51,46 +52,6 @@ enum Source {
     FirstOf(Vec<PathBuf>),
     /// Text with the name and folder of a file.
     Text { name: PathBuf, dir: Option<PathBuf>, text: String },
-}
-
-/// A configuration that can be used.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct Loaded {
-    /// The effective configuration.
-    pub config: Config,
-    /// What has no effect. All of them are warnings.
-    pub warnings: Vec<Problem>,
-    /// Where each value stands, by its dotted key.
-    spots: BTreeMap<String, Spot>,
-}
-
-impl Loaded {
-    /// The keys that have a value, each with the file and line or the variable that set it, in the order of names.
-    ///
-    /// ```
-    /// use hookpool::config::ConfigLoader;
-    /// let loaded = ConfigLoader::new().text("hooks.toml", "[pool]\nworkers = 2\n").load()?;
-    /// let (_, origin) = loaded.origins().find(|(key, _)| *key == "pool.workers").unwrap();
-    /// assert_eq!(origin.to_string(), "hooks.toml:2:11");
-    /// # Ok::<(), hookpool::config::ConfigError>(())
-    /// ```
-    pub fn origins(&self) -> impl Iterator<Item = (&str, Origin)> {
-        self.spots.iter().map(|(key, spot)| (key.as_str(), spot.origin()))
-    }
-
-    /// What set the key; `None` when it has no value.
-    ///
-    /// ```
-    /// use hookpool::config::{ConfigLoader, Origin};
-    /// let loaded = ConfigLoader::new().load()?;
-    /// assert_eq!(loaded.origin("pool.workers"), Some(Origin::BuiltIn));
-    /// assert_eq!(loaded.origin("pool.wrokers"), None);
-    /// # Ok::<(), hookpool::config::ConfigError>(())
-    /// ```
-    pub fn origin(&self, key: &str) -> Option<Origin> {
-        self.spots.get(key).map(Spot::origin)
-    }
 }
 
 impl ConfigLoader {
@@ -260,13 +221,36 @@ impl ConfigLoader {
     /// ```
     pub fn load(self) -> Result<Loaded, ConfigError> {
         let mut problems = Problems::default();
-        let compiled = self.compile(&mut problems);
+        let compiled = self.compile(false, &mut Found::default(), &mut problems);
         let warnings = problems.finish()?;
-        let (config, spots) = compiled.expect("a configuration that cannot be made has left a problem");
-        Ok(Loaded { config, warnings, spots })
+        let (config, effective) = compiled.expect("a configuration that cannot be made has left a problem");
+        Ok(Loaded { config, warnings, effective })
     }
 
-    fn compile(self, problems: &mut Problems) -> Option<(Config, BTreeMap<String, Spot>)> {
+    /// Reads every layer as [`ConfigLoader::load`] does, and looks for more: what is right and does nothing, and what
+    /// is missing on this machine. Nothing is run.
+    ///
+    /// ```
+    /// use hookpool::config::ConfigLoader;
+    /// let text = "[pool]\nworker = 2\n[hook.a]\non = [\"stop\"]\nrun = [\"./no-such-program\"]\n";
+    /// let checked = ConfigLoader::new().text("hooks.toml", text).check();
+    /// assert_eq!(checked.errors(), 1);
+    /// assert_eq!(checked.problems.len(), 2);
+    /// ```
+    pub fn check(self) -> Checked {
+        let (mut problems, mut found) = (Problems::default(), Found::default());
+        let compiled = self.compile(true, &mut found, &mut problems);
+        let config = compiled.map(|(config, _)| config);
+        Checked::new(problems.into_list(), found.files, found.missing, config.as_ref())
+    }
+
+    /// `doubts`: also warns of what is right and does nothing, or not here.
+    fn compile(
+        self,
+        doubts: bool,
+        found: &mut Found,
+        problems: &mut Problems,
+    ) -> Option<(Config, Effective)> {
         let dir = self.working_dir.map_or_else(std::env::current_dir, std::path::absolute);
         let dir = match dir {
             Ok(dir) => dir,
@@ -279,7 +263,7 @@ impl ConfigLoader {
         let mut layers = vec![built_in()];
         let (mut files, mut is_complete) = (Vec::new(), true);
         for source in self.files {
-            match source.open(&dir, problems) {
+            match source.open(&dir, found, problems) {
                 Opened::Missing => {}
                 Opened::Failed => is_complete = false,
                 Opened::Text(source) => {
@@ -307,9 +291,19 @@ impl ConfigLoader {
             files,
             is_complete,
             registered_handlers: self.registered_handlers,
+            doubts,
         };
         compile(&layers, context, problems)
     }
+}
+
+/// The files that a loading was told of.
+#[derive(Debug, Default)]
+struct Found {
+    /// Those that are there, whether or not they could be read.
+    files: Vec<PathBuf>,
+    /// Those that may be missing, and are.
+    missing: Vec<PathBuf>,
 }
 
 /// What became of a source.
@@ -321,7 +315,7 @@ enum Opened {
 }
 
 impl Source {
-    fn open(self, dir: &Path, problems: &mut Problems) -> Opened {
+    fn open(self, dir: &Path, found: &mut Found, problems: &mut Problems) -> Opened {
         let read = |name: &Path, problems: &mut Problems| {
             let path = dir.join(name);
             let folder = path.parent().unwrap_or(dir);
@@ -334,8 +328,11 @@ impl Source {
             })
         };
         match self {
-            Self::File(name) => read(&name, problems),
-            Self::FirstOf(names) => match names.into_iter().find(|name| !is_missing(name)) {
+            Self::File(name) => {
+                found.files.push(name.clone());
+                read(&name, problems)
+            }
+            Self::FirstOf(names) => match first_of(names, is_missing, found) {
                 // Nobody asked for this file: a pipe of that name must not stop the program.
                 Some(name) if std::fs::metadata(dir.join(&name)).is_ok_and(|about| !about.is_file()) => {
                     let origin = Origin::File { path: name, position: None };
@@ -346,6 +343,7 @@ impl Source {
                 None => Opened::Missing,
             },
             Self::Text { name, dir: folder, text } => {
+                found.files.push(name.clone());
                 let folder = match folder {
                     Some(folder) => dir.join(folder),
                     None => dir.join(&name).parent().unwrap_or(dir).to_owned(),
@@ -355,6 +353,18 @@ impl Source {
             }
         }
     }
+}
+
+/// The first file that is not missing.
+fn first_of(names: Vec<PathBuf>, is_missing: impl Fn(&Path) -> bool, found: &mut Found) -> Option<PathBuf> {
+    for name in names {
+        if !is_missing(&name) {
+            found.files.push(name.clone());
+            return Some(name);
+        }
+        found.missing.push(name);
+    }
+    None
 }
 
 /// The layer of the defaults.

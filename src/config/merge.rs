@@ -10,6 +10,7 @@ use figment::{Figment, Metadata, Profile, Provider};
 use serde::de::DeserializeOwned;
 
 use super::layer::{Key, Layer};
+use super::loaded::EffectiveValue;
 use super::source::Spot;
 
 /// Every layer, the least important first, and what they make together.
@@ -59,17 +60,46 @@ impl<'a> Merged<'a> {
         self.winner(key).and_then(|index| self.layers.get(index)?.spot(key)).cloned().unwrap_or(Spot::BuiltIn)
     }
 
-    /// Where every value stands, by its dotted key.
-    pub(super) fn spots(&self) -> BTreeMap<String, Spot> {
-        let mut spots = BTreeMap::new();
+    /// Every value with its place, by its dotted key.
+    pub(super) fn values(&self) -> BTreeMap<String, EffectiveValue> {
+        let mut values = BTreeMap::new();
         let mut tables: Vec<(Key, &Value)> = vec![(Key::default(), &self.root)];
         while let Some((key, value)) = tables.pop() {
-            match value.as_dict() {
-                Some(dict) => tables.extend(dict.iter().map(|(name, value)| (key.child(name), value))),
-                None => drop(spots.insert(key.to_string(), self.spot(&key))),
+            if let Some(dict) = value.as_dict() {
+                tables.extend(dict.iter().map(|(name, value)| (key.child(name), value)));
+                continue;
             }
+            let spot = self.spot(&key);
+            let value = serde_json::to_value(value).unwrap_or_default();
+            values.insert(key.to_string(), EffectiveValue { key, value, spot });
         }
-        spots
+        values
+    }
+
+    /// The number that the key has, if its value is one.
+    pub(super) fn number(&self, key: &Key) -> Option<u64> {
+        let number = self.find(key)?.to_u128()?;
+        u64::try_from(number).ok()
+    }
+
+    /// The text that the key has, if its value is one.
+    pub(super) fn text(&self, key: &Key) -> Option<&str> {
+        self.find(key)?.as_str()
+    }
+
+    /// The texts of the list that the key has.
+    pub(super) fn texts(&self, key: &Key) -> Vec<&str> {
+        let items = self.find(key).and_then(Value::as_array).unwrap_or_default();
+        items.iter().filter_map(Value::as_str).collect()
+    }
+
+    /// True when the key has a value or a table.
+    pub(super) fn has(&self, key: &Key) -> bool {
+        self.find(key).is_some()
+    }
+
+    fn find(&self, key: &Key) -> Option<&Value> {
+        key.0.iter().try_fold(&self.root, |value, part| value.as_dict()?.get(part))
     }
 
     /// True when a layer above the built-in one has set the value.

@@ -8,11 +8,13 @@
 //! A problem's path through the modules: `file` and `env` read layers, `layer` walks them against the `registry`
 //! with the readers of `value`, `merge` puts them together, `compile` checks across settings.
 
+mod check;
 mod compile;
 mod env;
 mod file;
 mod layer;
 mod load;
+mod loaded;
 mod merge;
 mod nearest;
 mod problem;
@@ -22,8 +24,10 @@ mod settings;
 mod source;
 mod value;
 
+pub use check::Checked;
 pub(crate) use env::{inherited_environment, inherited_session};
-pub use load::{ConfigLoader, Loaded};
+pub use load::ConfigLoader;
+pub use loaded::Loaded;
 pub(crate) use nearest::nearest;
 pub use problem::{ConfigError, Origin, Position, Problem, Severity};
 pub use settings::{

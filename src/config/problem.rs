@@ -7,7 +7,8 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-/// Most problems that are kept of one loading.
+/// Most errors, and most warnings, that are kept of one loading. Each has its own limit, so that no number of warnings
+/// hides that there is an error.
 const MAX_PROBLEMS: usize = 1000;
 
 /// One thing that is wrong, or that has no effect, and where it stands.
@@ -105,7 +106,16 @@ impl Problem {
         self.position().map(|position| position.column)
     }
 
-    fn position(&self) -> Option<&Position> {
+    /// The name of the environment variable, when it stands in one.
+    pub fn variable(&self) -> Option<&str> {
+        match &self.origin {
+            Origin::Variable { name, .. } => Some(name),
+            _ => None,
+        }
+    }
+
+    /// The position in the file, with the text of the line.
+    pub fn position(&self) -> Option<&Position> {
         match &self.origin {
             Origin::File { position, .. } => position.as_ref(),
             _ => None,
@@ -184,6 +194,8 @@ impl std::error::Error for ConfigError {}
 #[derive(Debug, Default)]
 pub(super) struct Problems {
     list: Vec<Problem>,
+    errors: usize,
+    warnings: usize,
     /// Hooks that ask for something that this version does not have: nothing else is said of their unused keys.
     unsupported: Vec<String>,
 }
@@ -201,9 +213,19 @@ impl Problems {
         message: String,
         hint: Option<String>,
     ) {
-        if self.list.len() < MAX_PROBLEMS {
+        let count = match severity {
+            Severity::Error => &mut self.errors,
+            Severity::Warning => &mut self.warnings,
+        };
+        if *count < MAX_PROBLEMS {
+            *count += 1;
             self.list.push(Problem { origin, key: key.to_string(), severity, message, hint });
         }
+    }
+
+    /// Takes back the warnings about the key, for one that says more.
+    pub(super) fn withdraw_warnings(&mut self, key: &str) {
+        self.list.retain(|problem| problem.severity == Severity::Error || problem.key != key);
     }
 
     /// Notes that the hook with this prefix (`hook.NAME.`) cannot run in this version.
@@ -211,21 +233,28 @@ impl Problems {
         self.unsupported.push(prefix);
     }
 
+    /// True when no further error would be kept, so that nothing is gained by looking for more.
     pub(super) fn is_full(&self) -> bool {
-        self.list.len() >= MAX_PROBLEMS
+        self.errors >= MAX_PROBLEMS
     }
 
-    /// The warnings, or everything when there is an error.
-    pub(super) fn finish(mut self) -> Result<Vec<Problem>, ConfigError> {
+    /// Everything that was found.
+    pub(super) fn into_list(mut self) -> Vec<Problem> {
         let unsupported = self.unsupported;
         self.list.retain(|problem| {
             problem.severity == Severity::Error
                 || !unsupported.iter().any(|prefix| problem.key.starts_with(prefix))
         });
-        if self.list.iter().any(|problem| problem.severity == Severity::Error) {
-            Err(ConfigError { problems: self.list })
+        self.list
+    }
+
+    /// The warnings, or everything when there is an error.
+    pub(super) fn finish(self) -> Result<Vec<Problem>, ConfigError> {
+        let list = self.into_list();
+        if list.iter().any(|problem| problem.severity == Severity::Error) {
+            Err(ConfigError { problems: list })
         } else {
-            Ok(self.list)
+            Ok(list)
         }
     }
 }

@@ -76,6 +76,17 @@ impl Spot {
         Self::Variable(Arc::new((name.to_owned(), value.to_owned())))
     }
 
+    /// The place of one character in the text that stands here, counted from 1, if it is written without escapes.
+    pub(super) fn inside(&self, text: &str, column: usize) -> Option<Self> {
+        let Self::File(source, offset) = self else { return None };
+        let written = source.text.get(*offset..)?;
+        let quote = written.chars().next().filter(|c| "\"'".contains(*c))?;
+        let is_plain = written.get(1..)?.strip_prefix(text)?.starts_with(quote);
+        // Three quotes open a text of several lines, which may begin behind a line break.
+        let at = text.char_indices().nth(column.checked_sub(1)?).map_or(text.len(), |(at, _)| at);
+        is_plain.then(|| Self::File(Arc::clone(source), offset + 1 + at))
+    }
+
     /// The folder of the file that it stands in.
     pub(super) fn dir(&self) -> Option<&Path> {
         match self {

@@ -54,6 +54,7 @@ pub use marker::{JOB_VARIABLE, POOL_VARIABLE, kept, new_pool_marker};
 pub use report::{End, Run, StopReason, Stopped, UnknownReason};
 pub use resolve::resolve;
 pub use spawn::Prepared;
+pub(crate) use spawn::search_path;
 pub use start_error::StartError;
 
 use children::Children;

@@ -22,6 +22,13 @@ use crate::hook::{CommandLine, CommandSpec, InheritEnv, Leftovers};
 /// Where programs are looked for when no environment has a `PATH`.
 const DEFAULT_PATH: &str = "/usr/local/bin:/usr/bin:/bin";
 
+/// Where the program of a command without a slash is looked for: its own `PATH`, else that of hookpool, whether or not
+/// the handler inherits it.
+pub(crate) fn search_path(spec: &CommandSpec, inherited: Option<&OsStr>) -> OsString {
+    let own = spec.env.get(OsStr::new("PATH")).map(OsString::as_os_str);
+    own.or(inherited).unwrap_or(OsStr::new(DEFAULT_PATH)).to_owned()
+}
+
 /// A command with its program found and its environment assembled.
 #[derive(Debug)]
 pub struct Prepared {
@@ -58,9 +65,9 @@ impl Prepared {
             }
         };
         env.extend(spec.env.iter().map(|(name, value)| (name.clone(), value.clone())));
-        let inherited_path = || parent_env.iter().find(|(name, _)| name == "PATH").map(|(_, value)| value);
-        let path = env.get(OsStr::new("PATH")).or_else(inherited_path).cloned();
-        let path = path.unwrap_or_else(|| DEFAULT_PATH.into());
+        let inherited_path =
+            parent_env.iter().find(|(name, _)| name == "PATH").map(|(_, value)| value.as_os_str());
+        let path = search_path(spec, inherited_path);
         let (named, args) = match &spec.line {
             CommandLine::Shell(text) => ("/bin/sh".into(), vec!["-c".into(), text.into()]),
             CommandLine::Exec { program, args } => (program.clone(), args.clone()),

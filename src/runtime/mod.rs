@@ -47,6 +47,10 @@ use crate::scheduler::HookSlot;
 /// A clone is another handle on the same pool. When the last one is dropped the pool drains, for as long as
 /// `shutdown.drain` says; [`HookPool::drain`] does the same and answers with the ledger.
 ///
+/// Handlers are children of this process, and each is waited for by its worker. A process that ignores `SIGCHLD`, or
+/// waits for any child that ends, takes their exit statuses away: such a job counts as failed, and its reason says so.
+/// Nothing else is asked of the hosting program: no signal handler, no runtime, no initialisation.
+///
 /// After a `fork` only the calling thread exists in the child, so a pool made before the fork has no workers there:
 /// make a new one. Under `panic = "abort"` a panicking observer ends the process, like any other panic.
 ///

@@ -1,7 +1,8 @@
-//! `hookpool run` and `hookpool bench` as their users see them: the built program, real handlers, and what comes out.
+//! `hookpool` as its users see it: the built program, real handlers, and what comes out.
 //!
 //! | file | behaviour |
 //! |---|---|
+//! | `check.rs` | the command `check` |
 //! | `report.rs` | the two reports |
 //! | `input.rs` | what is an event, and what becomes of the rest |
 //! | `options.rs` | options, exit codes, standard streams |
@@ -19,6 +20,7 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
 
 mod bench;
+mod check;
 mod demo;
 mod env;
 mod handlers;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::super::layer::Key;
@@ -87,11 +87,20 @@ impl HookCompiler<'_> {
                         SelectorPlace::Where => Key::new(&["hook", name, "where"]),
                         SelectorPlace::Field(path) => Key::new(&["hook", name, "where", path]),
                     };
-                    let origin = self.merged.spot(&key).origin();
+                    let spot = self.merged.spot(&key);
+                    let pattern = raw.matches.tool.as_deref().unwrap_or_default();
+                    let origin = problem
+                        .column
+                        .and_then(|column| spot.inside(pattern, column))
+                        .unwrap_or(spot)
+                        .origin();
                     let hint = problem.suggestion.map(|kind| format!("did you mean `{kind}`?"));
-                    let message = match problem.column {
-                        Some(column) => format!("{} (column {column} of the pattern)", problem.message),
-                        None => problem.message.clone(),
+                    let message = match (&problem.place, problem.column) {
+                        (SelectorPlace::Tool, Some(column)) => {
+                            format!("`{key}`: {} (column {column} of the pattern)", problem.message)
+                        }
+                        (SelectorPlace::Tool, None) => format!("`{key}`: {}", problem.message),
+                        _ => problem.message.clone(),
                     };
                     problems.push(origin, &key, Severity::Error, message, hint);
                 }
@@ -225,8 +234,12 @@ impl HookCompiler<'_> {
     /// The folder of the file that gave the value, else of the first file that has the hook.
     fn dir(&self, name: &str, key: &Key) -> PathBuf {
         let spot = self.merged.spot(key);
-        let dir = spot.dir().or_else(|| self.first(name).and_then(Spot::dir));
-        dir.unwrap_or(self.context.dir).to_owned()
+        spot.dir().map_or_else(|| self.dir_of(name), Path::to_owned)
+    }
+
+    /// The folder of the first file that has the hook.
+    pub(super) fn dir_of(&self, name: &str) -> PathBuf {
+        self.first(name).and_then(Spot::dir).unwrap_or(self.context.dir).to_owned()
     }
 
     fn first(&self, name: &str) -> Option<&Spot> {

@@ -4,16 +4,20 @@
 //! again: its default stands in, and checks that would only repeat the first problem are left out.
 
 mod batch;
+mod doubts;
 mod expand;
 mod hook;
+mod machine;
+mod relations;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::env::Environment;
 use super::layer::{Key, Layer};
+use super::loaded::Effective;
 use super::merge::Merged;
 use super::problem::{Origin, Problems, Severity};
 use super::raw::{NumberOr, RawBypass, RawConfig, RawHook};
@@ -21,7 +25,6 @@ use super::settings::{
     BatchingSettings, ClassSettings, Config, KindPriorities, OnFull, PickMode, PoolSettings, QueueSettings,
     SchedulerSettings, ShutdownSettings,
 };
-use super::source::Spot;
 use crate::class::{PerClass, PriorityClass};
 use crate::hook::MaxWait;
 use crate::kind::KindSet;
@@ -36,14 +39,17 @@ pub(super) struct Context<'a> {
     pub(super) is_complete: bool,
     /// A hook without a command is for a handler in Rust.
     pub(super) registered_handlers: bool,
+    /// Also warn of what is right and does nothing, or not on this machine.
+    pub(super) doubts: bool,
 }
 
-/// Makes the configuration of the layers, with the place of each value; `None`, with a problem, only when the registry and the types disagree.
+/// Makes the configuration of the layers, with the place of each value; `None`, with a problem, only when the registry
+/// and the types disagree.
 pub(super) fn compile(
     layers: &[Layer],
     context: Context<'_>,
     problems: &mut Problems,
-) -> Option<(Config, BTreeMap<String, Spot>)> {
+) -> Option<(Config, Effective)> {
     let merged = Merged::new(layers);
     let raw: RawConfig = match merged.extract() {
         Ok(raw) => raw,
@@ -83,6 +89,7 @@ pub(super) fn compile(
         if seen.insert(name) {
             // A hook whose table is empty has no values to merge.
             let raw = raw.hook.get(name).unwrap_or(&nothing);
+            relations::check(name, &merged, problems);
             hooks.extend(compiler.hook(name, raw, problems).map(Arc::new));
         }
     }
@@ -106,9 +113,14 @@ pub(super) fn compile(
         shutdown: ShutdownSettings { drain: Duration::from_nanos(raw.shutdown.drain) },
         debug: raw.debug,
         hooks,
-        files: context.files,
+        files: context.files.clone(),
     };
-    Some((config, merged.spots()))
+    if context.doubts {
+        doubts::tell(&config, &merged, problems);
+        machine::tell(&config, &merged, context.environment, problems);
+    }
+    let dirs = seen.into_iter().map(|name| (name.clone(), compiler.dir_of(name))).collect();
+    Some((config, Effective { values: merged.values(), dirs }))
 }
 
 fn pool(raw: &RawConfig) -> PoolSettings {

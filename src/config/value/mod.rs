@@ -6,6 +6,7 @@
 //! Cross-checks between settings are not made here.
 
 pub(super) mod quantity;
+pub(super) mod written;
 
 use serde_json::Value as Json;
 use toml::Spanned;
