@@ -9,12 +9,14 @@
 //! | `input/` | bytes to documents, and their pace |
 //! | `run/` | the command `run` |
 //! | `check/` | the command `check` |
+//! | `bench/` | the command `bench` |
 //! | `report/`, `progress.rs` | what is shown of a run |
 //!
 //! Standard output carries results only; everything else goes to standard error. It uses the library as anybody
 //! could: through its public names.
 
 mod args;
+mod bench;
 mod check;
 mod error;
 mod input;
@@ -45,6 +47,7 @@ pub(crate) fn main() -> ExitCode {
     let done = match args.command {
         Command::Run(run) => run::run(&run, &args.log),
         Command::Check(check) => check::run(&check),
+        Command::Bench(bench) => bench::run(&bench, &args.log),
     };
     match done {
         Ok(code) => code,

@@ -258,8 +258,15 @@ mod tests {
         let hook: &Hook = &config.hooks[0];
         let event = Event::from_json(r#"{"event":"x"}"#).unwrap();
         let cancel = Cancel::new();
-        let task =
-            |attempt| Task { hook, event: &event, job: JobId(17), attempt, cancel: &cancel, stop: &cancel };
+        let task = |attempt| Task {
+            hook,
+            event: &event,
+            job: JobId(17),
+            attempt,
+            cancel: &cancel,
+            stop: &cancel,
+            watch: &|_| (),
+        };
         assert_eq!((task(1).id(), task(2).id()), ("17".to_owned(), "17.2".to_owned()));
         for (id, attempts) in
             [("17", &[1][..]), ("17.2", &[2]), ("17.1", &[]), ("017", &[]), ("+17", &[]), ("x", &[])]
