@@ -182,6 +182,10 @@ impl Engine {
             self.end(job, true, wait, ending);
         }
         let Some(pool) = self.pool.get().and_then(Weak::upgrade) else { return };
+        // It has come back meanwhile: its seat is not lost.
+        if !flight.is_overdue() {
+            return;
+        }
         // At the end nothing is picked, so nobody needs the seat; but the run has to be over.
         let spare = !self.is_stopping();
         let given = if self.may_overrun(spare) {
@@ -304,10 +308,12 @@ impl Host for Engine {
         for index in 0..tasks.len() {
             done(index, panic.as_deref().map_or_else(Ending::forgotten, Ending::panicked));
         }
+        let has_place = flight.land();
+        // In this order, so that nobody sets it aside after it has been cleared.
         if is_watched.get() {
             self.watchdog.clear(&flight);
         }
-        if flight.land() {
+        if has_place {
             return Some(Finished::after(elapsed()));
         }
         self.overrunning.fetch_sub(1, Ordering::SeqCst);

@@ -95,6 +95,11 @@ impl Flight {
         Ok(true)
     }
 
+    /// Its time is over, and its worker is not back.
+    pub(super) fn is_overdue(&self) -> bool {
+        self.lock().phase == Phase::Overdue
+    }
+
     pub(super) fn was_given_away(&self) -> bool {
         self.lock().phase == Phase::GivenAway
     }

@@ -85,11 +85,23 @@ impl Watchdog {
 
     /// The flight may last until then, or, if the pool is ending, for its grace.
     pub(super) fn set(&self, flight: &Arc<Flight>, deadline: Time) {
-        let mut state = self.lock();
+        let state = self.lock();
         // Its worker's number may be somebody else's.
-        if flight.was_given_away() {
-            return;
+        if !flight.was_given_away() {
+            self.put(state, flight, deadline);
         }
+    }
+
+    /// An overdue flight keeps its seat, until it lands or the pool ends.
+    pub(super) fn set_aside(&self, flight: &Arc<Flight>) {
+        let state = self.lock();
+        // One that has landed may have been followed by another one, whose deadline is here.
+        if flight.is_overdue() {
+            self.put(state, flight, NEVER);
+        }
+    }
+
+    fn put(&self, mut state: MutexGuard<'_, State>, flight: &Arc<Flight>, deadline: Time) {
         let deadline = deadline.min(self.last(flight, state.ending));
         if let Some(slot) = state.watched.get_mut(flight.worker) {
             *slot = Some((deadline, Arc::clone(flight)));
@@ -97,12 +109,7 @@ impl Watchdog {
         self.wake_for(deadline, &state);
     }
 
-    /// An overdue flight keeps its seat, until it lands or the pool ends.
-    pub(super) fn set_aside(&self, flight: &Arc<Flight>) {
-        self.set(flight, NEVER);
-    }
-
-    /// The flight has landed.
+    /// The flight has landed, and is not set aside any more.
     pub(super) fn clear(&self, flight: &Flight) {
         let mut state = self.lock();
         let is_it = |slot: &Option<(Time, Arc<Flight>)>| {
