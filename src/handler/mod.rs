@@ -5,6 +5,7 @@
 //! it knows nothing of queues, and it never fails: a handler that cannot be started is an ending too.
 
 mod command;
+mod parallel;
 mod rust;
 
 use std::time::Duration;
@@ -15,6 +16,7 @@ use crate::outcome::{Ending, JobId, OutcomeKind};
 use crate::process::Cancel;
 
 pub(crate) use self::command::{CommandHandler, Surroundings};
+pub use self::parallel::Parallel;
 pub(crate) use self::rust::RustHandler;
 pub use self::rust::{BatchAnswer, BatchHandler, Call, EventHandler};
 
