@@ -21,7 +21,7 @@ mod time;
 pub use class::{PerClass, PriorityClass};
 pub use config::Config;
 pub use event::{Event, EventError, FieldPath, RawJson, Scalar};
-pub use handler::{BatchAnswer, BatchHandler, Call, EventHandler};
+pub use handler::{BatchAnswer, BatchHandler, Call, EventHandler, Parallel};
 pub use hook::{
     BatchKey, BatchPolicy, CommandLine, CommandSpec, HandlerSpec, Hook, HookName, InheritEnv, Leftovers,
     MaxWait, OnBatchFailure, Order, ResidentSpec,
