@@ -28,6 +28,7 @@ Exit codes: 0 done, also when hooks failed; 1 hooks failed and --strict; 2 usage
 pub(super) enum Command {
     Run(RunArgs),
     Check(CheckArgs),
+    Config(ConfigArgs),
 }
 
 /// Which log lines are written.
@@ -119,6 +120,24 @@ pub(super) struct CheckArgs {
     /// Print the problems as text for people or as one JSON list
     #[arg(long, value_enum, default_value_t = ReportFormat::Text, value_name = "FORMAT")]
     pub(super) report: ReportFormat,
+}
+
+/// Print the effective configuration, as a hooks.toml that means the same
+///
+/// Every layer is merged, and defaults are filled in. Values with ${env:NAME} are printed as they are written.
+#[derive(Debug, ClapArgs)]
+pub(super) struct ConfigArgs {
+    /// Read this file in place of the project's hooks.toml or config/hooks.toml
+    #[arg(value_name = "FILE")]
+    pub(super) file: Option<PathBuf>,
+
+    /// The same as FILE
+    #[arg(short, long, value_name = "FILE", conflicts_with = "file")]
+    pub(super) config: Option<PathBuf>,
+
+    /// Say behind each value which file and line, or which variable, set it
+    #[arg(long)]
+    pub(super) origins: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

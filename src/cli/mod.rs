@@ -9,6 +9,7 @@
 //! | `input/` | bytes to documents, and their pace |
 //! | `run/` | the command `run` |
 //! | `check/` | the command `check` |
+//! | `config.rs` | the command `config` |
 //! | `report/`, `progress.rs` | what is shown of a run |
 //!
 //! Standard output carries results only; everything else goes to standard error. It uses the library as anybody
@@ -16,6 +17,7 @@
 
 mod args;
 mod check;
+mod config;
 mod error;
 mod input;
 mod logging;
@@ -45,6 +47,7 @@ pub(crate) fn main() -> ExitCode {
     let done = match args.command {
         Command::Run(run) => run::run(&run, &args.log),
         Command::Check(check) => check::run(&check),
+        Command::Config(config) => config::run(&config),
     };
     match done {
         Ok(code) => code,

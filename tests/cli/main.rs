@@ -3,6 +3,7 @@
 //! | file | behaviour |
 //! |---|---|
 //! | `check.rs` | the command `check` |
+//! | `config.rs` | the command `config` |
 //! | `report.rs` | the two reports |
 //! | `input.rs` | what is an event, and what becomes of the rest |
 //! | `options.rs` | options, exit codes, standard streams |
@@ -19,6 +20,7 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
 
 mod check;
+mod config;
 mod demo;
 mod env;
 mod handlers;
