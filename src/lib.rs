@@ -38,6 +38,6 @@ pub use metrics::{Counts, HookSnapshot, Ledger, Snapshot, Timing};
 pub use outcome::{Answer, JobId, Json, Outcome, OutcomeKind, ProcessReport, Refusal, Skip};
 pub use process::{Captured, End, StartError, StopReason, Stopped, UnknownReason};
 pub use runtime::{
-    BuildError, Decision, HandlerProblem, HookPool, HookPoolBuilder, JobHandle, Preview, Submission,
-    SubmittedHook,
+    BuildError, Decision, HandlerProblem, HookPool, HookPoolBuilder, JobHandle, Outcomes, Preview,
+    Submission, SubmittedHook,
 };

@@ -115,6 +115,30 @@ pub(crate) fn finished(outcome: &Outcome, complaints: &Limiter, now: Time) {
     say(|| tell_of(outcome, complaints, now));
 }
 
+/// A handler in Rust is beyond its time and keeps its seat.
+pub(crate) fn seat_lost(hook: &Hook, why: &std::io::Error) {
+    say(|| {
+        tracing::warn!(
+            hook = %hook.name,
+            "a handler in Rust is beyond its time, and its seat is lost until it returns: {why}"
+        );
+    });
+}
+
+/// A handler in Rust that was given up has returned.
+pub(crate) fn came_back(hook: &Hook, elapsed: Duration) {
+    say(|| {
+        tracing::debug!(
+            hook = %hook.name, run_ms = millis(elapsed), "a handler returned after its job had been given up"
+        );
+    });
+}
+
+/// A subscription to outcomes has lost one, its first.
+pub(crate) fn subscriber_is_slow() {
+    say(|| tracing::warn!("a subscription to outcomes is full: its reader is too slow, and loses some"));
+}
+
 /// An observer of outcomes panicked.
 pub(crate) fn observer_panicked(job: JobId) {
     say(|| tracing::error!(job = %job, "an observer of outcomes panicked"));

@@ -200,6 +200,9 @@ fn a_value_that_json_cannot_hold_is_an_answer_and_nothing_is_submitted() {
     let total = manager.shutdown().snapshot.total;
     assert_eq!((total.admitted(), total.skipped(Skip::NoMatch)), (0, 0));
     assert_eq!(total.submitted(), total.skipped(Skip::HookDisabled));
+    let manager = self::manager(EVERYTHING);
+    assert!(manager.trigger_pre_tool_hook("Bash", impossible()).invalid().is_some());
+    assert_eq!(manager.shutdown().snapshot.total.submitted(), 0, "that no hook wants it would be untrue");
 }
 
 #[test]

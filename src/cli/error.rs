@@ -32,6 +32,9 @@ pub(super) enum CliError {
     Build(#[from] BuildError),
     #[error("cannot watch for signals: {0}")]
     Signals(io::Error),
+    /// The handler that `bench` brings along.
+    #[error("cannot run the handler `{0}`: {1}; it is looked for in PATH")]
+    Handler(&'static str, io::Error),
     #[error("internal error: {0}; please report it")]
     Internal(String),
 }
@@ -43,7 +46,7 @@ impl CliError {
             Self::Config(_) => CONFIGURATION,
             Self::Input { .. } => 5,
             Self::ClosedPipe => 0,
-            Self::Output(_) | Self::Build(_) | Self::Signals(_) | Self::Internal(_) => 70,
+            Self::Output(_) | Self::Handler(..) | Self::Build(_) | Self::Signals(_) | Self::Internal(_) => 70,
         })
     }
 

@@ -10,12 +10,14 @@
 //! | `run/` | the command `run` |
 //! | `check/` | the command `check` |
 //! | `config.rs` | the command `config` |
+//! | `bench/` | the command `bench` |
 //! | `report/`, `progress.rs` | what is shown of a run |
 //!
 //! Standard output carries results only; everything else goes to standard error. It uses the library as anybody
 //! could: through its public names.
 
 mod args;
+mod bench;
 mod check;
 mod config;
 mod error;
@@ -48,6 +50,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Run(run) => run::run(&run, &args.log),
         Command::Check(check) => check::run(&check),
         Command::Config(config) => config::run(&config),
+        Command::Bench(bench) => bench::run(&bench, &args.log),
     };
     match done {
         Ok(code) => code,

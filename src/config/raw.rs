@@ -46,6 +46,7 @@ pub(super) struct RawPool {
     pub(super) workers: NumberOr,
     pub(super) standby: u16,
     pub(super) standby_for: String,
+    pub(super) max_overrun: u16,
 }
 
 #[derive(Debug, Deserialize)]

@@ -59,6 +59,8 @@ pub struct PoolSettings {
     pub standby: u16,
     /// The least important class that may take a standby seat.
     pub standby_for: PriorityClass,
+    /// Handlers in Rust beyond their time whose threads may be replaced by new ones: 0 to 256.
+    pub max_overrun: u16,
 }
 
 /// `[queue]`

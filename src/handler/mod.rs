@@ -7,6 +7,8 @@
 mod command;
 mod rust;
 
+use std::time::Duration;
+
 use crate::event::Event;
 use crate::hook::{HandlerSpec, Hook};
 use crate::outcome::{Ending, JobId, OutcomeKind};
@@ -26,7 +28,7 @@ pub(crate) enum Handler {
 }
 
 /// One job, as its handler sees it.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub(crate) struct Task<'a> {
     pub(crate) hook: &'a Hook,
     pub(crate) event: &'a Event,
@@ -37,6 +39,8 @@ pub(crate) struct Task<'a> {
     pub(crate) cancel: &'a Cancel,
     /// Stops the handler, whatever it runs.
     pub(crate) stop: &'a Cancel,
+    /// Told by a handler that cannot be stopped how long it may run from now on: then its tasks are taken from it.
+    pub(crate) watch: &'a dyn Fn(Duration),
 }
 
 impl Handler {
@@ -48,6 +52,11 @@ impl Handler {
             }
             HandlerSpec::Registered => registered.map_or(Self::Missing, Self::Rust),
         }
+    }
+
+    /// True when it is the code of the program around the pool.
+    pub(crate) fn is_rust(&self) -> bool {
+        matches!(self, Self::Rust(_))
     }
 
     /// True when it can be given more than one task.

@@ -216,10 +216,13 @@ impl RustHandler {
             return;
         }
         for (index, task) in tasks.iter().enumerate() {
-            let call = self::calls(hook, std::slice::from_ref(task));
-            // Who was cancelled meanwhile fails with the batch.
-            let answer = if is_unwanted(task) { answer.clone() } else { self.call(&call) };
-            give(index, &call, answer);
+            // Who was cancelled meanwhile ends with the batch.
+            let Some(one) = calls.get(index..=index).filter(|_| is_unwanted(task)) else {
+                let one = self::calls(hook, std::slice::from_ref(task));
+                give(index, &one, self.call(&one));
+                continue;
+            };
+            give(index, one, answer.clone());
         }
     }
 
@@ -243,6 +246,9 @@ fn is_unwanted(task: &Task<'_>) -> bool {
 fn calls(hook: &Hook, tasks: &[Task<'_>]) -> Vec<Call> {
     let now = Instant::now();
     let timeout = hook.timeout_for(tasks.len());
+    if let Some(task) = tasks.first() {
+        (task.watch)(timeout);
+    }
     let deadline = now.checked_add(timeout).unwrap_or(now);
     let call = |task: &Task<'_>| Call {
         hook: hook.name.clone(),

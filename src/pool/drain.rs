@@ -14,7 +14,7 @@ use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use super::{Host, Pool, Shared};
+use super::{Host, Pool, Shared, WorkerThread};
 use crate::class::PerClass;
 use crate::time::Time;
 
@@ -94,16 +94,17 @@ impl<H: Host> Pool<H> {
     /// Step 5. Whoever holds no run leaves at once and is waited for, at most until then.
     fn join(&self, until: Option<Time>) -> Remainder {
         let shared = &*self.shared;
-        let mut threads = self.threads();
         let others_are_gone = |shared: &Shared<H>| {
-            let there = threads.iter().filter(|(worker, _)| !shared.is_gone(*worker)).count();
+            let is_there = |thread: &&WorkerThread| !thread.was_replaced && !thread.has_left();
+            let there = self.threads().iter().filter(is_there).count();
             there <= shared.lock().running().values().map(|n| *n as usize).sum()
         };
         shared.wait_until(until, others_are_gone);
-        for (worker, thread) in std::mem::take(&mut *threads) {
-            if !shared.is_gone(worker) {
-                threads.push((worker, thread));
-            } else if thread.join().is_err() {
+        let mut threads = self.threads();
+        for thread in std::mem::take(&mut *threads) {
+            if !thread.has_left() {
+                threads.push(thread);
+            } else if thread.handle.join().is_err() {
                 tracing::error!("a worker panicked outside of a handler");
             }
         }
@@ -134,9 +135,5 @@ impl<H: Host> Shared<H> {
         core.running() == PerClass::default()
             && self.admission.is_empty()
             && self.telling.load(Ordering::SeqCst) == 0
-    }
-
-    fn is_gone(&self, worker: usize) -> bool {
-        self.gone.get(worker).is_none_or(|gone| gone.load(Ordering::Acquire))
     }
 }

@@ -10,6 +10,7 @@
 //! |---|---|
 //! | `admission.rs` | who gets in: one atomic word |
 //! | `park.rs` | sleeping and waking, with the protocol in prose |
+//! | `threads.rs` | the workers' threads, and spare ones |
 //! | `worker.rs` | the loop of a worker |
 //! | `room.rs` | waiting for room, for replays |
 //! | `drain.rs` | the end: close, drain, abandon, stop, join |
@@ -32,11 +33,11 @@ mod park;
 mod room;
 #[cfg(test)]
 mod tests;
+mod threads;
 mod worker;
 
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread::JoinHandle;
 use std::time::Duration;
 
 use crossbeam_deque::{Injector, Steal};
@@ -45,6 +46,7 @@ use crossbeam_utils::Backoff;
 use self::admission::AdmissionWord;
 use self::park::Parking;
 use self::room::Room;
+use self::threads::WorkerThread;
 use crate::class::{PerClass, PriorityClass};
 use crate::outcome::{OutcomeKind, Refusal};
 use crate::scheduler::{Arrival, Core, CoreParams, Dispatch, HookParams, HookSlot, JobKey, Resolved, Retry};
@@ -56,8 +58,9 @@ pub(crate) trait Host: Send + Sync + 'static {
     type Job: Send + 'static;
 
     /// Runs the jobs of one pick on the calling worker thread, resolves them, and says how long it took. It should not
-    /// panic: the seat is freed, and what was dropped unresolved is the host's to find out.
-    fn run(&self, worker: usize, dispatch: Dispatch<Self::Job>) -> Finished<Self::Job>;
+    /// panic: the seat is freed, and what was dropped unresolved is the host's to find out. `None`: meanwhile the
+    /// worker was [replaced](Pool::replace), and its run [completed](Pool::complete).
+    fn run(&self, worker: usize, dispatch: Dispatch<Self::Job>) -> Option<Finished<Self::Job>>;
 
     /// A job left the queue without being picked. On the thread that made it leave, without a lock: it may call the
     /// pool. It must be quick and must not panic.
@@ -86,8 +89,8 @@ pub(crate) struct Finished<J> {
 /// The pool. Dropping it without a drain leaves its threads to themselves: the owner drains.
 pub(crate) struct Pool<H: Host> {
     shared: Arc<Shared<H>>,
-    /// The threads that have not been joined, with their numbers.
-    threads: Mutex<Vec<(usize, JoinHandle<()>)>>,
+    /// The threads that have not been joined.
+    threads: Mutex<Vec<WorkerThread>>,
 }
 
 struct Shared<H: Host> {
@@ -105,8 +108,6 @@ struct Shared<H: Host> {
     cut: AtomicBool,
     /// Set when the workers are to leave as soon as they find nothing.
     leaving: AtomicBool,
-    /// For each worker, whether it has left.
-    gone: Vec<AtomicBool>,
     /// Threads that are telling the host of jobs that left the queue. Raised under the core's lock.
     telling: AtomicUsize,
     /// Guards nothing but the order of "is it quiet" and "it may be quiet now".
@@ -155,25 +156,17 @@ impl<H: Host> Pool<H> {
             hurried: AtomicBool::new(false),
             cut: AtomicBool::new(false),
             leaving: AtomicBool::new(false),
-            gone: (0..workers).map(|_| AtomicBool::new(false)).collect(),
             telling: AtomicUsize::new(0),
             quiet: Mutex::new(()),
             may_be_quiet: Condvar::new(),
             clock,
             displace: params.displace,
         });
-        let pool = Self { shared: Arc::clone(&shared), threads: Mutex::default() };
+        let pool = Self { shared, threads: Mutex::default() };
         for worker in 0..workers {
-            let shared = Arc::clone(&shared);
-            let thread = std::thread::Builder::new()
-                .name(format!("hookpool-{worker}"))
-                .spawn(move || worker::work(&shared, worker));
-            match thread {
-                Ok(thread) => pool.threads().push((worker, thread)),
-                Err(error) => {
-                    pool.drain(Duration::ZERO, Duration::ZERO);
-                    return Err(error);
-                }
+            if let Err(error) = pool.spawn(worker).map(|thread| pool.threads().push(thread)) {
+                pool.drain(Duration::ZERO, Duration::ZERO);
+                return Err(error);
             }
         }
         Ok(pool)
@@ -254,10 +247,6 @@ impl<H: Host> Pool<H> {
     /// Jobs of each class that wait.
     pub(crate) fn waiting(&self) -> PerClass<u32> {
         self.shared.admission.waiting()
-    }
-
-    fn threads(&self) -> MutexGuard<'_, Vec<(usize, JoinHandle<()>)>> {
-        self.threads.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

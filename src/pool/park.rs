@@ -40,7 +40,7 @@
 //! wake a sleeper, who will then take it over.
 
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread::Thread;
 
 use crossbeam_utils::CachePadded;
@@ -77,7 +77,7 @@ struct Sleepers {
 /// Where one worker sleeps.
 #[derive(Debug, Default)]
 struct Bed {
-    thread: OnceLock<Thread>,
+    thread: Mutex<Option<Thread>>,
     woken: AtomicBool,
 }
 
@@ -97,10 +97,10 @@ impl Parking {
         }
     }
 
-    /// Called by each worker once, before anything else.
+    /// Called by each worker once, before anything else: from now on its bed is this thread's.
     pub(super) fn check_in(&self, worker: usize) {
         if let Some(bed) = self.beds.get(worker) {
-            bed.thread.get_or_init(std::thread::current);
+            *bed.thread.lock().unwrap_or_else(PoisonError::into_inner) = Some(std::thread::current());
         }
     }
 
@@ -228,7 +228,7 @@ impl Parking {
         drop(sleepers);
         if let Some(bed) = self.beds.get(worker) {
             bed.woken.store(true, Ordering::Release);
-            if let Some(thread) = bed.thread.get() {
+            if let Some(thread) = &*bed.thread.lock().unwrap_or_else(PoisonError::into_inner) {
                 thread.unpark();
             }
         }

@@ -1,37 +1,38 @@
 //! The loop of a worker: complete what ran, take in what came, pick, run.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use super::{Finished, Host, Shared};
 use crate::scheduler::{Dispatch, Resolved, RunKey};
 use crate::time::Time;
 
-/// Runs jobs until the pool is left.
-pub(super) fn work<H: Host>(shared: &Shared<H>, worker: usize) {
-    let _gone = Gone { shared, worker };
+/// Runs jobs until the pool is left, or the worker was replaced.
+pub(super) fn work<H: Host>(shared: &Shared<H>, worker: usize, has_left: &AtomicBool) {
+    let _leaving = Leaving { shared, has_left };
     shared.parking.check_in(worker);
     let mut ran = None;
     while let Some(dispatch) = next(shared, worker, ran.take()) {
         let run = dispatch.run;
         // A panic must not cost the seat, or the jobs behind this one in its chain.
         let finished = catch_unwind(AssertUnwindSafe(|| shared.host.run(worker, dispatch)));
-        ran = Some((run, finished.unwrap_or_else(|_| Finished::after(Duration::ZERO))));
+        let Some(finished) = finished.unwrap_or_else(|_| Some(Finished::after(Duration::ZERO))) else {
+            return;
+        };
+        ran = Some((run, finished));
     }
 }
 
-/// Counts a worker that leaves, however it does.
-struct Gone<'a, H: Host> {
+/// Tells of a thread that leaves, however it does.
+struct Leaving<'a, H: Host> {
     shared: &'a Shared<H>,
-    worker: usize,
+    has_left: &'a AtomicBool,
 }
 
-impl<H: Host> Drop for Gone<'_, H> {
+impl<H: Host> Drop for Leaving<'_, H> {
     fn drop(&mut self) {
-        if let Some(gone) = self.shared.gone.get(self.worker) {
-            gone.store(true, Ordering::Release);
-        }
+        self.has_left.store(true, Ordering::Release);
         self.shared.tell_quiet();
     }
 }

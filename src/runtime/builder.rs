@@ -1,7 +1,8 @@
 //! Making a pool from a configuration: everything that can fail or be prepared is done here, before the first event.
 
 use std::sync::atomic::{AtomicBool, AtomicU64};
-use std::sync::{Arc, Once};
+use std::sync::{Arc, Mutex, Once};
+use std::time::Duration;
 
 use super::bytes::ByteBudget;
 use super::end::End;
@@ -184,11 +185,20 @@ impl HookPoolBuilder {
             })
             .collect();
         let workers = (params.seats.workers + params.seats.standby) as usize;
-        let engine = Arc::new(Engine::new(hooks, workers, clock, telemetry, self.observers));
+        let threads = (workers, usize::from(config.pool.max_overrun));
+        let engine = Arc::new(Engine::new(hooks, threads, clock, telemetry, self.observers));
         let pool =
             Pool::start(params, &hook_params, clock, Arc::clone(&engine)).map_err(BuildError::Thread)?;
         let pool = Arc::new(pool);
         engine.attach(&pool);
+        let watchdog = if engine.hooks.iter().any(|entry| entry.handler.is_rust()) {
+            let thread = engine.watchdog.start(&engine).inspect_err(|_| {
+                pool.drain(Duration::ZERO, Duration::ZERO);
+            });
+            Some(thread.map_err(BuildError::Thread)?)
+        } else {
+            None
+        };
         let intake = Intake {
             matcher: Matcher::new(config.hooks.iter().map(|hook| &hook.selector)),
             kinds: config.kinds,
@@ -201,7 +211,14 @@ impl HookPoolBuilder {
             next_job: AtomicU64::new(0),
         };
         let longest_grace = config.hooks.iter().map(|hook| hook.grace).max().unwrap_or_default();
-        let end = End { pool: Arc::clone(&pool), sweeper, last_sweep: Once::new(), longest_grace };
+        let end = End {
+            pool: Arc::clone(&pool),
+            engine: Arc::clone(&engine),
+            watchdog: Mutex::new(watchdog),
+            sweeper,
+            last_sweep: Once::new(),
+            longest_grace,
+        };
         Ok(HookPool { inner: Arc::new(Inner { config, intake, pool, engine, end: Arc::new(end) }) })
     }
 }

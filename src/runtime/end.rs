@@ -2,7 +2,8 @@
 //!
 //! Apart from the pool's handle, so that another thread can do it when the last handle is dropped where nobody can wait.
 
-use std::sync::{Arc, Once};
+use std::sync::{Arc, Mutex, Once, PoisonError};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use super::engine::Engine;
@@ -13,6 +14,9 @@ use crate::process::Sweeper;
 pub(super) struct End {
     pub(super) pool: Arc<Pool<Engine>>,
     pub(super) sweeper: Option<Sweeper>,
+    pub(super) engine: Arc<Engine>,
+    /// The thread of the engine's watchdog, if it has one and nobody has joined it.
+    pub(super) watchdog: Mutex<Option<JoinHandle<()>>>,
     /// After the first drain nothing runs any more, so nothing new can escape.
     pub(super) last_sweep: Once,
     /// The longest grace of any hook.
@@ -26,6 +30,12 @@ impl End {
     /// Drains the pool. Gives back how many workers it had to leave behind.
     pub(super) fn drain(&self, deadline: Duration) -> usize {
         let remainder = self.pool.drain(deadline, self.longest_grace.saturating_add(Self::DEATH));
+        self.engine.watchdog.close();
+        let watchdog = self.watchdog.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if watchdog.is_some_and(|thread| thread.join().is_err()) {
+            tracing::error!("the watchdog of handlers panicked");
+        }
+        self.engine.subscribers.close();
         if let Some(sweeper) = &self.sweeper {
             self.last_sweep.call_once(|| {
                 let swept = sweeper.sweep_all();

@@ -3,12 +3,16 @@
 //! Everything that a job meets after its admission is here or below: the pool picks it, [`Engine::run`] runs its
 //! handler, [`Engine::resolve`] gives it its outcome, counts it, logs it, and tells who waits for it.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::time::Duration;
 
+use super::flight::{Flight, Running};
 use super::job::Job;
+use super::outcomes::{Subscribers, Told};
+use super::watchdog::Watchdog;
 use crate::event::Event;
 use crate::handler::{Handler, Task, panic_text};
 use crate::hook::Hook;
@@ -24,13 +28,24 @@ use crate::time::Clock;
 pub(super) type Observer = Box<dyn Fn(&Outcome) + Send + Sync>;
 
 thread_local! {
-    static TELLING: Cell<bool> = const { Cell::new(false) };
+    /// The pools in whose observers and handlers in Rust the thread is.
+    static INSIDE: RefCell<Vec<usize>> = const { RefCell::new(Vec::new()) };
 }
 
-/// True inside of an observer: the job that it is told of has no outcome before it returns, so who drains there would
-/// wait for itself.
-pub(super) fn is_telling() -> bool {
-    TELLING.get()
+/// The calling thread is inside of somebody else's code, until this is dropped.
+struct Inside;
+
+impl Inside {
+    fn enter(engine: &Engine) -> Self {
+        INSIDE.with_borrow_mut(|inside| inside.push(engine.identity()));
+        Self
+    }
+}
+
+impl Drop for Inside {
+    fn drop(&mut self) {
+        INSIDE.with_borrow_mut(Vec::pop);
+    }
 }
 
 /// See the module's description.
@@ -41,10 +56,16 @@ pub(super) struct Engine {
     /// Jobs that were dropped without an outcome.
     pub(super) lost: Arc<AtomicU64>,
     observers: Vec<Observer>,
+    pub(super) subscribers: Subscribers,
     /// What each worker runs is stopped by its token.
     cancels: Vec<Mutex<Cancel>>,
     /// How what runs is to be stopped: a [`CancelLevel`] as a number.
     stopping: AtomicU8,
+    /// Sees to it that handlers in Rust cost nobody else's time.
+    pub(super) watchdog: Arc<Watchdog>,
+    /// Threads that were replaced and have not come back.
+    overrunning: AtomicUsize,
+    max_overrun: usize,
     /// Set once, right after the engine has been made: the engine is the pool's host.
     pool: OnceLock<Weak<Pool<Self>>>,
 }
@@ -62,7 +83,7 @@ pub(super) struct HookEntry {
 impl Engine {
     pub(super) fn new(
         hooks: Vec<HookEntry>,
-        workers: usize,
+        (workers, max_overrun): (usize, usize),
         clock: Clock,
         telemetry: Telemetry,
         observers: Vec<Observer>,
@@ -73,10 +94,24 @@ impl Engine {
             telemetry,
             lost: Arc::default(),
             observers,
+            subscribers: Subscribers::open(),
             cancels: (0..workers).map(|_| Mutex::default()).collect(),
             stopping: AtomicU8::new(CancelLevel::None as u8),
+            watchdog: Watchdog::new(workers, clock),
+            overrunning: AtomicUsize::new(0),
+            max_overrun,
             pool: OnceLock::new(),
         }
+    }
+
+    /// True inside of an observer or a handler in Rust of this pool: its job has no outcome before it returns, so who
+    /// drains there would wait for itself.
+    pub(super) fn is_inside(&self) -> bool {
+        INSIDE.with_borrow(|inside| inside.contains(&self.identity()))
+    }
+
+    fn identity(&self) -> usize {
+        std::ptr::from_ref(self).addr()
     }
 
     pub(super) fn attach(&self, pool: &Arc<Pool<Self>>) {
@@ -100,14 +135,14 @@ impl Engine {
             *cancel = Cancel::new();
         }
         // Looked at under the lock that `stop_all` takes: this run sees the level, or that sees this token.
-        if self.stopping.load(Ordering::SeqCst) >= CancelLevel::Stop as u8 {
+        if self.is_stopping() {
             cancel.cancel();
         }
         cancel.clone()
     }
 
     /// The jobs of a dispatch whose handler is about to run. Those that nobody wants any more get their outcome.
-    fn start(&self, dispatch: Dispatch<Job>, stop: &Cancel) -> Vec<Option<Running<'_>>> {
+    fn start(&self, dispatch: Dispatch<Job>, stop: &Cancel) -> Vec<Running> {
         let picked_as = dispatch.class;
         debug_assert_eq!(dispatch.hook.0 as usize, dispatch.first.body.hook, "hooks are numbered alike");
         let runs_alone = dispatch.rest.is_empty();
@@ -125,9 +160,59 @@ impl Engine {
                 continue;
             }
             telemetry::started(&entry.hook, &job.payload.event, job.id, job.class, picked_as, wait);
-            running.push(Some(Running { entry, job, wait, cancel }));
+            running.push(Running { job, wait, cancel });
         }
         running
+    }
+
+    /// The time of a handler in Rust is over: its jobs get their outcome, and its seat goes to a spare thread if there
+    /// may be one more.
+    pub(super) fn overdue(&self, flight: &Arc<Flight>) {
+        let ran = || self.clock.now().since(flight.started);
+        // It may have been set aside when its time was over, and the pool ends only now.
+        for Running { job, wait, .. } in flight.time_out().unwrap_or_default() {
+            flight.stop.cancel();
+            let hook = &self.entry(&job).hook;
+            let reason = if self.is_stopping() {
+                "it was still running when the grace at the end of the shutdown was over".to_owned()
+            } else {
+                format!("it ran longer than its timeout of {:?}", hook.timeout)
+            };
+            let ending = Ending { run: Some(ran()), ..Ending::new(OutcomeKind::TimedOut, reason) };
+            self.end(job, true, wait, ending);
+        }
+        let Some(pool) = self.pool.get().and_then(Weak::upgrade) else { return };
+        // At the end nothing is picked, so nobody needs the seat; but the run has to be over.
+        let spare = !self.is_stopping();
+        let given = if self.may_overrun(spare) {
+            let given = flight.give_away(|| pool.replace(flight.worker, spare));
+            if !matches!(given, Ok(true)) {
+                self.overrunning.fetch_sub(1, Ordering::SeqCst);
+            }
+            given
+        } else {
+            Err(std::io::Error::other("pool.max_overrun is reached"))
+        };
+        match given {
+            Ok(true) => pool.complete(flight.run, ran()),
+            Ok(false) => {}
+            Err(why) => {
+                if let Some(entry) = self.hooks.get(flight.hook) {
+                    telemetry::seat_lost(&entry.hook, &why);
+                }
+                self.watchdog.set_aside(flight);
+            }
+        }
+    }
+
+    /// Counts one more thread beyond its time; one that needs a spare thread only within the limit.
+    fn may_overrun(&self, spare: bool) -> bool {
+        let one_more = |n: usize| Some(n + 1).filter(|n| !spare || *n <= self.max_overrun);
+        self.overrunning.fetch_update(Ordering::SeqCst, Ordering::SeqCst, one_more).is_ok()
+    }
+
+    fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::SeqCst) >= CancelLevel::Stop as u8
     }
 
     fn stop_all(&self, level: CancelLevel) {
@@ -140,10 +225,11 @@ impl Engine {
                 cancel.cancel();
             }
         }
+        self.watchdog.end(level);
     }
 
     /// Gives the job its outcome. `started`: it has been picked.
-    fn end(&self, job: Job, started: bool, wait: std::time::Duration, ending: Ending) {
+    fn end(&self, job: Job, started: bool, wait: Duration, ending: Ending) {
         let Job { id, hook: _, class, admitted: _, ref payload, .. } = job;
         let entry = self.entry(&job);
         entry.counters.resolved(class, started, ending.kind, ending.run);
@@ -163,14 +249,17 @@ impl Engine {
         let outcome = Arc::new(outcome);
         job.shared.tell(&outcome);
         telemetry::finished(&outcome, &entry.complaints, self.clock.now());
-        let outer = TELLING.replace(true);
+        let inside = Inside::enter(self);
         for observer in &self.observers {
             // An observer is the caller's code: its panic must not take a worker with it.
             if catch_unwind(AssertUnwindSafe(|| observer(&outcome))).is_err() {
                 telemetry::observer_panicked(id);
             }
         }
-        TELLING.set(outer);
+        drop(inside);
+        if self.subscribers.tell(&outcome) == Told::SomebodyIsSlow {
+            telemetry::subscriber_is_slow();
+        }
         job.shared.resolve(outcome);
         job.duty.done();
     }
@@ -179,33 +268,51 @@ impl Engine {
 impl Host for Engine {
     type Job = Job;
 
-    fn run(&self, worker: usize, dispatch: Dispatch<Job>) -> Finished<Job> {
+    fn run(&self, worker: usize, dispatch: Dispatch<Job>) -> Option<Finished<Job>> {
         let started = self.clock.now();
+        let elapsed = || self.clock.now().since(started);
         let stop = self.fresh_cancel(worker);
-        let mut running = self.start(dispatch, &stop);
-        let Some(Running { entry, .. }) = running.first().and_then(Option::as_ref) else {
-            return Finished::after(self.clock.now().since(started));
+        let (run, hook) = (dispatch.run, dispatch.first.body.hook);
+        let running = self.start(dispatch, &stop);
+        let Some(entry) = running.first().map(|running| self.entry(&running.job)) else {
+            return Some(Finished::after(elapsed()));
         };
-        let handler = &entry.handler;
         // A job that has its outcome is gone, while the handler may look at its event.
-        let views: Vec<_> = running.iter().flatten().map(Running::view).collect();
-        let tasks: Vec<_> = views.iter().map(|view| view.task(&stop)).collect();
+        let views: Vec<_> = running.iter().map(View::of).collect();
+        let flight = Flight::new(worker, run, hook, (started, entry.hook.grace), stop, running);
+        let flight = Arc::new(flight);
+        let is_watched = Cell::new(false);
+        let watch = |timeout| {
+            is_watched.set(true);
+            self.watchdog.set(&flight, self.clock.now() + timeout);
+        };
+        let task = |view| View::task(view, &entry.hook, &flight.stop, &watch);
+        let tasks: Vec<_> = views.iter().map(task).collect();
         let mut done = |index: usize, mut ending: Ending| {
-            // A second ending of the same task is nothing that anybody could use.
-            let Some(Running { job, wait, .. }) = running.get_mut(index).and_then(Option::take) else {
-                return;
-            };
+            // A second ending of a task, or one that comes too late, is nothing that anybody could use.
+            let Some(Running { job, wait, .. }) = flight.take(index) else { return };
             if ending.run.is_none() && ending.kind.has_run() {
-                ending.run = Some(self.clock.now().since(started));
+                ending.run = Some(elapsed());
             }
             self.end(job, true, wait, ending);
         };
-        let run = catch_unwind(AssertUnwindSafe(|| handler.run(&tasks, &mut done)));
-        let panic = run.err().map(|panic| panic_text(&*panic));
+        let ran = {
+            let _inside = entry.handler.is_rust().then(|| Inside::enter(self));
+            catch_unwind(AssertUnwindSafe(|| entry.handler.run(&tasks, &mut done)))
+        };
+        let panic = ran.err().map(|panic| panic_text(&*panic));
         for index in 0..tasks.len() {
             done(index, panic.as_deref().map_or_else(Ending::forgotten, Ending::panicked));
         }
-        Finished::after(self.clock.now().since(started))
+        if is_watched.get() {
+            self.watchdog.clear(&flight);
+        }
+        if flight.land() {
+            return Some(Finished::after(elapsed()));
+        }
+        self.overrunning.fetch_sub(1, Ordering::SeqCst);
+        telemetry::came_back(&entry.hook, elapsed());
+        None
     }
 
     fn resolve(&self, job: Job, outcome: OutcomeKind) {
@@ -233,36 +340,21 @@ impl Host for Engine {
     }
 }
 
-/// A job whose handler runs.
-struct Running<'a> {
-    entry: &'a HookEntry,
-    job: Job,
-    wait: std::time::Duration,
-    cancel: Cancel,
-}
-
 /// What the handler sees of a job, and keeps seeing when that has its outcome.
-struct View<'a> {
-    hook: &'a Hook,
+struct View {
     event: Event,
     job: JobId,
     cancel: Cancel,
 }
 
-impl<'a> Running<'a> {
-    fn view(&self) -> View<'a> {
-        View {
-            hook: &self.entry.hook,
-            event: self.job.payload.event.clone(),
-            job: self.job.id,
-            cancel: self.cancel.clone(),
-        }
+impl View {
+    fn of(running: &Running) -> Self {
+        let job = &running.job;
+        Self { event: job.payload.event.clone(), job: job.id, cancel: running.cancel.clone() }
     }
-}
 
-impl View<'_> {
-    fn task<'b>(&'b self, stop: &'b Cancel) -> Task<'b> {
-        Task { hook: self.hook, event: &self.event, job: self.job, attempt: 1, cancel: &self.cancel, stop }
+    fn task<'a>(&'a self, hook: &'a Hook, stop: &'a Cancel, watch: &'a dyn Fn(Duration)) -> Task<'a> {
+        Task { hook, event: &self.event, job: self.job, attempt: 1, cancel: &self.cancel, stop, watch }
     }
 }
 

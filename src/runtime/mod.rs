@@ -3,9 +3,12 @@
 //! | file | owns |
 //! |---|---|
 //! | `builder.rs` | making a pool from a configuration |
+//! | `outcomes.rs` | subscriptions to outcomes |
 //! | `registered.rs` | which hook a handler in Rust is for |
 //! | `submit.rs` | the way of an event to the lanes: match, class, admission |
 //! | `engine.rs` | the way of a job from its pick to its outcome |
+//! | `flight.rs` | the jobs of one dispatch while their handler runs |
+//! | `watchdog.rs` | until when handlers in Rust may run |
 //! | `end.rs` | the end of the pool, and the last sweep |
 //! | `job.rs` | the job, the duty to resolve it, and its handle |
 //! | `bytes.rs` | the bound in bytes |
@@ -15,12 +18,15 @@ mod builder;
 mod bytes;
 mod end;
 mod engine;
+mod flight;
 mod job;
+mod outcomes;
 mod registered;
 mod submission;
 mod submit;
 #[cfg(test)]
 mod tests;
+mod watchdog;
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -28,6 +34,7 @@ use std::time::Duration;
 
 pub use self::builder::{BuildError, HookPoolBuilder};
 pub use self::job::JobHandle;
+pub use self::outcomes::Outcomes;
 pub use self::registered::HandlerProblem;
 pub use self::submission::{Decision, Preview, Submission, SubmittedHook};
 
@@ -157,6 +164,29 @@ impl HookPool {
         self.inner.pool.waiting().values().sum::<u32>() as usize
     }
 
+    /// Subscribes to the outcomes from now on, of which at most `capacity` (at least 1) wait to be read. No worker ever
+    /// waits for a reader: a slow one loses outcomes, which [`Outcomes::lost`] counts. Once the pool is drained, the
+    /// subscription ends.
+    ///
+    /// ```
+    /// use hookpool::{Config, Event, HookPool};
+    /// use std::time::Duration;
+    ///
+    /// let config = Config::from_toml("[hook.greet]\non = ['*']\nrun = 'true'\n")?;
+    /// let pool = HookPool::builder().config(config).build()?;
+    /// let outcomes = pool.outcomes(100);
+    /// pool.submit(Event::from_json(r#"{"event": "hello"}"#)?);
+    /// pool.drain(Duration::from_secs(10));
+    /// for outcome in outcomes {
+    ///     println!("{outcome}");
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn outcomes(&self, capacity: usize) -> Outcomes {
+        self.inner.engine.subscribers.add(capacity)
+    }
+
     /// Lets no job of the hook start, until [`HookPool::resume`]. Its jobs are admitted, wait, and do not expire
     /// meanwhile. False: there is no such hook.
     pub fn pause(&self, hook: &str) -> bool {
@@ -188,8 +218,11 @@ impl HookPool {
     /// still waits and stops what still runs (TERM, the hook's grace, KILL). Every admitted job has its outcome when
     /// this returns. `Duration::MAX` waits for as long as it takes. Once drained, it answers with the same ledger.
     ///
-    /// An observer of outcomes is called before its job has its outcome, so it cannot wait for that: there this only
-    /// closes the pool, and answers with the ledger as it stands.
+    /// A handler in Rust cannot be stopped: when its grace is over too, its job ends as `timed_out`, its thread is left
+    /// to itself, and the ledger counts it as leaked for as long as it runs.
+    ///
+    /// An observer of outcomes or a handler in Rust is called before its job has its outcome, so it cannot wait for
+    /// that: there this only closes the pool, and answers with the ledger as it stands.
     pub fn drain(&self, deadline: Duration) -> Ledger {
         self.inner.drain(deadline)
     }
@@ -230,7 +263,7 @@ impl Inner {
     }
 
     fn drain(&self, deadline: Duration) -> Ledger {
-        if engine::is_telling() {
+        if self.engine.is_inside() {
             self.pool.close();
             return self.ledger(0);
         }
@@ -251,8 +284,8 @@ impl Inner {
 impl Drop for Inner {
     fn drop(&mut self) {
         let deadline = self.config.shutdown.drain;
-        if engine::is_telling() {
-            // The last handle went in an observer, whose worker the drain waits for: somebody else has to.
+        if self.engine.is_inside() {
+            // The last handle went in an observer or a handler, whose worker the drain waits for: somebody else has to.
             let end = Arc::clone(&self.end);
             let _ = std::thread::Builder::new()
                 .name("hookpool-end".to_owned())

@@ -13,12 +13,14 @@
 //! | `limits.rs` | capacity, ceilings, bytes, expiry, skips |
 //! | `signals.rs` | INT and TERM |
 //! | `logging.rs` | log lines |
+//! | `bench.rs` | the command `bench` |
 //!
 //! Invariant: no test depends on the speed of the machine. Handlers wait for files, the harness waits for states.
 
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
 
+mod bench;
 mod check;
 mod config;
 mod demo;

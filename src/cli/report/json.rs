@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use hookpool::{Counts, OutcomeKind, Refusal, Skip, Timing};
+use hookpool::{Counts, Ledger, OutcomeKind, Refusal, Skip, Timing};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use super::{EventCounts, RunReport};
@@ -30,6 +30,21 @@ pub(crate) fn render(report: &RunReport, layout: Layout) -> String {
     let mut text = text.expect("numbers, booleans and maps with text as keys always serialise");
     text.push('\n');
     text
+}
+
+/// The counters of everything, as an object without hooks and classes.
+pub(crate) fn totals(ledger: &Ledger) -> serde_json::Value {
+    struct Totals<'a>(&'a Ledger);
+    impl Serialize for Totals<'_> {
+        fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+            let mut map = serializer.serialize_map(None)?;
+            counters(&mut map, &self.0.snapshot.total)?;
+            map.serialize_entry("balanced", &self.0.is_balanced())?;
+            map.end()
+        }
+    }
+    serde_json::to_value(Totals(ledger))
+        .expect("numbers, booleans and maps with text as keys always serialise")
 }
 
 struct Whole<'a>(&'a RunReport);

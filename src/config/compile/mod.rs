@@ -132,6 +132,7 @@ fn pool(raw: &RawConfig) -> PoolSettings {
         workers: u16::try_from(workers).unwrap_or(u16::MAX),
         standby: raw.pool.standby,
         standby_for: class_named(&raw.pool.standby_for),
+        max_overrun: raw.pool.max_overrun,
     }
 }
 

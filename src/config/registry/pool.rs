@@ -32,10 +32,11 @@ pub(super) const SETTINGS: &[Setting] = &[
         "\"high\"",
         "The least important class that may take an extra seat.",
     ),
-    Setting::idle(
+    Setting::new(
         "pool.max_overrun",
         integer(0, 256),
-        "Closures beyond their time that may be replaced by new threads.",
+        "4",
+        "Handlers in Rust beyond their time that lose their thread's place to a new one; more of them keep it.",
     ),
     Setting::new("queue.capacity", CAPACITY, "1000", "Jobs that may wait."),
     Setting::new("queue.max_bytes", SIZE, "\"64MB\"", "Bytes of distinct payloads that may wait or run."),

@@ -310,7 +310,7 @@ impl TestHost {
 impl Host for TestHost {
     type Job = Job;
 
-    fn run(&self, _worker: usize, dispatch: Dispatch<Job>) -> Finished<Job> {
+    fn run(&self, _worker: usize, dispatch: Dispatch<Job>) -> Option<Finished<Job>> {
         let mut finished = Finished::after(Duration::from_micros(1));
         for mut picked in std::iter::once(dispatch.first).chain(dispatch.rest) {
             self.mark(Mark::Start(picked.body.id));
@@ -321,7 +321,7 @@ impl Host for TestHost {
                 Err(at) => finished.retries.push(Retry { job: picked, at }),
             }
         }
-        finished
+        Some(finished)
     }
 
     fn resolve(&self, mut job: Job, outcome: OutcomeKind) {
@@ -435,7 +435,7 @@ pub(super) fn pool(params: CoreParams) -> (Arc<Pool<TestHost>>, Arc<TestHost>) {
 
 /// Waits until every worker sleeps.
 pub(super) fn await_sleep(pool: &Pool<TestHost>) {
-    let workers = pool.shared.gone.len() as u64;
+    let workers = pool.threads().len() as u64;
     await_state("all workers asleep", || pool.shared.parking.asleep() == workers);
 }
 

@@ -80,7 +80,7 @@ impl Shared {
             }
             if let Some(dispatch) = found {
                 let run = dispatch.run;
-                ran = Some((run, self.host.run(worker, dispatch)));
+                ran = self.host.run(worker, dispatch).map(|finished| (run, finished));
             }
         }
     }

@@ -24,7 +24,7 @@ fn submit(pool: &HookPool) -> JobHandle {
     pool.submit(event(r#"{"type":"x"}"#)).admitted().next().unwrap().clone()
 }
 
-fn until(what: impl Fn() -> bool) {
+pub(super) fn until(what: impl Fn() -> bool) {
     while !what() {
         std::thread::yield_now();
     }

@@ -1,6 +1,8 @@
 //! The runtime with real handlers: what a submit answers, and what becomes of it.
 
 mod cancel;
+mod outcomes;
+mod overrun;
 mod rust;
 mod surroundings;
 

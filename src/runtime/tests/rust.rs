@@ -4,6 +4,7 @@ use std::sync::{Arc, Barrier, Mutex, mpsc};
 
 use super::*;
 use crate::handler::Call;
+use crate::outcome::OutcomeKind::{Cancelled, Failed, Panicked, Succeeded};
 use crate::outcome::{Answer, Outcome};
 use crate::{BatchAnswer, HandlerProblem};
 
@@ -34,7 +35,7 @@ fn a_closure_runs_beside_commands_and_its_answer_is_in_the_outcome() {
         .unwrap();
     let submission = pool.submit(event(r#"{"event":"stop","session_id":"s"}"#));
     let outcomes: Vec<_> = submission.admitted().map(outcome).collect();
-    assert!(outcomes.iter().all(|outcome| outcome.kind == OutcomeKind::Succeeded), "{outcomes:?}");
+    assert!(outcomes.iter().all(|outcome| outcome.kind == Succeeded), "{outcomes:?}");
     let rust = &outcomes[0];
     assert_eq!(rust.message, Some(rust.job.to_string()));
     assert_eq!(rust.verdict.as_ref().unwrap().as_str(), r#"{"bytes": 33}"#);
@@ -55,15 +56,15 @@ fn what_a_closure_gives_back_decides_the_outcome() {
         .build()
         .unwrap();
     let of = |name: &str| outcome(&submit(&pool, &format!(r#"{{"event":"{name}"}}"#)));
-    assert_eq!(of("fine").kind, OutcomeKind::Succeeded);
+    assert_eq!(of("fine").kind, Succeeded);
     let failed = of("failed");
-    assert_eq!((failed.kind, &failed.message), (OutcomeKind::Failed, &None));
+    assert_eq!((failed.kind, &failed.message), (Failed, &None));
     assert_eq!(failed.reason, "its handler says that it failed, and not why");
     assert_eq!(failed.verdict.as_ref().map(crate::Json::as_str), Some("1"));
     let error = of("x");
-    assert_eq!((error.kind, &*error.reason), (OutcomeKind::Failed, "unknown: x"));
+    assert_eq!((error.kind, &*error.reason), (Failed, "unknown: x"));
     let panicked = of("panic");
-    assert_eq!((panicked.kind, &*panicked.reason), (OutcomeKind::Panicked, "the handler panicked: no 7"));
+    assert_eq!((panicked.kind, &*panicked.reason), (Panicked, "the handler panicked: no 7"));
     assert!(panicked.run.is_some());
     assert!(pool.drain(LONG).is_balanced());
 }
@@ -117,10 +118,10 @@ fn a_hundred_panics_cost_no_worker() {
         .build()
         .unwrap();
     let panics: Vec<_> = (0..100).map(|_| submit(&pool, r#"{"event":"panic"}"#)).collect();
-    assert!(panics.iter().all(|job| outcome(job).kind == OutcomeKind::Panicked));
+    assert!(panics.iter().all(|job| outcome(job).kind == Panicked));
     // They come past the barrier only if all workers are there.
     let meetings: Vec<_> = (0..SEATS).map(|_| submit(&pool, r#"{"event":"meet"}"#)).collect();
-    assert!(meetings.iter().all(|job| outcome(job).kind == OutcomeKind::Succeeded));
+    assert!(meetings.iter().all(|job| outcome(job).kind == Succeeded));
     let ledger = pool.drain(LONG);
     assert!(ledger.is_balanced() && ledger.leaked == 0, "{ledger:?}");
 }
@@ -167,7 +168,7 @@ fn a_batch_handler_gets_as_many_as_its_policy_allows_in_order() {
     let fine = |_: &[Call]| ().into();
     let (outcomes, seen) = batches("batch = { size = 2, linger = 0 }", &FIVE, fine);
     assert_eq!(seen, ["1 2", "3 4", "5"]);
-    assert_eq!(kinds(&outcomes), [OutcomeKind::Succeeded; 5]);
+    assert_eq!(kinds(&outcomes), [Succeeded; 5]);
     assert_eq!(batches("batch = { bytes = 30, linger = 0 }", &FIVE, fine).1, ["1 2", "3 4", "5"]);
     assert_eq!(batches("batch = { size = 9 }\n[batching]\nlinger = 0", &FIVE, fine).1, ["1 2 3 4 5"]);
     assert_eq!(batches("[batching]\nenabled = true\nsize = 3\nlinger = 0", &FIVE, fine).1, ["1 2 3", "4 5"]);
@@ -198,7 +199,6 @@ fn each_event_of_a_batch_has_its_own_answer_and_one_that_is_forgotten_has_failed
         calls.iter().take(4).map(answer).collect::<Vec<_>>().into()
     };
     let (outcomes, _) = batches("batch = { linger = 0 }", &FIVE, each);
-    use OutcomeKind::{Failed, Succeeded};
     assert_eq!(kinds(&outcomes), [Succeeded, Failed, Succeeded, Succeeded, Failed]);
     assert_eq!((&*outcomes[1].reason, &*outcomes[4].reason), ("two", "its handler gave no answer for it"));
     let too_many = |calls: &[Call]| vec![(); calls.len() + 3].into();
@@ -207,7 +207,6 @@ fn each_event_of_a_batch_has_its_own_answer_and_one_that_is_forgotten_has_failed
 
 #[test]
 fn a_batch_that_fails_as_a_whole_fails_or_is_split_once() {
-    use OutcomeKind::{Failed, Panicked, Succeeded};
     let bad = |calls: &[Call]| match calls {
         [one] if one.event().name() == "3" => panic!("three"),
         [_] => Answer::ok().into(),
@@ -245,7 +244,6 @@ fn who_cancels_one_event_of_a_running_batch_does_not_stop_the_others() {
     told.recv_timeout(LONG).unwrap();
     assert!(jobs[3].cancel());
     told.recv_timeout(LONG).unwrap();
-    use OutcomeKind::{Cancelled, Succeeded};
     let outcomes: Vec<_> = jobs.iter().map(outcome).collect();
     assert_eq!(kinds(&outcomes), [Succeeded, Succeeded, Succeeded, Cancelled, Succeeded]);
     assert_eq!(outcomes[3].reason, "it was cancelled while it ran, and its handler gave up: unwanted");

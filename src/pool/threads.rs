@@ -1,0 +1,61 @@
+//! The threads of the workers, and spare ones for those that do not come back.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, MutexGuard, PoisonError};
+use std::thread::{Builder, JoinHandle};
+use std::time::Duration;
+
+use super::{Host, Pool, worker};
+use crate::scheduler::RunKey;
+
+/// A thread that has not been joined.
+#[derive(Debug)]
+pub(super) struct WorkerThread {
+    worker: usize,
+    pub(super) handle: JoinHandle<()>,
+    has_left: Arc<AtomicBool>,
+    /// It is no worker any more, and leaves when it comes back from what it runs.
+    pub(super) was_replaced: bool,
+}
+
+impl WorkerThread {
+    pub(super) fn has_left(&self) -> bool {
+        self.has_left.load(Ordering::Acquire)
+    }
+}
+
+impl<H: Host> Pool<H> {
+    pub(super) fn spawn(&self, worker: usize) -> std::io::Result<WorkerThread> {
+        let (shared, has_left) = (Arc::clone(&self.shared), Arc::<AtomicBool>::default());
+        let tells = Arc::clone(&has_left);
+        let thread = Builder::new().name(format!("hookpool-{worker}"));
+        let handle = thread.spawn(move || worker::work(&shared, worker, &tells))?;
+        Ok(WorkerThread { worker, handle, has_left, was_replaced: false })
+    }
+
+    /// Takes the place of a worker away that is in [`Host::run`] and does not come back, and gives it to a new thread,
+    /// if `spare` says so. The run still holds its seat. [`Host::run`] must answer with `None`.
+    pub(crate) fn replace(&self, worker: usize, spare: bool) -> std::io::Result<()> {
+        let mut threads = self.threads();
+        let spare = if spare { Some(self.spawn(worker)?) } else { None };
+        for thread in threads.iter_mut().filter(|thread| thread.worker == worker) {
+            thread.was_replaced = true;
+        }
+        threads.retain(|thread| !thread.was_replaced || !thread.has_left());
+        threads.extend(spare);
+        Ok(())
+    }
+
+    /// Completes the run of a worker that was replaced.
+    pub(crate) fn complete(&self, run: RunKey, elapsed: Duration) {
+        self.shared.with_core(|core, now| {
+            core.complete(run, elapsed, Vec::new(), now);
+        });
+        self.shared.room.tell();
+        self.shared.tell_quiet();
+    }
+
+    pub(super) fn threads(&self) -> MutexGuard<'_, Vec<WorkerThread>> {
+        self.threads.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,113 @@
+//! A flight: the jobs of one dispatch while their handler runs.
+//!
+//! It is between two parties. The worker takes each job out when its handler has told how it ended. The watchdog takes
+//! out what is left when the time of a handler that cannot be stopped is over, and may then give the worker's place to
+//! another thread. Whoever takes a job out resolves it, so each has exactly one outcome.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use super::job::Job;
+use crate::process::Cancel;
+use crate::scheduler::RunKey;
+use crate::time::Time;
+
+/// See the module's description.
+#[derive(Debug)]
+pub(super) struct Flight {
+    pub(super) worker: usize,
+    pub(super) run: RunKey,
+    /// Position of the hook in the engine.
+    pub(super) hook: usize,
+    pub(super) started: Time,
+    /// Between the end of a drain and the end of this flight.
+    pub(super) grace: Duration,
+    pub(super) stop: Cancel,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    jobs: Vec<Option<Running>>,
+    phase: Phase,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    /// The handler runs, and has time to.
+    InTime,
+    /// Its time is over, and it holds its seat.
+    Overdue,
+    /// Its time is over, and its seat and its worker's number are somebody else's.
+    GivenAway,
+    /// The worker is back.
+    Landed,
+}
+
+/// A job whose handler runs.
+#[derive(Debug)]
+pub(super) struct Running {
+    pub(super) job: Job,
+    /// From its admission to its start.
+    pub(super) wait: Duration,
+    pub(super) cancel: Cancel,
+}
+
+impl Flight {
+    pub(super) fn new(
+        worker: usize,
+        run: RunKey,
+        hook: usize,
+        (started, grace): (Time, Duration),
+        stop: Cancel,
+        jobs: Vec<Running>,
+    ) -> Self {
+        let jobs = jobs.into_iter().map(Some).collect();
+        let state = Mutex::new(State { jobs, phase: Phase::InTime });
+        Self { worker, run, hook, started, grace, stop, state }
+    }
+
+    /// Takes one job out; `None`: somebody else has.
+    pub(super) fn take(&self, index: usize) -> Option<Running> {
+        self.lock().jobs.get_mut(index)?.take()
+    }
+
+    /// The time is over: takes out what is left. `None`: nothing was.
+    pub(super) fn time_out(&self) -> Option<Vec<Running>> {
+        let mut state = self.lock();
+        let left: Vec<_> = state.jobs.iter_mut().filter_map(Option::take).collect();
+        if left.is_empty() {
+            return None;
+        }
+        state.phase = Phase::Overdue;
+        Some(left)
+    }
+
+    /// Gives the worker's place away, unless it has come back or there is no way to. `replace` is called only if there
+    /// is a place to give.
+    pub(super) fn give_away<E>(&self, replace: impl FnOnce() -> Result<(), E>) -> Result<bool, E> {
+        let mut state = self.lock();
+        if state.phase != Phase::Overdue {
+            return Ok(false);
+        }
+        replace()?;
+        state.phase = Phase::GivenAway;
+        Ok(true)
+    }
+
+    pub(super) fn was_given_away(&self) -> bool {
+        self.lock().phase == Phase::GivenAway
+    }
+
+    /// The worker is back from the handler. False: its place is somebody else's.
+    pub(super) fn land(&self) -> bool {
+        let mut state = self.lock();
+        let has_place = state.phase != Phase::GivenAway;
+        state.phase = Phase::Landed;
+        has_place
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,227 @@
+//! Handlers in Rust beyond their time: their jobs, their seats, the end of the pool, and what comes too late.
+
+use std::sync::mpsc::{self, Receiver, SyncSender};
+use std::sync::{Arc, Mutex};
+
+use super::*;
+use crate::handler::Call;
+use crate::outcome::OutcomeKind::{Cancelled, Succeeded, TimedOut};
+
+const ONE: &str = "workers = 1, standby = 0";
+
+fn builder(pool: &str, hook: &str) -> HookPoolBuilder {
+    let toml = format!("pool = {{ {pool} }}\n[hook.a]\non = ['*']\norder = 'none'\n{hook}\n");
+    HookPool::builder().config(Config::from_toml(&toml).unwrap_or_else(|error| panic!("{error}")))
+}
+
+fn submit(pool: &HookPool, name: &str) -> JobHandle {
+    let submission = pool.submit(event(&format!(r#"{{"event":"{name}"}}"#)));
+    submission.admitted().next().unwrap().clone()
+}
+
+fn ends_as(handle: &JobHandle, kind: OutcomeKind) {
+    let outcome = handle.wait(LONG).expect("it ends");
+    assert_eq!(outcome.kind, kind, "{outcome}");
+}
+
+/// A pool whose hook `a` is deaf to everything but the gate, for events called `deaf`. The hook `b` takes `quick` ones
+/// and has time. Both tell when they return.
+fn deaf_pool(pool: &str, hook: &str) -> (SyncSender<()>, Receiver<String>, HookPool) {
+    let toml = format!(
+        "pool = {{ {pool} }}\n[hook.a]\non = ['deaf']\norder = 'none'\n{hook}\n\
+         [hook.b]\non = ['quick']\ntimeout = '10m'\n"
+    );
+    let (open, gate) = mpsc::sync_channel(0);
+    let (tell, told) = mpsc::channel();
+    let (gate, tell_quick) = (Mutex::new(gate), tell.clone());
+    let say = |call: &Call| format!("{} {}", call.event().name(), call.is_cancelled());
+    let deaf = move |call: &Call| {
+        // An error: the test is over.
+        let _ = gate.lock().unwrap().recv();
+        let _ = tell.send(say(call));
+    };
+    let quick = move |call: &Call| drop(tell_quick.send(say(call)));
+    let config = Config::from_toml(&toml).unwrap();
+    let pool = HookPool::builder().config(config).register("a", deaf).register("b", quick).build().unwrap();
+    (open, told, pool)
+}
+
+/// The threads that came back may take a moment to end.
+fn drain_until_nothing_is_left(pool: &HookPool) {
+    while pool.drain(LONG).leaked > 0 {
+        std::thread::yield_now();
+    }
+    assert!(pool.drain(LONG).is_balanced());
+}
+
+#[test]
+fn a_closure_beyond_its_time_costs_its_job_the_outcome_and_nobody_else_the_seat() {
+    let (open, told, pool) = deaf_pool(ONE, "timeout = '20ms'");
+    let (late, next) = (submit(&pool, "deaf"), submit(&pool, "quick"));
+    ends_as(&late, TimedOut);
+    assert_eq!(late.outcome().unwrap().reason, "it ran longer than its timeout of 20ms");
+    assert!(late.outcome().unwrap().run.unwrap() >= Duration::from_millis(20));
+    ends_as(&next, Succeeded);
+    assert_eq!(told.recv_timeout(LONG).unwrap(), "quick false");
+    open.send(()).unwrap();
+    assert_eq!(told.recv_timeout(LONG).unwrap(), "deaf true", "it is told that nobody waits for it");
+    ends_as(&late, TimedOut);
+    drain_until_nothing_is_left(&pool);
+    let total = pool.status().total;
+    assert_eq!((total.outcome(TimedOut), total.outcome(Succeeded)), (1, 1));
+}
+
+#[test]
+fn beyond_max_overrun_the_seat_is_lost_until_the_closure_returns() {
+    let (open, told, pool) = deaf_pool(&format!("{ONE}, max_overrun = 1"), "timeout = '20ms'");
+    let deaf = [submit(&pool, "deaf"), submit(&pool, "deaf")];
+    for job in &deaf {
+        ends_as(job, TimedOut);
+    }
+    let next = submit(&pool, "quick");
+    assert_eq!((next.outcome().is_none(), pool.queue_size()), (true, 1));
+    // Whoever of both gets it: with the first the limit has room again only for a later one.
+    open.send(()).unwrap();
+    open.send(()).unwrap();
+    ends_as(&next, Succeeded);
+    let told: Vec<_> = (0..3).map(|_| told.recv_timeout(LONG).unwrap()).collect();
+    assert_eq!(
+        told.last().map(String::as_str),
+        Some("quick false"),
+        "it came after a seat was free: {told:?}"
+    );
+    drain_until_nothing_is_left(&pool);
+}
+
+#[test]
+fn at_the_end_a_closure_has_its_grace_and_then_is_left_behind_and_counted() {
+    for max_overrun in [0, 4] {
+        let pool = format!("{ONE}, max_overrun = {max_overrun}");
+        let (open, _told, pool) = deaf_pool(&pool, "timeout = '10m'\ngrace = '30ms'");
+        let (running, waiting) = (submit(&pool, "deaf"), submit(&pool, "quick"));
+        cancel::until(|| pool.status().total.running() == 1);
+        let ledger = pool.drain(Duration::ZERO);
+        assert!(ledger.is_balanced(), "{ledger:?}");
+        assert_eq!(ledger.leaked, 1);
+        ends_as(&running, TimedOut);
+        ends_as(&waiting, OutcomeKind::Abandoned);
+        assert_eq!(pool.drain(LONG).leaked, 1, "it still runs");
+        drop(open);
+        drain_until_nothing_is_left(&pool);
+    }
+}
+
+#[test]
+fn a_closure_that_lost_its_seat_does_not_hold_up_the_end() {
+    let pool = format!("{ONE}, max_overrun = 0");
+    let (open, _told, pool) = deaf_pool(&pool, "timeout = '20ms'\ngrace = '20ms'");
+    ends_as(&submit(&pool, "deaf"), TimedOut);
+    let ledger = pool.drain(Duration::ZERO);
+    assert!(ledger.is_balanced() && ledger.leaked == 1, "{ledger:?}");
+    drop(open);
+    drain_until_nothing_is_left(&pool);
+}
+
+#[test]
+fn a_killed_pool_gives_a_closure_no_grace() {
+    let (open, _told, pool) = deaf_pool(ONE, "timeout = '10m'\ngrace = '10m'");
+    let running = submit(&pool, "deaf");
+    cancel::until(|| pool.status().total.running() == 1);
+    pool.kill();
+    ends_as(&running, TimedOut);
+    assert_eq!(pool.drain(LONG).leaked, 1);
+    drop(open);
+    drain_until_nothing_is_left(&pool);
+}
+
+#[test]
+fn a_closure_that_looks_ends_when_it_is_cancelled() {
+    let toml = "timeout = '10m'\ngrace = '10m'";
+    let handler = |call: &Call| {
+        cancel::until(|| call.is_cancelled());
+        if call.event().name() == "gives_up" { Err("half done") } else { Ok(()) }
+    };
+    let pool = builder(ONE, toml).register("a", handler).build().unwrap();
+    for (name, kind) in [("gives_up", Cancelled), ("finishes", Succeeded)] {
+        let job = submit(&pool, name);
+        cancel::until(|| pool.status().total.running() == 1);
+        assert!(job.cancel());
+        ends_as(&job, kind);
+    }
+    let job = submit(&pool, "gives_up");
+    cancel::until(|| pool.status().total.running() == 1);
+    let ledger = pool.drain(Duration::ZERO);
+    ends_as(&job, Cancelled);
+    assert!(ledger.is_balanced() && ledger.leaked == 0, "{ledger:?}");
+}
+
+#[test]
+fn a_batch_beyond_its_time_takes_what_it_has_not_answered_along() {
+    let (open, gate) = mpsc::sync_channel::<()>(0);
+    let gate = Mutex::new(gate);
+    let hook = "timeout = '1s'\nbatch = { linger = 0, timeout_per_item = '1s' }\non_batch_failure = 'split'";
+    let handler = move |calls: &[Call]| {
+        // Split, the second of them hangs.
+        if calls.len() > 1 {
+            return Err("one by one");
+        }
+        if calls.iter().any(|call| call.event().name() == "deaf") {
+            let _ = gate.lock().unwrap().recv();
+        }
+        Ok(())
+    };
+    let pool = builder(ONE, hook).register_batch("a", handler).build().unwrap();
+    pool.pause("a");
+    let jobs = ["x", "deaf", "x"].map(|name| submit(&pool, name));
+    pool.resume("a");
+    ends_as(&jobs[0], Succeeded);
+    ends_as(&jobs[1], TimedOut);
+    ends_as(&jobs[2], TimedOut);
+    ends_as(&submit(&pool, "x"), Succeeded);
+    drop(open);
+    drain_until_nothing_is_left(&pool);
+}
+
+#[test]
+fn closures_that_return_at_their_deadline_have_one_outcome_each() {
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let note = Arc::clone(&told);
+    let pool = builder("workers = 4, standby = 0, max_overrun = 2", "timeout = '2ms'\nmax_wait = 'off'")
+        .register("a", |call: &Call| std::thread::park_timeout(call.remaining()))
+        .on_outcome(move |outcome| note.lock().unwrap().push(outcome.job.0))
+        .build()
+        .unwrap();
+    let jobs: Vec<_> = (0..500).map(|_| submit(&pool, "x")).collect();
+    for job in &jobs {
+        assert!(matches!(job.wait(LONG).unwrap().kind, Succeeded | TimedOut));
+    }
+    drain_until_nothing_is_left(&pool);
+    let mut told = told.lock().unwrap().clone();
+    told.sort_unstable();
+    assert_eq!(told, (1..=500).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_pool_may_be_drained_in_a_closure_and_another_one_is_drained_for_good() {
+    let held: Arc<Mutex<Option<HookPool>>> = Arc::default();
+    let own = Arc::clone(&held);
+    let handler = move |_: &Call| {
+        let pool = own.lock().unwrap().take().unwrap();
+        assert_eq!(pool.drain(Duration::MAX).snapshot.total.running(), 1);
+        let inner = builder(ONE, "timeout = '1m'").register("a", |_: &Call| ()).build().unwrap();
+        submit(&inner, "x");
+        assert_eq!(inner.drain(LONG).snapshot.total.outcome(Succeeded), 1);
+    };
+    let pool = builder(ONE, "timeout = '1m'").register("a", handler).build().unwrap();
+    *held.lock().unwrap() = Some(pool.clone());
+    ends_as(&submit(&pool, "x"), Succeeded);
+    assert_eq!(pool.submit(event(r#"{"event":"x"}"#)).refused().count(), 1, "it is closed");
+    drain_until_nothing_is_left(&pool);
+}
+
+#[test]
+fn only_a_pool_with_handlers_in_rust_has_a_watchdog() {
+    let has_one = |pool: &HookPool| pool.inner.end.watchdog.lock().unwrap().is_some();
+    assert!(!has_one(&pool("[hook.a]\non = ['*']\nrun = 'true'\n")));
+    assert!(has_one(&builder(ONE, "").register("a", |_: &Call| ()).build().unwrap()));
+}
