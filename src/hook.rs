@@ -159,8 +159,12 @@ pub struct MaxWait {
 /// What runs when a hook's event is taken.
 #[derive(Debug)]
 pub enum HandlerSpec {
-    /// A program, one process for each event.
+    /// A program, one process for each event, which gets the event as it is.
     Command(CommandSpec),
+    /// A program, one process for each batch, which gets its events as lines and answers with lines.
+    Lines(CommandSpec),
+    /// A program whose processes stay, get events as lines and answer each with a line.
+    Resident(ResidentSpec),
     /// A handler in Rust, registered with the pool's builder under the hook's name.
     Registered,
 }
@@ -171,9 +175,34 @@ impl HandlerSpec {
     pub fn takes_many(&self) -> bool {
         match self {
             Self::Command(_) => false,
-            Self::Registered => true,
+            Self::Lines(_) | Self::Resident(_) | Self::Registered => true,
         }
     }
+
+    /// The program, if the handler is one.
+    #[must_use]
+    pub fn command(&self) -> Option<&CommandSpec> {
+        match self {
+            Self::Command(command) | Self::Lines(command) => Some(command),
+            Self::Resident(resident) => Some(&resident.command),
+            Self::Registered => None,
+        }
+    }
+}
+
+/// A program whose processes stay. How many events one of them may have at once is the hook's batch policy.
+#[derive(Debug)]
+pub struct ResidentSpec {
+    /// The program.
+    pub command: CommandSpec,
+    /// Most processes: 1 to 320. They are started when there is work for them.
+    pub instances: u32,
+    /// How long a process may be without work before it is ended. `None`: for ever.
+    pub idle_timeout: Option<Duration>,
+    /// Answers after which a process is replaced. `None`: any number.
+    pub max_events: Option<u32>,
+    /// Age at which a process is replaced, as soon as it has done what it does. `None`: any age.
+    pub max_age: Option<Duration>,
 }
 
 /// A program to start, with everything resolved that can be before the first event.

@@ -24,7 +24,7 @@ pub use event::{Event, EventError, FieldPath, RawJson, Scalar};
 pub use handler::{BatchAnswer, BatchHandler, Call, EventHandler};
 pub use hook::{
     BatchKey, BatchPolicy, CommandLine, CommandSpec, HandlerSpec, Hook, HookName, InheritEnv, Leftovers,
-    MaxWait, OnBatchFailure, Order,
+    MaxWait, OnBatchFailure, Order, ResidentSpec,
 };
 pub use kind::{EventKind, KindSet};
 pub use manager::{

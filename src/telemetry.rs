@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use crate::class::PriorityClass;
 use crate::event::{Event, Subject};
-use crate::hook::Hook;
+use crate::hook::{Hook, HookName};
 use crate::outcome::{JobId, Outcome, OutcomeKind, Refusal, Skip};
 use crate::time::{Clock, Time, nanos};
 
@@ -142,6 +142,18 @@ pub(crate) fn subscriber_is_slow() {
 /// An observer of outcomes panicked.
 pub(crate) fn observer_panicked(job: JobId) {
     say(|| tracing::error!(job = %job, "an observer of outcomes panicked"));
+}
+
+/// A handler that speaks lines said something that is of no use, and that nothing comes of.
+pub(crate) fn misspoke(hook: &Hook, what: &str, complaints: &Limiter, now: Time) {
+    if let Some(unreported) = complaints.pass(now, Limiter::HOOK) {
+        say(|| tracing::warn!(hook = %hook.name, unreported, "the hook's handler {what}; ignored"));
+    }
+}
+
+/// The processes of a resident handler end one after the other before they have answered anything.
+pub(crate) fn keeps_ending(hook: &HookName, why: &str) {
+    say(|| tracing::warn!(hook = %hook, "the hook's handler is not started for a while: {why}"));
 }
 
 fn tell_of(outcome: &Outcome, complaints: &Limiter, now: Time) {

@@ -125,6 +125,12 @@ pub(super) struct RawHook {
     pub(super) leftovers: Option<String>,
     pub(super) batch: Option<RawBatch>,
     pub(super) on_batch_failure: Option<String>,
+    pub(super) mode: Option<String>,
+    pub(super) instances: Option<u32>,
+    pub(super) idle_timeout: Option<NumberOr>,
+    pub(super) max_events: Option<u32>,
+    pub(super) max_age: Option<NumberOr>,
+    pub(super) window: Option<u32>,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -9,6 +9,7 @@
 //! around it. Nothing here limits the size of a payload; whoever reads it from outside does.
 
 mod draft;
+mod members;
 mod path;
 mod probe;
 mod raw;
@@ -100,6 +101,11 @@ impl Event {
     /// The JSON object alone: the payload without the white space and the byte order mark around it.
     pub fn object(&self) -> &[u8] {
         self.inner.payload.get(self.inner.object.clone()).unwrap_or_default()
+    }
+
+    /// What stands between the braces of the object when its members of that name are taken out, in parts.
+    pub(crate) fn inside_without(&self, name: &str) -> Vec<&[u8]> {
+        members::inside_without(self.object(), name)
     }
 
     /// The name that the agent gave it, spelt as it was.

@@ -16,6 +16,11 @@ impl<'a> Scan<'a> {
         Self { rest: json }
     }
 
+    /// How much is not read yet.
+    pub(super) fn left(&self) -> usize {
+        self.rest.len()
+    }
+
     /// The next byte that is not white space; it stays unread.
     pub(super) fn peek(&mut self) -> Option<u8> {
         self.rest = self.rest.trim_ascii_start();

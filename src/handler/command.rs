@@ -9,12 +9,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Task;
+use super::resident::Residents;
 use crate::config::inherited_environment;
-use crate::hook::{CommandSpec, HandlerSpec, Hook, Leftovers};
-use crate::outcome::{Ending, OutcomeKind, ProcessReport};
+use crate::hook::{CommandSpec, Hook, Leftovers};
+use crate::outcome::{Ending, JobId, OutcomeKind, ProcessReport};
 use crate::process::{
     End, JOB_VARIABLE, Limits, POOL_VARIABLE, Prepared, Run, Runner, StartError, StopReason, Sweeper, kept,
 };
+use crate::time::Clock;
 
 /// What all commands of a pool have in common.
 #[derive(Clone, Debug)]
@@ -28,6 +30,9 @@ pub(crate) struct Surroundings {
     pub(crate) sweeper: Option<Sweeper>,
     /// How many hookpools are above the handlers, this one included.
     pub(crate) depth: u32,
+    /// The processes that stay.
+    pub(crate) residents: Arc<Residents>,
+    pub(crate) clock: Clock,
 }
 
 /// Hooks that start agents that fire hooks: how often that may be nested.
@@ -36,9 +41,9 @@ pub(crate) const MAX_DEPTH: u32 = 8;
 /// See the module's description.
 #[derive(Debug)]
 pub(crate) struct CommandHandler {
-    prepared: Prepared,
-    surroundings: Surroundings,
-    keeps_leftovers: bool,
+    pub(super) prepared: Prepared,
+    pub(super) surroundings: Surroundings,
+    pub(super) keeps_leftovers: bool,
 }
 
 impl CommandHandler {
@@ -60,24 +65,31 @@ impl CommandHandler {
     }
 
     pub(crate) fn run(&self, task: &Task<'_>) -> Ending {
-        let depth = self.surroundings.depth;
-        if depth > MAX_DEPTH {
-            return Ending::not_started(format!(
-                "hooks are nested {depth} deep, at most {MAX_DEPTH} are allowed: does a handler start an agent that \
-                 fires this hook again?"
-            ));
+        if let Some(ending) = self.nested_too_deep() {
+            return ending;
         }
         let hook = task.hook;
         let limits = Limits { timeout: hook.timeout, grace: hook.grace, max_output: hook.max_output };
         let variables = self.variables(task);
         let run =
             self.surroundings.runner.run(&self.prepared, task.event.payload(), variables, &limits, task.stop);
-        let escapees_killed = self.sweep(task, &run);
+        let escapees_killed = self.sweep(task.job, &run);
         Ending::of_run(hook.timeout, run, escapees_killed)
     }
 
+    /// The ending of whatever it would run, if hooks are nested too deep.
+    pub(super) fn nested_too_deep(&self) -> Option<Ending> {
+        let depth = self.surroundings.depth;
+        (depth > MAX_DEPTH).then(|| {
+            Ending::not_started(format!(
+                "hooks are nested {depth} deep, at most {MAX_DEPTH} are allowed: does a handler start an agent that \
+                 fires this hook again?"
+            ))
+        })
+    }
+
     /// Kills what left the group of a handler that has ended. Gives back how many there were.
-    fn sweep(&self, task: &Task<'_>, run: &Run) -> usize {
+    pub(super) fn sweep(&self, job: JobId, run: &Run) -> usize {
         let Some(sweeper) = &self.surroundings.sweeper else { return 0 };
         if matches!(run.end, End::NotStarted(_)) {
             return 0;
@@ -86,7 +98,7 @@ impl CommandHandler {
             sweeper.reap_adopted();
             return 0;
         }
-        let job = task.job.to_string();
+        let job = job.to_string();
         let left_something = run.stopped.is_some() || run.pipe_held || run.leftovers_killed;
         if left_something || sweeper.has_adopted(&job) { sweeper.sweep_job(&job).killed } else { 0 }
     }
@@ -111,24 +123,24 @@ impl Hook {
     /// Why its program would not be found on this machine now, with the environment of this process. `None`: it would.
     #[must_use]
     pub fn missing_program(&self) -> Option<String> {
-        let HandlerSpec::Command(spec) = &self.handler else { return None };
+        let spec = self.handler.command()?;
         let (environment, _) = inherited_environment();
         Prepared::new(spec, &environment).problem().map(ToString::to_string)
     }
 }
 
 /// An environment cannot hold a NUL character; an event can.
-fn without_nul(text: &str) -> std::borrow::Cow<'_, str> {
+pub(super) fn without_nul(text: &str) -> std::borrow::Cow<'_, str> {
     if text.contains('\0') { text.replace('\0', "\u{fffd}").into() } else { text.into() }
 }
 
 impl Ending {
-    fn not_started(reason: String) -> Self {
+    pub(super) fn not_started(reason: String) -> Self {
         Self::new(OutcomeKind::NotStarted, reason)
     }
 
     /// What the end of a process means: status 0 is success, everything else is not.
-    fn of_run(timeout: Duration, run: Run, escapees_killed: usize) -> Self {
+    pub(super) fn of_run(timeout: Duration, run: Run, escapees_killed: usize) -> Self {
         if let End::NotStarted(error) = run.end {
             return match error {
                 StartError::Cancelled => {

@@ -4,7 +4,10 @@
 //! members of a batch. It turns what happened to each of them into an [`Ending`], and tells of it as soon as it knows;
 //! it knows nothing of queues, and it never fails: a handler that cannot be started is an ending too.
 
+mod batch;
 mod command;
+mod lines;
+mod resident;
 mod rust;
 
 use std::time::Duration;
@@ -14,7 +17,10 @@ use crate::hook::{HandlerSpec, Hook};
 use crate::outcome::{Ending, JobId, OutcomeKind};
 use crate::process::Cancel;
 
+use self::batch::LinesHandler;
 pub(crate) use self::command::{CommandHandler, Surroundings};
+use self::resident::ResidentHandler;
+pub(crate) use self::resident::Residents;
 pub(crate) use self::rust::RustHandler;
 pub use self::rust::{BatchAnswer, BatchHandler, Call, EventHandler};
 
@@ -22,6 +28,8 @@ pub use self::rust::{BatchAnswer, BatchHandler, Call, EventHandler};
 #[derive(Debug)]
 pub(crate) enum Handler {
     Command(Box<CommandHandler>),
+    Lines(Box<LinesHandler>),
+    Resident(ResidentHandler),
     Rust(RustHandler),
     /// There is none: its hook is switched off.
     Missing,
@@ -50,6 +58,8 @@ impl Handler {
             HandlerSpec::Command(spec) => {
                 Self::Command(Box::new(CommandHandler::prepare(spec, surroundings)))
             }
+            HandlerSpec::Lines(spec) => Self::Lines(Box::new(LinesHandler::prepare(spec, surroundings))),
+            HandlerSpec::Resident(spec) => Self::Resident(ResidentHandler::prepare(spec, hook, surroundings)),
             HandlerSpec::Registered => registered.map_or(Self::Missing, Self::Rust),
         }
     }
@@ -61,7 +71,7 @@ impl Handler {
 
     /// True when it can be given more than one task.
     pub(crate) fn takes_many(&self) -> bool {
-        matches!(self, Self::Rust(RustHandler::Batch(_)))
+        matches!(self, Self::Lines(_) | Self::Resident(_) | Self::Rust(RustHandler::Batch(_)))
     }
 
     /// Runs all tasks of one dispatch. `done` is told how each of them ended, by its position, once and as soon as that
@@ -73,6 +83,8 @@ impl Handler {
                     done(index, command.run(task));
                 }
             }
+            Self::Lines(lines) => lines.run(tasks, done),
+            Self::Resident(resident) => resident.run(tasks, done),
             Self::Rust(rust) => rust.run(tasks, done),
             Self::Missing => {
                 let ending = || Ending::new(OutcomeKind::NotStarted, "no handler is registered for the hook");
@@ -85,6 +97,8 @@ impl Handler {
     pub(crate) fn fault(&self) -> Option<String> {
         match self {
             Self::Command(command) => command.fault(),
+            Self::Lines(lines) => lines.fault(),
+            Self::Resident(resident) => resident.fault(),
             Self::Rust(_) | Self::Missing => None,
         }
     }

@@ -60,7 +60,7 @@ impl Captured {
 
 /// Takes a stream as it comes and holds at most its limit.
 #[derive(Debug)]
-pub(super) struct Keeper {
+pub struct Keeper {
     head_limit: usize,
     tail_limit: usize,
     head: Vec<u8>,
@@ -69,13 +69,16 @@ pub(super) struct Keeper {
 }
 
 impl Keeper {
-    pub(super) fn new(limit: usize) -> Self {
+    /// One that holds at most so many bytes.
+    #[must_use]
+    pub fn new(limit: usize) -> Self {
         let tail_limit = limit / 2;
         let (head, tail) = (Vec::new(), VecDeque::new());
         Self { head_limit: limit - tail_limit, tail_limit, head, tail, total: 0 }
     }
 
-    pub(super) fn push(&mut self, bytes: &[u8]) {
+    /// Takes the next bytes.
+    pub fn push(&mut self, bytes: &[u8]) {
         self.total += bytes.len() as u64;
         let room = self.head_limit - self.head.len();
         let (first, rest) = bytes.split_at(room.min(bytes.len()));
@@ -87,7 +90,14 @@ impl Keeper {
         self.tail.extend(rest);
     }
 
-    pub(super) fn finish(mut self) -> Captured {
+    /// True when nothing has come.
+    pub fn is_empty(&self) -> bool {
+        self.total == 0
+    }
+
+    /// What is kept.
+    #[must_use]
+    pub fn finish(mut self) -> Captured {
         let mut tail = Vec::from(self.tail);
         if (self.head.len() + tail.len()) as u64 == self.total {
             self.head.append(&mut tail);

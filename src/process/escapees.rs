@@ -29,7 +29,7 @@ use rustix::process::{
 
 use super::Runner;
 use super::children::Children;
-use super::marker::{JOB_VARIABLE, Origin, POOL_VARIABLE};
+use super::marker::{INSTANCE_VARIABLE, JOB_VARIABLE, Origin, POOL_VARIABLE};
 use super::pipes::pause;
 use super::usage::{Stat, processes};
 
@@ -89,6 +89,12 @@ impl Sweeper {
         self.adopted().into_iter().any(|number| carries(number, &marks))
     }
 
+    /// The same for a process that stayed, by its number in the pool.
+    pub fn has_adopted_of_instance(&self, instance: &str) -> bool {
+        let marks = [mark(POOL_VARIABLE, &self.pool), mark(INSTANCE_VARIABLE, instance)];
+        self.adopted().into_iter().any(|number| carries(number, &marks))
+    }
+
     /// Reaps the adopted processes that are dead, at the price of [`Sweeper::has_adopted`].
     pub fn reap_adopted(&self) {
         self.adopted();
@@ -109,6 +115,11 @@ impl Sweeper {
     /// runs that were stopped, or left something behind.
     pub fn sweep_job(&self, job: &str) -> Swept {
         self.sweep(&[mark(POOL_VARIABLE, &self.pool), mark(JOB_VARIABLE, job)])
+    }
+
+    /// The same for a process that stayed and has ended, by its number in the pool.
+    pub fn sweep_instance(&self, instance: &str) -> Swept {
+        self.sweep(&[mark(POOL_VARIABLE, &self.pool), mark(INSTANCE_VARIABLE, instance)])
     }
 
     /// Kills all descendants that carry the pool's marker, and reaps. For the end, when no run goes on.

@@ -13,6 +13,8 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 pub const POOL_VARIABLE: &str = "HOOKPOOL_POOL_ID";
 /// The variable that names the job within its pool.
 pub const JOB_VARIABLE: &str = "HOOKPOOL_JOB";
+/// The variable that names a process that stays, within its pool. It is no job's.
+pub const INSTANCE_VARIABLE: &str = "HOOKPOOL_INSTANCE";
 
 /// Stands before the pool's marker in handlers of hooks that keep their leftovers: only their own job's sweep knows it.
 const KEPT: &str = "keep:";

@@ -29,6 +29,8 @@ mod escapees;
 mod escapees;
 mod exit;
 mod group;
+mod live;
+mod live_stop;
 mod marker;
 mod pipes;
 mod report;
@@ -46,11 +48,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 pub use cancel::{Cancel, CancelLevel};
-pub use capture::Captured;
+pub use capture::{Captured, Keeper};
 #[cfg(target_os = "linux")]
 pub use escapees::sweep_strays;
 pub use escapees::{Sweeper, Swept, sweep_dead_pools};
-pub use marker::{JOB_VARIABLE, POOL_VARIABLE, kept, new_pool_marker};
+pub use live::{Live, Turn, Written};
+pub use live_stop::{Ended, Stage, stop_all};
+pub use marker::{INSTANCE_VARIABLE, JOB_VARIABLE, POOL_VARIABLE, kept, new_pool_marker};
 pub use report::{End, Run, StopReason, Stopped, UnknownReason};
 pub use resolve::resolve;
 pub use spawn::Prepared;
@@ -126,6 +130,24 @@ impl Runner {
         K: AsRef<OsStr>,
         V: AsRef<OsStr>,
     {
+        self.run_seen(prepared, stdin, env, limits, cancel, &mut |_| {})
+    }
+
+    /// Like [`Runner::run`]; `see` gets the handler's standard output as it comes, on this thread, whatever is kept of it.
+    #[must_use = "the report is the only trace of the run"]
+    pub fn run_seen<K, V>(
+        &self,
+        prepared: &Prepared,
+        stdin: &[u8],
+        env: impl IntoIterator<Item = (K, V)>,
+        limits: &Limits,
+        cancel: &Cancel,
+        see: &mut dyn FnMut(&[u8]),
+    ) -> Run
+    where
+        K: AsRef<OsStr>,
+        V: AsRef<OsStr>,
+    {
         if cancel.is_cancelled() {
             return Run::not_started(StartError::Cancelled, Duration::ZERO, stdin.len());
         }
@@ -144,8 +166,8 @@ impl Runner {
         let job = Job { spawned, stdin, started, limits, cancel, leftovers: prepared.leftovers() };
         match self.waiter {
             #[cfg(target_os = "linux")]
-            WaiterKind::Pidfd => wait_pidfd::run(job, &self.children),
-            WaiterKind::Portable => wait_portable::run(job, &self.children),
+            WaiterKind::Pidfd => wait_pidfd::run(job, see, &self.children),
+            WaiterKind::Portable => wait_portable::run(job, see, &self.children),
         }
     }
 

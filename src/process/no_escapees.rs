@@ -34,9 +34,17 @@ impl Sweeper {
         false
     }
 
+    pub fn has_adopted_of_instance(&self, _: &str) -> bool {
+        false
+    }
+
     pub fn reap_adopted(&self) {}
 
     pub fn sweep_job(&self, _: &str) -> Swept {
+        Swept::default()
+    }
+
+    pub fn sweep_instance(&self, _: &str) -> Swept {
         Swept::default()
     }
 

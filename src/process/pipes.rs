@@ -17,10 +17,11 @@ use super::capture::{Captured, Keeper};
 const PIECE: usize = 16 * 1024;
 const PIECES: usize = 8;
 
-#[derive(Debug)]
 pub(super) struct Pipes<'a> {
     stdin: Option<ChildStdin>,
     left: &'a [u8],
+    /// Sees standard output as it comes.
+    see: &'a mut dyn FnMut(&[u8]),
     stdout: Stream<ChildStdout>,
     stderr: Stream<ChildStderr>,
 }
@@ -45,10 +46,16 @@ pub(super) struct Ready {
 
 impl<'a> Pipes<'a> {
     /// Takes over a child's pipes and feeds as much as fits.
-    pub(super) fn new(child: &mut Child, stdin: &'a [u8], max_output: usize) -> Self {
+    pub(super) fn new(
+        child: &mut Child,
+        stdin: &'a [u8],
+        max_output: usize,
+        see: &'a mut dyn FnMut(&[u8]),
+    ) -> Self {
         let mut pipes = Self {
             stdin: child.stdin.take(),
             left: stdin,
+            see,
             stdout: Stream { pipe: child.stdout.take(), kept: Keeper::new(max_output) },
             stderr: Stream { pipe: child.stderr.take(), kept: Keeper::new(max_output) },
         };
@@ -82,12 +89,12 @@ impl<'a> Pipes<'a> {
         if stdin {
             self.feed();
         }
-        let stdout_ended = stdout && self.stdout.read();
-        let stderr_ended = stderr && self.stderr.read();
+        let stdout_ended = stdout && self.stdout.read(self.see);
+        let stderr_ended = stderr && self.stderr.read(&mut |_| {});
         if stdout_ended || stderr_ended {
             // Mostly that is the handler's exit, and the other stream has ended as well: nobody has to tell us.
-            self.stdout.read();
-            self.stderr.read();
+            self.stdout.read(self.see);
+            self.stderr.read(&mut |_| {});
         }
         Ready { first, second, output: stdout || stderr }
     }
@@ -152,12 +159,16 @@ impl<'a> Pipes<'a> {
 
 impl<R: Read> Stream<R> {
     /// Reads what is there, within one turn's measure. Closes the pipe at its end; true: that was now.
-    fn read(&mut self) -> bool {
+    fn read(&mut self, see: &mut dyn FnMut(&[u8])) -> bool {
         let Some(pipe) = &mut self.pipe else { return false };
         let mut buffer = [0; PIECE];
         for _ in 0..PIECES {
             match pipe.read(&mut buffer) {
-                Ok(count @ 1..) => self.kept.push(buffer.get(..count).unwrap_or_default()),
+                Ok(count @ 1..) => {
+                    let piece = buffer.get(..count).unwrap_or_default();
+                    self.kept.push(piece);
+                    see(piece);
+                }
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return false,
                 Ok(0) | Err(_) => {
@@ -170,12 +181,12 @@ impl<R: Read> Stream<R> {
     }
 }
 
-fn set_nonblocking(pipe: BorrowedFd<'_>) -> io::Result<()> {
+pub(super) fn set_nonblocking(pipe: BorrowedFd<'_>) -> io::Result<()> {
     // A fresh pipe has no other flags that could be lost.
     Ok(fcntl_setfl(pipe, OFlags::NONBLOCK)?)
 }
 
-fn timespec(time: Duration) -> Timespec {
+pub(super) fn timespec(time: Duration) -> Timespec {
     Timespec { tv_sec: time.as_secs().try_into().unwrap_or(i64::MAX), tv_nsec: time.subsec_nanos().into() }
 }
 

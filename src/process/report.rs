@@ -62,6 +62,8 @@ pub enum End {
     Exited(i32),
     /// This signal ended it.
     Signalled(i32),
+    /// It has not ended: it is a resident process, and goes on.
+    Running,
     /// It never ran.
     NotStarted(StartError),
     /// It ran and is gone, or cannot be made to go; its status is unknown for this reason. Counts as failed.
@@ -73,6 +75,7 @@ impl fmt::Display for End {
         match self {
             Self::Exited(code) => write!(f, "exit status {code}"),
             Self::Signalled(signal) => write!(f, "ended by signal {signal}"),
+            Self::Running => f.write_str("it goes on"),
             Self::NotStarted(error) => write!(f, "not started: {error}"),
             Self::StatusUnknown(reason) => write!(f, "exit status unknown: {reason}"),
         }

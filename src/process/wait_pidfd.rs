@@ -31,9 +31,9 @@ const SILENCE: Duration = Duration::from_millis(25);
 const DRAIN: Duration = Duration::from_millis(250);
 
 /// Sees a started job to its end.
-pub(super) fn run(mut job: Job<'_>, children: &Children) -> Run {
+pub(super) fn run(mut job: Job<'_>, see: &mut dyn FnMut(&[u8]), children: &Children) -> Run {
     let group = Group::of(&job.spawned.child);
-    let mut pipes = Pipes::new(&mut job.spawned.child, job.stdin, job.limits.max_output);
+    let mut pipes = Pipes::new(&mut job.spawned.child, job.stdin, job.limits.max_output, see);
     let deadline = later(job.started, job.limits.timeout);
     let watched = Watched { group, exit: Exit::Outputs, deadline, stopped: None, peak_memory: None };
     let (end, watched) = watched.until_exit(&job, &mut pipes);

@@ -1,9 +1,9 @@
-//! The waiter for systems without pidfd: wait-timeout, one helper thread for the pipes, and care.
+//! The waiter for systems without pidfd: wait-timeout in a helper thread, the pipes on the calling one, and care.
 //!
 //! wait-timeout installs a `SIGCHLD` handler at its first use, calls the one that it found (and crashes if that one was
 //! "ignore"), misses exits if somebody replaces the handler later, reads no pipes, and reaps what it sees. Hence:
 //! it is not used while `SIGCHLD` is ignored (seen on Linux; elsewhere the program must see to it), each of its
-//! timeouts is followed by another look, the pipes have their own thread, and nothing is signalled after it has reported
+//! timeouts is followed by another look, it has its own thread beside that of the pipes, and nothing is signalled after it has reported
 //! an exit. So a handler that ends by itself keeps what it leaves in its group. From the polite signal on the exit
 //! is looked for without reaping, so a stopped handler's group is killed as on Linux.
 
@@ -53,22 +53,28 @@ fn sigchld_is_ignored() -> bool {
 }
 
 /// Sees a started job to its end.
-pub(super) fn run(mut job: Job<'_>, children: &Children) -> Run {
+pub(super) fn run(mut job: Job<'_>, see: &mut dyn FnMut(&[u8]), children: &Children) -> Run {
     let deadline = later(job.started, job.limits.timeout);
     let number = job.spawned.child.id();
-    let pipes = Pipes::new(&mut job.spawned.child, job.stdin, job.limits.max_output);
+    let pipes = Pipes::new(&mut job.spawned.child, job.stdin, job.limits.max_output, see);
     let run = thread::scope(|scope| {
         let (over, told) = UnixStream::pair()?;
-        let pump = thread::Builder::new().name("hookpool-pipes".to_owned());
-        let pump = pump.spawn_scoped(scope, move || pump_pipes(pipes, &told, deadline))?;
-        let ended = until_exit(&mut job, deadline);
-        let run_time = job.started.elapsed();
-        let group = Group::of(&job.spawned.child);
-        let mut leftovers_killed = !ended.reaped && ended.end != DOES_NOT_DIE && group.sweep();
-        drop(over);
-        let pipes = pump.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        let waiter = thread::Builder::new().name("hookpool-wait".to_owned());
+        let job = &mut job;
+        let waiter = waiter.spawn_scoped(scope, move || {
+            let _over = over;
+            let ended = until_exit(job, deadline);
+            let run_time = job.started.elapsed();
+            let group = Group::of(&job.spawned.child);
+            let sweeps = !ended.reaped && ended.end != DOES_NOT_DIE;
+            let leftovers_killed = sweeps && group.sweep();
+            (ended, run_time, group, sweeps, leftovers_killed)
+        })?;
+        let pipes = pump_pipes(pipes, &told, deadline);
+        let (ended, run_time, group, sweeps, mut leftovers_killed) =
+            waiter.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
         let pipe_held = pipes.outputs_open();
-        if !ended.reaped && ended.end != DOES_NOT_DIE && pipe_held {
+        if sweeps && pipe_held {
             leftovers_killed |= group.sweep();
         }
         let (stdout, stderr, stdin_left) = pipes.finish();

@@ -157,6 +157,8 @@ impl HookPoolBuilder {
             pool: marker.into(),
             sweeper: sweeper.clone(),
             depth: depth.saturating_add(1),
+            residents: Arc::default(),
+            clock,
         };
         let hooks: Vec<HookEntry> = config
             .hooks
@@ -211,10 +213,12 @@ impl HookPoolBuilder {
             next_job: AtomicU64::new(0),
         };
         let longest_grace = config.hooks.iter().map(|hook| hook.grace).max().unwrap_or_default();
+        let residents = surroundings.residents;
         let end = End {
             pool: Arc::clone(&pool),
             engine: Arc::clone(&engine),
             watchdog: Mutex::new(watchdog),
+            residents,
             sweeper,
             last_sweep: Once::new(),
             longest_grace,

@@ -1,4 +1,4 @@
-//! The end of a pool: its drain, and the sweep of what left the handlers' groups.
+//! The end of a pool: its drain, the end of the processes that stay, and the sweep of what left the handlers' groups.
 //!
 //! Apart from the pool's handle, so that another thread can do it when the last handle is dropped where nobody can wait.
 
@@ -7,12 +7,14 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use super::engine::Engine;
+use crate::handler::Residents;
 use crate::pool::Pool;
 use crate::process::Sweeper;
 
 #[derive(Debug)]
 pub(super) struct End {
     pub(super) pool: Arc<Pool<Engine>>,
+    pub(super) residents: Arc<Residents>,
     pub(super) sweeper: Option<Sweeper>,
     pub(super) engine: Arc<Engine>,
     /// The thread of the engine's watchdog, if it has one and nobody has joined it.
@@ -36,6 +38,7 @@ impl End {
             tracing::error!("the watchdog of handlers panicked");
         }
         self.engine.subscribers.close();
+        self.residents.close();
         if let Some(sweeper) = &self.sweeper {
             self.last_sweep.call_once(|| {
                 let swept = sweeper.sweep_all();

@@ -95,9 +95,12 @@ impl JobShared {
         *self.lock() = State::Telling(Arc::clone(outcome), thread::current().id());
     }
 
-    pub(super) fn resolve(&self, outcome: Arc<Outcome>) {
+    pub(super) fn resolve(self: &Arc<Self>, outcome: Arc<Outcome>) {
         *self.lock() = State::Resolved(outcome);
-        self.resolved.notify_all();
+        // Without a handle nobody waits, and a notification is a system call all the same.
+        if Arc::strong_count(self) > 1 {
+            self.resolved.notify_all();
+        }
     }
 
     fn key(&self) -> Option<JobKey> {

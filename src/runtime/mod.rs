@@ -236,6 +236,7 @@ impl HookPool {
     /// handlers that run, also of those that are in their grace. Every job still gets its outcome, and
     /// [`HookPool::drain`] waits for that.
     pub fn kill(&self) {
+        self.inner.end.residents.kill();
         self.inner.pool.kill();
     }
 

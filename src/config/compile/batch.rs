@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use super::super::layer::Key;
-use super::super::problem::{Problems, Severity};
 use super::super::raw::{RawBatch, RawHook};
 use super::hook::HookCompiler;
 use crate::hook::{BatchKey, BatchPolicy, OnBatchFailure};
@@ -39,16 +37,5 @@ impl HookCompiler<'_> {
                 _ => OnBatchFailure::Fail,
             },
         })
-    }
-
-    /// Says of a hook whose handler takes one event at a time that nothing is batched.
-    pub(super) fn batches_nothing(&self, name: &str, raw: &RawHook, problems: &mut Problems) {
-        let keys = [("batch", raw.batch.is_some()), ("on_batch_failure", raw.on_batch_failure.is_some())];
-        for (field, _) in keys.into_iter().filter(|(_, is_set)| *is_set) {
-            let key = Key::new(&["hook", name, field]);
-            let message = format!("`{key}` has no effect: the hook's handler gets one event at a time");
-            let spot = self.merged.first_spot(&key).cloned().unwrap_or_else(|| self.merged.spot(&key));
-            problems.push(spot.origin(), &key, Severity::Warning, message, None);
-        }
     }
 }

@@ -12,6 +12,7 @@ use super::super::raw::{RawCommand, RawDefaults, RawEnvClear, RawHook};
 use super::super::settings::BatchingSettings;
 use super::super::source::Spot;
 use super::expand::{Reader, Scope};
+use super::mode::most_at_once;
 use super::{Context, class_named, max_wait};
 use crate::hook::{CommandLine, CommandSpec, HandlerSpec, Hook, HookName, InheritEnv, Leftovers, Order};
 use crate::kind::KindSet;
@@ -32,25 +33,20 @@ impl HookCompiler<'_> {
         let selector = self.selector(name, raw, problems);
         let handler = self.handler(name, raw, problems);
         let (handler, selector) = (handler?, selector?);
-        let batch = if handler.takes_many() {
-            self.batch(raw)
-        } else {
-            self.batches_nothing(name, raw, problems);
-            None
-        };
+        let batch = self.batch_of(name, raw, &handler, problems);
         let nanos = |own: Option<u64>, default| Duration::from_nanos(own.unwrap_or(default));
         let priority = raw.priority.as_deref().map(class_named);
         let order = raw.order.as_ref().unwrap_or(&self.defaults.order);
         Some(Hook {
             name: hook_name,
             selector,
-            handler,
             enabled: raw.enabled.unwrap_or(true),
             priority,
             timeout: nanos(raw.timeout, self.defaults.timeout),
             grace: nanos(raw.grace, self.defaults.grace),
             order: if order == "none" { Order::None } else { Order::Session },
-            max_concurrency: raw.max_concurrency,
+            max_concurrency: most_at_once(raw, &handler),
+            handler,
             max_wait: raw.max_wait.as_ref().map(|own| max_wait(own, true)),
             max_output: usize::try_from(raw.max_output.unwrap_or(self.defaults.max_output))
                 .unwrap_or(usize::MAX),
@@ -111,9 +107,11 @@ impl HookCompiler<'_> {
 
     fn handler(&self, name: &str, raw: &RawHook, problems: &mut Problems) -> Option<HandlerSpec> {
         if raw.run.is_none() && self.context.registered_handlers {
+            self.has_no_mode(name, raw, problems);
             return Some(HandlerSpec::Registered);
         }
-        self.command(name, raw, problems).map(HandlerSpec::Command)
+        let command = self.command(name, raw, problems)?;
+        Some(self.in_mode(name, raw, command, problems))
     }
 
     fn command(&self, name: &str, raw: &RawHook, problems: &mut Problems) -> Option<CommandSpec> {

@@ -12,14 +12,14 @@ use super::super::layer::Key;
 use super::super::merge::Merged;
 use super::super::problem::{Problems, Severity, shown};
 use super::super::settings::Config;
-use crate::hook::{CommandLine, CommandSpec, HandlerSpec};
+use crate::hook::{CommandLine, CommandSpec};
 use crate::process::{StartError, resolve, search_path};
 
 /// Warns of every program and folder that is not there.
 pub(super) fn tell(config: &Config, merged: &Merged<'_>, environment: &Environment, problems: &mut Problems) {
     let mut machine = Machine { inherited: environment.get(OsStr::new("PATH")), known: HashMap::new() };
     for hook in config.hooks.iter().filter(|hook| hook.enabled) {
-        let HandlerSpec::Command(spec) = &hook.handler else { continue };
+        let Some(spec) = hook.handler.command() else { continue };
         let mut warn = |key: Key, message: String, hint: Option<String>| {
             problems.push(merged.spot(&key).origin(), key, Severity::Warning, message, hint);
         };

@@ -8,6 +8,7 @@ mod doubts;
 mod expand;
 mod hook;
 mod machine;
+mod mode;
 mod relations;
 
 use std::collections::BTreeSet;

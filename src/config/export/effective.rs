@@ -17,7 +17,7 @@ use super::super::problem::{Origin, shown};
 use super::super::registry::{self, Setting, settings};
 use super::super::source::Spot;
 use super::super::value::{ValueKind, written};
-use crate::hook::{HandlerSpec, Hook};
+use crate::hook::Hook;
 
 /// Widest line that the comments of its table are aligned to.
 const WIDTH: usize = 60;
@@ -32,6 +32,9 @@ const FILLED: [&str; 3] = ["hook.NAME.run", "hook.NAME.env.ANY", "hook.NAME.head
 const HOOKS: usize = 1000;
 
 const CWD: &str = "hook.NAME.cwd";
+
+/// The place of a line in its table, the line, and what set the value.
+type Placed = (usize, String, String);
 
 /// One value, and what set it.
 struct Line {
@@ -60,7 +63,8 @@ impl Loaded {
         let position = |path: &str| settings().position(|setting| setting.path == path).unwrap_or(0);
         let hooks: BTreeMap<&str, usize> =
             self.config.hooks.iter().enumerate().map(|(index, hook)| (hook.name.as_str(), index)).collect();
-        let mut tables: BTreeMap<(usize, String), Vec<(usize, String, String)>> = BTreeMap::new();
+        // By place and name: the lines with their places, each with what set it.
+        let mut tables: BTreeMap<(usize, String), Vec<Placed>> = BTreeMap::new();
         let mut add = |rank: usize, key: &Key, line: Line| {
             let first = key.0.first().map_or("", String::as_str);
             let depth = if matches!(first, "hook" | "class") { 2 } else { 1 };
@@ -125,10 +129,8 @@ impl Loaded {
     fn folder(&self, hook: &Hook, key: &Key) -> Option<Line> {
         let set = self.effective.values.get(&key.to_string());
         let as_written = || set.map(|value| written::value(ValueKind::Text { empty: false }, &value.value));
-        let found = match &hook.handler {
-            HandlerSpec::Command(spec) => spec.cwd.to_str().map(|path| written::text(&escaped(path))),
-            _ => None,
-        };
+        let cwd = hook.handler.command().and_then(|command| command.cwd.to_str());
+        let found = cwd.map(|path| written::text(&escaped(path)));
         let origin = set.map_or_else(|| "the folder of its file".to_owned(), |value| origin(&value.spot));
         Some(Line { value: found.or_else(as_written)?, origin, is_silent: false })
     }

@@ -66,8 +66,8 @@ pub(super) const SETTINGS: &[Setting] = &[
     Setting::open("hook.NAME.env_clear", BooleanOrList, "True: it inherits no variable; a list: only these."),
     Setting::open(
         "hook.NAME.mode",
-        Choice { names: &["single"], later: &["lines", "resident"] },
-        "How the handler gets events: one for each process, many lines, or one process for long.",
+        Choice { names: &["single", "lines", "resident"], later: &[] },
+        "How the handler gets events: each with its own process, as lines of a batch, or as lines to a process that stays.",
     ),
     Setting::open("hook.NAME.batch.size", integer(10_000), "Most events of one batch."),
     Setting::open("hook.NAME.batch.bytes", SIZE, "Most bytes of one batch."),
@@ -84,15 +84,24 @@ pub(super) const SETTINGS: &[Setting] = &[
         Choice { names: &["fail", "split"], later: &[] },
         "Whether the events of a batch that failed as a whole have failed, or are tried once more, one by one.",
     ),
-    Setting::idle("hook.NAME.instances", integer(320), "Most resident processes."),
-    Setting::idle("hook.NAME.idle_timeout", TIME_OR_OFF, "How long a resident process may be without work."),
-    Setting::idle(
+    Setting::new("hook.NAME.instances", integer(320), "1", "Most processes of a resident handler."),
+    Setting::new(
+        "hook.NAME.idle_timeout",
+        TIME_OR_OFF,
+        "\"5m\"",
+        "How long a resident process may be without work before it is ended.",
+    ),
+    Setting::open(
         "hook.NAME.max_events",
         integer(u32::MAX as u64),
-        "Events after which a resident process is replaced.",
+        "Answers after which a resident process is replaced.",
     ),
-    Setting::idle("hook.NAME.max_age", TIME_OR_OFF, "Age at which a resident process is replaced."),
-    Setting::idle("hook.NAME.window", integer(1024), "Events that a resident process may have at once."),
+    Setting::open(
+        "hook.NAME.max_age",
+        TIME_OR_OFF,
+        "Age at which a resident process is replaced, between two events.",
+    ),
+    Setting::new("hook.NAME.window", integer(1024), "1", "Events that a resident process may have at once."),
     Setting::idle("hook.NAME.retry.attempts", integer(100), "Most attempts, the first included."),
     Setting::idle("hook.NAME.retry.backoff", TIME_OR_NONE, "Wait before the second attempt."),
     Setting::idle(

@@ -40,6 +40,18 @@ env_clear = true
 [hook.bee]
 on = ["*"]
 run = "true"
+[hook.lines]
+on = ["stop"]
+run = ["x"]
+mode = "lines"
+batch = { size = 5, linger = "20ms", key = "field:a.b", timeout_max = "1m" }
+[hook.stays]
+on = ["stop"]
+run = ["x"]
+mode = "resident"
+instances = 2
+idle_timeout = "off"
+max_age = "1h"
 "#;
 
 fn meaning(config: &Config) -> String {

@@ -204,3 +204,50 @@ fn an_unknown_word_in_on_is_a_raw_name_with_a_warning_at_its_place() {
     assert_eq!((warning.line(), warning.column()), (Some(2), Some(15)));
     assert!(warning.message.contains("`deploy` is no kind"), "{warning}");
 }
+
+#[test]
+fn the_mode_decides_what_runs_and_how_many_events_it_gets() {
+    use crate::hook::HandlerSpec;
+    let text = "batching.enabled = true\n\
+        [hook.one]\non = ['stop']\nrun = 'x'\n\
+        [hook.lines]\non = ['stop']\nrun = 'x'\nmode = 'lines'\n\
+        [hook.plain]\non = ['stop']\nrun = 'x'\nmode = 'resident'\nmax_concurrency = 9\ninstances = 3\n\
+        [hook.full]\non = ['stop']\nrun = 'x'\nmode = 'resident'\nwindow = 16\nidle_timeout = 'off'\n\
+        max_events = 100\nmax_age = '1h'\nmax_concurrency = 1\ninstances = 2\n";
+    let loaded = load(text).unwrap();
+    assert!(loaded.warnings.is_empty(), "{:?}", loaded.warnings);
+    let [one, lines, plain, full] = loaded.config.hooks.as_slice() else { panic!("there are four") };
+    assert!(matches!(one.handler, HandlerSpec::Command(_)) && one.batch.is_none());
+    assert!(matches!(lines.handler, HandlerSpec::Lines(_)));
+    assert_eq!(lines.batch.as_ref().map(|batch| batch.size), Some(10));
+    let HandlerSpec::Resident(spec) = &plain.handler else { panic!("it is resident") };
+    assert_eq!((spec.instances, spec.idle_timeout), (3, Some(Duration::from_mins(5))));
+    assert_eq!((spec.max_events, spec.max_age, plain.max_concurrency), (None, None, Some(3)));
+    assert!(plain.batch.is_none(), "[batching] is not for those that stay");
+    let HandlerSpec::Resident(spec) = &full.handler else { panic!("it is resident") };
+    assert_eq!((spec.instances, spec.idle_timeout), (2, None));
+    assert_eq!((spec.max_events, spec.max_age), (Some(100), Some(Duration::from_hours(1))));
+    let batch = full.batch.as_ref().unwrap();
+    assert_eq!((batch.size, batch.linger, full.max_concurrency), (16, Duration::ZERO, Some(1)));
+}
+
+#[test]
+fn settings_of_another_mode_are_warned_about() {
+    let hook = |keys: &str| format!("[hook.a]\non = ['stop']\nrun = 'x'\n{keys}");
+    for (keys, key, why) in [
+        ("window = 2", "hook.a.window", "only a handler with `mode = \"resident\"` has it"),
+        (
+            "mode = 'lines'\nmax_age = '1h'",
+            "hook.a.max_age",
+            "only a handler with `mode = \"resident\"` has it",
+        ),
+        ("batch = { size = 2 }", "hook.a.batch", "the hook's handler gets one event at a time"),
+        ("mode = 'resident'\nbatch.size = 2", "hook.a.batch", "as many events at once as `window` says"),
+        ("mode = 'resident'\non_batch_failure = 'split'", "hook.a.on_batch_failure", "`window`"),
+    ] {
+        let warnings = load(&hook(keys)).unwrap().warnings;
+        assert_eq!(warnings.len(), 1, "{keys}: {warnings:?}");
+        assert_eq!(warnings[0].key, key);
+        assert!(warnings[0].message.contains("has no effect") && warnings[0].message.contains(why), "{keys}");
+    }
+}

@@ -1,0 +1,289 @@
+//! The events of one dispatch on their way through a process: given in order, answered in any.
+//!
+//! Invariant: an event leaves `open` with its outcome, and only then. Those that the process has been given are the first
+//! of `open`; of these, those whose line is still in our hands are the last.
+
+use std::collections::VecDeque;
+use std::ops::ControlFlow;
+use std::time::{Duration, Instant};
+
+use super::super::Task;
+use super::super::lines::answers::{Item, Line};
+use super::super::lines::splice::{Head, push_line};
+use super::instance::{Instance, Keepers};
+use super::shelf::Shelf;
+use crate::outcome::{Ending, OutcomeKind};
+use crate::process::{Cancel, CancelLevel, End, Live, Stage, StopReason, Stopped, Written};
+
+/// Lines are made until so much is waiting to be written.
+const AHEAD: usize = 64 * 1024;
+/// How long the end of a process may come after that of its output.
+const EXIT: Duration = Duration::from_millis(100);
+
+pub(super) struct Flight<'a, 'd> {
+    tasks: &'a [Task<'a>],
+    /// Positions of those without an outcome, the oldest first.
+    open: VecDeque<usize>,
+    /// How many of `open` the process has been given.
+    given: usize,
+    /// How many of these had been written before the last lines were made.
+    written: usize,
+    /// Since when the oldest has been the oldest.
+    since: Instant,
+    done: &'d mut dyn FnMut(usize, Ending),
+}
+
+/// Why a process and the events have parted.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Parted {
+    /// All are answered.
+    Done,
+    /// It takes nothing more, and has read nothing of the oldest that is open.
+    Unread,
+    Ended,
+    ClosedInput,
+    ClosedOutput,
+    TimedOut,
+    Cancelled,
+    Broken(String),
+}
+
+impl Parted {
+    /// It was the process that ended it.
+    pub(super) fn is_end(&self) -> bool {
+        matches!(self, Self::Unread | Self::Ended | Self::ClosedInput | Self::ClosedOutput)
+    }
+}
+
+impl<'a, 'd> Flight<'a, 'd> {
+    pub(super) fn new(tasks: &'a [Task<'a>], done: &'d mut dyn FnMut(usize, Ending)) -> Self {
+        let open = (0..tasks.len()).collect();
+        Self { tasks, open, given: 0, written: 0, since: Instant::now(), done }
+    }
+
+    /// What stops the next flight; `None` when no event is left. Events that nobody wants any more have their outcome.
+    pub(super) fn next(&mut self) -> Option<&'a Cancel> {
+        let Self { tasks, open, done, .. } = self;
+        if tasks.len() > 1 {
+            open.retain(|&index| {
+                let is_wanted = tasks.get(index).is_some_and(|task| !task.cancel.is_cancelled());
+                if !is_wanted {
+                    done(index, Ending::not_wanted());
+                }
+                is_wanted
+            });
+        }
+        self.first().map(|task| task.stop)
+    }
+
+    /// Gives all that are open the same outcome.
+    pub(super) fn end_rest(&mut self, ending: impl Fn() -> Ending) {
+        for index in std::mem::take(&mut self.open) {
+            (self.done)(index, ending());
+        }
+    }
+
+    /// Leads the events through a process.
+    pub(super) fn fly(&mut self, instance: &mut Instance, complain: &dyn Fn(&str)) -> Parted {
+        let Some(Task { hook, stop, .. }) = self.first() else { return Parted::Done };
+        (self.given, self.written, self.since) = (0, 0, Instant::now());
+        let mut takes_more = true;
+        loop {
+            let Instance { live, said, answered, .. } = instance;
+            if takes_more {
+                self.give(live);
+            }
+            let mut broken = None;
+            let until = self.since.checked_add(hook.timeout);
+            let mut see = |written: Written<'_>| {
+                let _ = said
+                    .take(written, |keepers, item| self.take(item, keepers, answered, &mut broken, complain));
+            };
+            let turn = live.turn(stop, CancelLevel::Stop, until, &mut see);
+            if turn.over || turn.refused {
+                live.read_rest(&mut see);
+            }
+            if turn.over
+                && broken.is_none()
+                && let Some(item) = said.finish()
+            {
+                let _ = self.take(item, &mut said.keepers(), answered, &mut broken, complain);
+            }
+            if let Some(why) = broken {
+                return Parted::Broken(why);
+            }
+            if turn.over {
+                return match (self.open.is_empty(), live.wait_exit(EXIT)) {
+                    (true, _) => Parted::Unread,
+                    (false, true) => Parted::Ended,
+                    (false, false) => Parted::ClosedOutput,
+                };
+            }
+            if self.open.is_empty() {
+                return Parted::Done;
+            }
+            if turn.refused {
+                if live.sent() > 0 {
+                    return if live.wait_exit(EXIT) { Parted::Ended } else { Parted::ClosedInput };
+                }
+                // What it has read it may still answer.
+                live.take_back();
+                self.given = self.written;
+                takes_more = false;
+            }
+            if !takes_more && self.given == 0 {
+                return Parted::Unread;
+            }
+            if turn.cancelled {
+                return Parted::Cancelled;
+            }
+            if self.since.elapsed() >= hook.timeout {
+                return Parted::TimedOut;
+            }
+        }
+    }
+
+    /// The process has failed the oldest event: ends it, and gives that event its outcome. The others stay open, but for
+    /// those that it still answers.
+    pub(super) fn suffer(
+        &mut self,
+        parted: Parted,
+        instance: Instance,
+        owner: &Shelf,
+        complain: &dyn Fn(&str),
+    ) {
+        let Some(task) = self.first() else { return owner.end(instance, Stage::Ask) };
+        let (hook, ran) = (task.hook, self.since.elapsed());
+        let victims: Vec<_> = match parted {
+            Parted::Cancelled => self.open.drain(..).collect(),
+            _ => self.open.pop_front().into_iter().collect(),
+        };
+        let given = self.given;
+        self.given = given.saturating_sub(victims.len());
+        let from = if parted == Parted::Ended { Stage::Close } else { Stage::Ask };
+        let (ended, mut report) =
+            instance.end(&owner.command, hook.grace, from, task.stop, |keepers, item| {
+                let _ = self.take(item, keepers, &mut 0, &mut None, complain);
+            });
+        let is_ours = matches!(parted, Parted::TimedOut | Parted::Cancelled);
+        if is_ours {
+            let why = if parted == Parted::Cancelled { StopReason::Cancelled } else { StopReason::Deadline };
+            let kill_after = (ended.stage == Stage::Kill).then(|| self.since.elapsed());
+            report.stopped = Some(Stopped { why, term_after: ran, kill_after });
+        }
+        let mut report = Some(report);
+        for (at, index) in victims.into_iter().enumerate() {
+            let ending = match (at < given, &parted) {
+                (false, Parted::Cancelled) => Ending::not_wanted(),
+                _ => Ending { run: Some(ran), ..parted.ending(hook.timeout, &ended.end, ended.stage) },
+            };
+            (self.done)(index, Ending { process: report.take(), ..ending });
+        }
+    }
+
+    fn first(&self) -> Option<Task<'a>> {
+        self.open.front().and_then(|&index| self.tasks.get(index)).copied()
+    }
+
+    /// Makes the lines of the next events, when those before them are written.
+    fn give(&mut self, live: &mut Live) {
+        if self.given == self.open.len() || live.has_unsent() {
+            return;
+        }
+        self.written = self.given;
+        let next = self.open.iter().skip(self.given).filter_map(|&index| self.tasks.get(index));
+        let mut given = 0;
+        live.give(|lines| {
+            for task in next {
+                let (id, deadline_ms) = (task.id(), task.hook.timeout.as_millis());
+                let head = Head { id: &id, hook: &task.hook.name, attempt: task.attempt, deadline_ms };
+                push_line(lines, head, task.event);
+                given += 1;
+                if lines.len() >= AHEAD {
+                    break;
+                }
+            }
+        });
+        self.given += given;
+    }
+
+    /// Takes what the process said of an event.
+    fn take(
+        &mut self,
+        item: Item<'_>,
+        keepers: &mut Keepers<'_>,
+        answered: &mut u32,
+        broken: &mut Option<String>,
+        complain: &dyn Fn(&str),
+    ) -> ControlFlow<()> {
+        match item {
+            Item::Noise(_) => {}
+            Item::Answer(answer) => {
+                if self.answer(answer, keepers, complain) {
+                    *answered = answered.saturating_add(1);
+                }
+            }
+            Item::Broken(why) if self.given == 0 => {
+                complain(&format!("wrote a broken answer to nothing: {why}"));
+            }
+            Item::Broken(why) => {
+                broken.get_or_insert(why);
+                return ControlFlow::Break(());
+            }
+        }
+        ControlFlow::Continue(())
+    }
+
+    /// True when it is the answer to an event that the process has.
+    fn answer(&mut self, answer: Line, keepers: &mut Keepers<'_>, complain: &dyn Fn(&str)) -> bool {
+        let task = |index: &usize| self.tasks.get(*index);
+        let given = self.open.iter().take(self.given);
+        let found = given.clone().position(|index| task(index).is_some_and(|task| task.is(&answer.id)));
+        let Some((at, index)) = found.and_then(|at| Some((at, self.open.remove(at)?))) else {
+            if self.tasks.iter().any(|task| task.is(&answer.id)) {
+                complain(&format!("answered event {} again, or too late", answer.id));
+            } else {
+                complain("answered an event that it has not got, or not any more");
+            }
+            return false;
+        };
+        self.given -= 1;
+        self.written -= usize::from(at < self.written);
+        let now = Instant::now();
+        let mut ending = Ending::answered(answer, now.duration_since(self.since));
+        ending.process = keepers.report();
+        if at == 0 {
+            self.since = now;
+        }
+        (self.done)(index, ending);
+        true
+    }
+}
+
+impl Parted {
+    /// What it means for the event that suffers.
+    fn ending(&self, timeout: Duration, end: &End, stage: Stage) -> Ending {
+        let how = if stage == Stage::Kill { "and ignored TERM, so it got KILL" } else { "and got TERM" };
+        match self {
+            Self::TimedOut => Ending::new(
+                OutcomeKind::TimedOut,
+                format!("it ran longer than its timeout of {timeout:?} {how}"),
+            ),
+            Self::Cancelled => {
+                Ending::new(OutcomeKind::Cancelled, format!("it was cancelled while it ran {how}"))
+            }
+            Self::Broken(why) => Ending::broken(why, Duration::ZERO),
+            Self::ClosedOutput => Self::failed("its process closed its output without an answer to it"),
+            Self::ClosedInput | Self::Unread => {
+                Self::failed("its process closed its input and did not read it")
+            }
+            Self::Done | Self::Ended => {
+                Self::failed(&format!("its process ended without an answer to it ({end})"))
+            }
+        }
+    }
+
+    fn failed(reason: &str) -> Ending {
+        Ending::new(OutcomeKind::Failed, reason)
+    }
+}

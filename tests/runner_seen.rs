@@ -1,0 +1,45 @@
+//! Who runs a handler may see its standard output as it comes, under both waiters.
+
+#![cfg(all(target_os = "linux", feature = "cli"))]
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+mod helpers;
+
+use helpers::{LIMITS, NO_ENV, exec, prepared, waiters};
+use hookpool::process::{Cancel, CancelLevel, Limits, Runner};
+
+#[test]
+fn standard_output_is_seen_as_it_comes_and_whatever_is_kept() {
+    let script = "echo one; echo not that >&2; read line; echo two";
+    for waiter in waiters() {
+        let mut seen = Vec::new();
+        let run = Runner::new(waiter).run_seen(
+            &prepared(&exec("/bin/sh", &["-c", script])),
+            b"go\n",
+            NO_ENV,
+            &Limits { max_output: 2, ..LIMITS },
+            &Cancel::new(),
+            &mut |piece| seen.extend_from_slice(piece),
+        );
+        assert!(run.succeeded() && run.stdout.truncated(), "{waiter:?}: {run:?}");
+        assert_eq!(seen, b"one\ntwo\n", "{waiter:?}");
+    }
+}
+
+/// The handler never ends by itself: only who sees its word can stop it.
+#[test]
+fn it_is_seen_before_the_end() {
+    for waiter in waiters() {
+        let cancel = Cancel::new();
+        let run = Runner::new(waiter).run_seen(
+            &prepared(&exec("/bin/sh", &["-c", "echo word; exec sleep 1000"])),
+            b"",
+            NO_ENV,
+            &LIMITS,
+            &cancel,
+            &mut |_| cancel.cancel(),
+        );
+        assert_eq!(cancel.level(), CancelLevel::Stop);
+        assert!(run.stopped.is_some() && run.stopped.unwrap().kill_after.is_none(), "{waiter:?}: {run:?}");
+    }
+}
