@@ -36,7 +36,7 @@ pub(super) enum Command {
 #[derive(Debug, ClapArgs)]
 #[command(next_help_heading = "Log lines, on standard error")]
 pub(super) struct LogArgs {
-    /// Say more: -v failures of handlers, -vv every step of every job, -vvv everything
+    /// Say more: -v configuration files and failures of handlers, -vv every step of every job, -vvv everything
     #[arg(short, long, action = clap::ArgAction::Count, global = true)]
     pub(super) verbose: u8,
 
