@@ -3,6 +3,7 @@
 //! | file | behaviour |
 //! |---|---|
 //! | `check.rs` | the command `check` |
+//! | `config.rs` | the command `config` |
 //! | `report.rs` | the two reports |
 //! | `input.rs` | what is an event, and what becomes of the rest |
 //! | `options.rs` | options, exit codes, standard streams |
@@ -21,6 +22,7 @@
 
 mod bench;
 mod check;
+mod config;
 mod demo;
 mod env;
 mod handlers;
