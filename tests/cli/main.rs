@@ -10,6 +10,7 @@
 //! | `handlers.rs` | what handlers get, and how they end |
 //! | `scheduling.rs` | order, importance, standby, pace |
 //! | `limits.rs` | capacity, ceilings, bytes, expiry, skips |
+//! | `retry.rs` | handlers that fail and are tried again |
 //! | `signals.rs` | INT and TERM |
 //! | `logging.rs` | log lines |
 //! | `bench.rs` | the command `bench` |
@@ -30,5 +31,6 @@ mod limits;
 mod logging;
 mod options;
 mod report;
+mod retry;
 mod scheduling;
 mod signals;
