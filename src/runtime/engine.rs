@@ -12,12 +12,13 @@ use std::time::Duration;
 use super::flight::{Flight, Running};
 use super::job::Job;
 use super::outcomes::{Subscribers, Told};
+use super::retry::reason_to_leave;
 use super::watchdog::Watchdog;
 use crate::event::Event;
 use crate::handler::{Handler, Task, panic_text};
 use crate::hook::Hook;
 use crate::metrics::HookCounters;
-use crate::outcome::{Answer, Attempt, Ending, JobId, Outcome, OutcomeKind};
+use crate::outcome::{Answer, Ending, JobId, Outcome, OutcomeKind};
 use crate::pool::{Finished, Host, Pool};
 use crate::process::{Cancel, CancelLevel};
 use crate::scheduler::{Dispatch, JobKey};
@@ -327,21 +328,7 @@ impl Host for Engine {
     }
 
     fn resolve(&self, job: Job, outcome: OutcomeKind) {
-        let mut reason = match outcome {
-            OutcomeKind::Displaced => "it gave up its place to a more important job".to_owned(),
-            OutcomeKind::Expired => "it waited longer than its max_wait".to_owned(),
-            OutcomeKind::Abandoned => "it had not been started when the shutdown's deadline came".to_owned(),
-            OutcomeKind::Cancelled => "it was cancelled while it waited".to_owned(),
-            _ => String::new(),
-        };
-        if outcome == OutcomeKind::Abandoned
-            && let Some(Attempt { kind, reason: why, .. }) = job.attempts.last()
-        {
-            let attempt = job.attempts.len();
-            reason = format!(
-                "the shutdown's deadline came before its next attempt; attempt {attempt} {kind}: {why}"
-            );
-        }
+        let reason = reason_to_leave(&job, outcome);
         self.end(job, false, Ending::new(outcome, reason));
     }
 

@@ -69,3 +69,22 @@ fn covers(policy: &RetryPolicy, ending: &Ending) -> bool {
         _ => false,
     }
 }
+
+/// Why a job left the queue without being picked.
+pub(super) fn reason_to_leave(job: &Job, outcome: OutcomeKind) -> String {
+    let mut reason = match outcome {
+        OutcomeKind::Displaced => "it gave up its place to a more important job".to_owned(),
+        OutcomeKind::Expired => "it waited longer than its max_wait".to_owned(),
+        OutcomeKind::Abandoned => "it had not been started when the shutdown's deadline came".to_owned(),
+        OutcomeKind::Cancelled => "it was cancelled while it waited".to_owned(),
+        _ => String::new(),
+    };
+    if outcome == OutcomeKind::Abandoned
+        && let Some(Attempt { kind, reason: why, .. }) = job.attempts.last()
+    {
+        let attempt = job.attempts.len();
+        reason =
+            format!("the shutdown's deadline came before its next attempt; attempt {attempt} {kind}: {why}");
+    }
+    reason
+}
