@@ -287,9 +287,9 @@ fn a_member_of_a_window_that_is_cancelled_leaves_the_others_alone() {
 #[test]
 fn a_drain_ends_what_works_and_what_rests() {
     let subject = Subject::new("resident", "timeout = '60s'\ninstances = 2\norder = 'none'\nwindow = 2");
-    let rests = subject.who();
     let hangs = subject.submit("subject", r#","do":"hang","n":7"#);
     until("it is at work", || subject.notes().contains("event 7"));
+    let rests = subject.who();
     let ledger = subject.pool.drain(Duration::ZERO);
     assert!(ledger.is_balanced());
     assert_eq!(outcome(&hangs).kind, Cancelled);

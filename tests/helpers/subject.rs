@@ -68,6 +68,7 @@ impl Subject {
     pub(crate) fn who(&self) -> String {
         let outcome = self.run("who");
         assert_eq!(outcome.kind, OutcomeKind::Failed, "{outcome}");
+        assert!(outcome.reason.parse::<u32>().is_ok(), "{outcome}");
         outcome.reason.clone()
     }
 
