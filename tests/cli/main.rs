@@ -11,6 +11,7 @@
 //! | `handlers.rs` | what handlers get, and how they end |
 //! | `scheduling.rs` | order, importance, standby, pace |
 //! | `limits.rs` | capacity, ceilings, bytes, expiry, skips |
+//! | `retry.rs` | handlers that fail and are tried again |
 //! | `signals.rs` | INT and TERM |
 //! | `logging.rs` | log lines |
 //! | `bench.rs` | the command `bench` |
@@ -32,5 +33,6 @@ mod limits;
 mod logging;
 mod options;
 mod report;
+mod retry;
 mod scheduling;
 mod signals;
