@@ -39,7 +39,7 @@ fn place_of_delegation(class: &str) -> Result<usize, Box<dyn std::error::Error>>
         // The first one takes its time, so that the others pile up behind it.
         .register("audit", move |_: &Call| {
             let _ = begins.set(());
-            *gate.wait();
+            gate.wait();
         })
         .register("delegations", |_: &Call| ())
         .build()?;

@@ -321,7 +321,9 @@ impl Host for Engine {
             return Some(Finished { elapsed: elapsed(), retries: self.still_wanted(again) });
         }
         // Its run was completed without them, so they have no place to go back to.
-        again.into_iter().for_each(|retry| self.give_up(retry));
+        for retry in again {
+            self.give_up(retry);
+        }
         self.overrunning.fetch_sub(1, Ordering::SeqCst);
         telemetry::came_back(&entry.hook, elapsed());
         None
