@@ -92,13 +92,15 @@ impl Watchdog {
         }
     }
 
-    /// An overdue flight keeps its seat, until it lands or the pool ends.
-    pub(super) fn set_aside(&self, flight: &Arc<Flight>) {
+    /// An overdue flight keeps its seat, until it lands or the pool ends. False: it has landed. Then another one may
+    /// have followed it, whose deadline must stay.
+    pub(super) fn set_aside(&self, flight: &Arc<Flight>) -> bool {
         let state = self.lock();
-        // One that has landed may have been followed by another one, whose deadline is here.
-        if flight.is_overdue() {
+        let is_overdue = flight.is_overdue();
+        if is_overdue {
             self.put(state, flight, NEVER);
         }
+        is_overdue
     }
 
     fn put(&self, mut state: MutexGuard<'_, State>, flight: &Arc<Flight>, deadline: Time) {

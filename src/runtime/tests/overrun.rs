@@ -232,10 +232,10 @@ fn an_overdue_flight_that_has_landed_takes_nobody_elses_deadline_away() {
         "pool = {{ {ONE}, max_overrun = 0 }}\n[hook.a]\non = ['*']\norder = 'none'\ntimeout = '20ms'\n"
     );
     let (open, gate) = mpsc::sync_channel(0);
-    let (begin, begun) = mpsc::channel();
-    let (gate, begun) = (Mutex::new(gate), Mutex::new(begun));
+    let (tell, told) = mpsc::channel();
+    let (gate, told) = (Mutex::new(gate), Mutex::new(told));
     let deaf = move |call: &Call| {
-        let _ = begin.send(call.event().name().to_owned());
+        let _ = tell.send(call.event().name().to_owned());
         // An error: the test is over.
         let _ = gate.lock().unwrap().recv();
     };
@@ -243,10 +243,10 @@ fn an_overdue_flight_that_has_landed_takes_nobody_elses_deadline_away() {
     // While this is told of the first timeout, its closure returns and the next one begins.
     let observer = move |outcome: &crate::Outcome| {
         if outcome.event.name() == "first" {
-            let begun = begun.lock().unwrap();
-            assert_eq!(begun.recv_timeout(LONG).unwrap(), "first");
+            let told = told.lock().unwrap();
+            assert_eq!(told.recv_timeout(LONG).unwrap(), "first");
             opener.send(()).unwrap();
-            assert_eq!(begun.recv_timeout(LONG).unwrap(), "second");
+            assert_eq!(told.recv_timeout(LONG).unwrap(), "second");
         }
     };
     let config = Config::from_toml(&toml).unwrap();
