@@ -10,6 +10,7 @@ mod manager;
 mod matcher;
 mod metrics;
 mod outcome;
+mod params;
 mod pool;
 #[doc(hidden)]
 pub mod process;

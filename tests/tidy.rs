@@ -18,6 +18,7 @@ const LAYERS: &[&str] = &[
     "metrics",
     "config",
     "scheduler",
+    "params",
     "pool",
     "telemetry",
     "handler",
