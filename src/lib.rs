@@ -16,6 +16,7 @@ mod pool;
 pub mod process;
 mod runtime;
 mod scheduler;
+mod simulate;
 mod telemetry;
 mod time;
 
@@ -42,3 +43,4 @@ pub use runtime::{
     BuildError, Decision, HandlerProblem, HookPool, HookPoolBuilder, JobHandle, Outcomes, Preview,
     Submission, SubmittedHook,
 };
+pub use simulate::{Depth, Load, Simulation, SimulationReport};

@@ -19,6 +19,7 @@ const LAYERS: &[&str] = &[
     "config",
     "scheduler",
     "params",
+    "simulate",
     "pool",
     "telemetry",
     "handler",

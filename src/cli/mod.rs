@@ -10,6 +10,7 @@
 //! | `run/` | the command `run` |
 //! | `check/` | the command `check` |
 //! | `bench/` | the command `bench` |
+//! | `simulate/` | the command `simulate` |
 //! | `report/`, `progress.rs` | what is shown of a run |
 //!
 //! Standard output carries results only; everything else goes to standard error. It uses the library as anybody
@@ -25,6 +26,7 @@ mod progress;
 mod report;
 mod run;
 mod signals;
+mod simulate;
 
 use std::process::ExitCode;
 
@@ -47,6 +49,7 @@ pub(crate) fn main() -> ExitCode {
     let done = match args.command {
         Command::Run(run) => run::run(&run, &args.log),
         Command::Check(check) => check::run(&check),
+        Command::Simulate(simulate) => simulate::run(&simulate),
         Command::Bench(bench) => bench::run(&bench, &args.log),
     };
     match done {

@@ -177,10 +177,8 @@ impl HookPoolBuilder {
         }
         let telemetry = Telemetry::new(config.queue.capacity, config.queue.warn_at, clock);
         let params = core_params(&config);
-        let hook_params: Vec<_> = hooks
-            .iter()
-            .map(|entry| hook_params(&entry.hook, entry.handler.takes_many()))
-            .collect();
+        let hook_params: Vec<_> =
+            hooks.iter().map(|entry| hook_params(&entry.hook, entry.handler.takes_many())).collect();
         let workers = (params.seats.workers + params.seats.standby) as usize;
         let threads = (workers, usize::from(config.pool.max_overrun));
         let engine = Arc::new(Engine::new(hooks, threads, clock, telemetry, self.observers));

@@ -13,6 +13,7 @@
 //! | `signals.rs` | INT and TERM |
 //! | `logging.rs` | log lines |
 //! | `bench.rs` | the command `bench` |
+//! | `simulate.rs` | the command `simulate` |
 //!
 //! Invariant: no test depends on the speed of the machine. Handlers wait for files, the harness waits for states.
 
@@ -32,3 +33,4 @@ mod options;
 mod report;
 mod scheduling;
 mod signals;
+mod simulate;
