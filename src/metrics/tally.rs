@@ -30,6 +30,20 @@ impl Counts {
         self.wait.record(wait);
     }
 
+    /// An attempt has ended, and the job waits for the next one.
+    pub(crate) fn count_retried(&mut self, run: Duration) {
+        self.running -= 1;
+        self.queued += 1;
+        self.retries += 1;
+        self.run.record(run);
+    }
+
+    /// A job was picked for its next attempt.
+    pub(crate) fn count_restarted(&mut self) {
+        self.queued -= 1;
+        self.running += 1;
+    }
+
     /// A job that ran has its outcome.
     pub(crate) fn count_ended(&mut self, outcome: OutcomeKind, run: Duration) {
         self.running -= 1;

@@ -34,7 +34,7 @@ use crate::kind::KindSet;
 /// A run of the scheduler in virtual time.
 ///
 /// The same as in a pool: classes, guarantees, ceilings, displacement, `max_wait`, `max_bytes`, order, seats, bypass,
-/// weights, `max_concurrency`, batches, timeouts, disabled hooks. Not modelled: what handlers do to each other on the
+/// weights, `max_concurrency`, batches, timeouts, retries (each attempt takes as long), disabled hooks. Not modelled: what handlers do to each other on the
 /// machine's processors, the grace of a handler that is stopped (it ends at its timeout), processes of resident
 /// handlers (they are always there), selectors (the load says what a hook gets), batch keys that are fields (one key),
 /// reload and pause. Arrivals are those of a live source: nobody waits for room.

@@ -183,6 +183,23 @@ fn overhead_takes_the_seat_and_not_the_run() {
 }
 
 #[test]
+fn what_fails_is_tried_again_as_the_hook_says() {
+    let hook = "[hook.a]\non = ['*']\nrun = 'true'\nretry = { attempts = 3, backoff = '1s' }\n";
+    let load = |failures| {
+        let stream = "jobs = 1000\n[hook.a]\nsessions = 0\narrivals = { every = '1s' }\nrun_time = '100ms'\n";
+        format!("{stream}failures = {failures}\n")
+    };
+    let all = simulate(hook, &load("1"));
+    let total = &all.ledger.snapshot.total;
+    assert_eq!((total.outcome(OutcomeKind::Failed), total.run().unwrap().samples), (1000, 3000));
+    // The last one comes at 1000 s and runs three times, with waits of one and two seconds between.
+    assert_eq!(all.elapsed, Duration::from_millis(1000 * 1000 + 3 * 100 + 3000));
+    let half = simulate(hook, &load("0.5"));
+    let failed = half.ledger.snapshot.total.outcome(OutcomeKind::Failed);
+    assert!((90..160).contains(&failed), "about an eighth fails three times: {failed}");
+}
+
+#[test]
 fn what_is_switched_off_is_skipped() {
     let load = "jobs = 5\n[hook.a]\narrivals = { every = '1s' }\n";
     let hook = "[hook.a]\non = ['*']\nrun = 'true'\n";

@@ -23,7 +23,7 @@ use crate::hook::{BatchKey, Hook, HookName, Order};
 use crate::metrics::{Counts, Ledger, Snapshot};
 use crate::outcome::{OutcomeKind, Refusal, Skip};
 use crate::params::{core_params, hook_params};
-use crate::scheduler::{Arrival, Core, Dispatch, HookParams, HookSlot, Picked, RunKey};
+use crate::scheduler::{Arrival, Core, Dispatch, HookParams, HookSlot, Picked, Retry, RunKey};
 use crate::time::{Time, nanos};
 
 /// A stream that knows whose jobs it has.
@@ -56,11 +56,21 @@ impl Stream {
 /// What is kept of a job.
 #[derive(Debug)]
 struct Job {
-    /// What its handler needs, in nanoseconds.
+    /// What its handler needs, in nanoseconds: for each attempt as much.
     run: u64,
-    fails: bool,
+    /// What decides about the failure of each attempt.
+    luck: u64,
+    /// Attempts that have ended.
+    attempts: u32,
     bytes: u32,
     stream: u32,
+}
+
+impl Job {
+    /// Whether the attempt that ends now fails.
+    fn fails(&self, failures: f64) -> bool {
+        failures > 0.0 && Random::new(self.luck, self.attempts.into()).unit() <= failures
+    }
 }
 
 /// A stream in motion.
@@ -283,7 +293,8 @@ impl World {
         let session = (load.sessions > 0).then(|| u64::from(source.sessions.below(load.sessions)));
         let job = Job {
             run: load.run_time.draw(&mut source.spans),
-            fails: source.ends.unit() <= load.failures,
+            luck: source.ends.next(),
+            attempts: 0,
             bytes: load.bytes,
             stream: small(at),
         };
@@ -338,6 +349,10 @@ impl World {
         for job in std::iter::once(&first).chain(&rest) {
             let wait = now.since(job.admitted);
             let Some(facts) = self.hooks.get_mut(hook.0 as usize) else { return };
+            if job.body.attempts > 0 {
+                facts.counts[job.class].count_restarted();
+                continue;
+            }
             facts.counts[job.class].count_started(wait);
             let span = nanos(wait);
             self.waits[job.class] += u128::from(span);
@@ -377,17 +392,30 @@ impl World {
         let timeout = self.timeout(hook, 1 + rest.len());
         let length = held.saturating_sub(self.overhead);
         let Some(facts) = self.hooks.get_mut(hook.0 as usize) else { return };
-        for job in std::iter::once(first).chain(rest) {
-            self.bytes -= u64::from(job.body.bytes);
+        let policy = facts.hook.as_ref().and_then(|hook| hook.retry);
+        let mut again = Vec::new();
+        for mut job in std::iter::once(first).chain(rest) {
             let run = if facts.is_serial { Duration::from_nanos(job.body.run).min(timeout) } else { length };
-            let outcome = match job.body.fails {
-                _ if run >= timeout => OutcomeKind::TimedOut,
-                true => OutcomeKind::Failed,
-                false => OutcomeKind::Succeeded,
+            let failures =
+                self.sources.get(job.body.stream as usize).map_or(0.0, |source| source.stream.load.failures);
+            let (outcome, covered) = if run >= timeout {
+                (OutcomeKind::TimedOut, policy.filter(|policy| policy.timed_out))
+            } else if job.body.fails(failures) {
+                (OutcomeKind::Failed, policy.filter(|policy| policy.failed))
+            } else {
+                (OutcomeKind::Succeeded, None)
             };
-            facts.counts[job.class].count_ended(outcome, run);
+            job.body.attempts += 1;
+            let counts = &mut facts.counts[job.class];
+            if let Some(wait) = covered.and_then(|policy| policy.wait_after(job.body.attempts)) {
+                counts.count_retried(run);
+                again.push(Retry { job, at: Time(self.now) + wait });
+            } else {
+                counts.count_ended(outcome, run);
+                self.bytes -= u64::from(job.body.bytes);
+            }
         }
-        self.core.complete(key, held, Vec::new(), Time(self.now));
+        self.core.complete(key, held, again, Time(self.now));
     }
 
     /// Counts the jobs that left without being picked.
