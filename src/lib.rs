@@ -10,11 +10,13 @@ mod manager;
 mod matcher;
 mod metrics;
 mod outcome;
+mod params;
 mod pool;
 #[doc(hidden)]
 pub mod process;
 mod runtime;
 mod scheduler;
+mod simulate;
 mod telemetry;
 mod time;
 
@@ -41,3 +43,4 @@ pub use runtime::{
     BuildError, Decision, HandlerProblem, HookPool, HookPoolBuilder, JobHandle, Outcomes, Preview,
     Submission, SubmittedHook,
 };
+pub use simulate::{Depth, Load, Simulation, SimulationReport};

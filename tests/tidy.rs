@@ -18,6 +18,8 @@ const LAYERS: &[&str] = &[
     "metrics",
     "config",
     "scheduler",
+    "params",
+    "simulate",
     "pool",
     "telemetry",
     "handler",

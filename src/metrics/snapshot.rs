@@ -40,6 +40,12 @@ impl Counts {
         self.refused.get(why.index()).copied().unwrap_or_default()
     }
 
+    /// Jobs that were refused, for whatever reason.
+    #[must_use]
+    pub fn all_refused(&self) -> u64 {
+        self.refused.iter().sum()
+    }
+
     /// What was skipped for this reason.
     #[must_use]
     pub fn skipped(&self, why: Skip) -> u64 {

@@ -15,6 +15,7 @@
 //! | `signals.rs` | INT and TERM |
 //! | `logging.rs` | log lines |
 //! | `bench.rs` | the command `bench` |
+//! | `simulate.rs` | the command `simulate` |
 //!
 //! Invariant: no test depends on the speed of the machine. Handlers wait for files, the harness waits for states.
 
@@ -36,3 +37,4 @@ mod report;
 mod retry;
 mod scheduling;
 mod signals;
+mod simulate;

@@ -32,6 +32,13 @@ pub(crate) fn render(report: &RunReport, palette: &Palette) -> String {
     parts.join("\n")
 }
 
+/// The parts of a simulation's report, which has no input and no failures of its own.
+pub(crate) fn simulated(report: &RunReport, palette: &Palette) -> Vec<String> {
+    let page = Page { report, palette };
+    let parts = vec![page.classes(), page.hooks(), page.not_run(), page.ledger()];
+    parts.into_iter().filter(|part| !part.is_empty()).collect()
+}
+
 struct Page<'a> {
     report: &'a RunReport,
     palette: &'a Palette,
