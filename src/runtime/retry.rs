@@ -2,14 +2,13 @@
 //!
 //! No worker waits for a retry: the job goes back to the core, which keeps its place, and its session waits for it.
 //! A job is not tried again once somebody cancelled it, once the pool stops what runs, or after exit status 2, with
-//! which a handler that works says no. Nor is a handler in Rust that was still running when its time was over.
+//! which a handler that works says no: to an event, or to all of a batch that it answered none of. Nor is a handler in Rust that was still running when its time was over.
 
 use super::engine::Engine;
 use super::flight::Running;
 use super::job::Job;
 use crate::hook::RetryPolicy;
 use crate::outcome::{Attempt, Ending, OutcomeKind};
-use crate::process::End;
 use crate::scheduler::Retry;
 use crate::telemetry;
 
@@ -61,9 +60,8 @@ impl Engine {
 }
 
 fn covers(policy: &RetryPolicy, ending: &Ending) -> bool {
-    let says_no = ending.process.as_ref().is_some_and(|process| process.end == End::Exited(2));
     match ending.kind {
-        OutcomeKind::Failed => policy.failed && !says_no,
+        OutcomeKind::Failed => policy.failed && !ending.says_no,
         OutcomeKind::TimedOut => policy.timed_out,
         OutcomeKind::NotStarted => policy.not_started,
         _ => false,
