@@ -201,7 +201,7 @@ impl<'a, 'd> Batch<'a, 'd> {
     fn end_rest(self, mut ending: Ending) {
         for index in self.open {
             let Ending { kind, run, says_no, .. } = ending;
-            let next = Ending { run, says_no, ..Ending::new(kind, ending.reason.clone()) };
+            let next = Ending { run, says_no, repeats: true, ..Ending::new(kind, ending.reason.clone()) };
             (self.done)(index, std::mem::replace(&mut ending, next), false);
         }
     }

@@ -33,12 +33,23 @@ pub(crate) struct Ending {
     pub(crate) verdict: Option<Json>,
     /// Its handler works, and refused it: exit status 2.
     pub(crate) says_no: bool,
+    /// The same happened to another job of its dispatch, whose ending tells of it.
+    pub(crate) repeats: bool,
 }
 
 impl Ending {
     pub(crate) fn new(kind: OutcomeKind, reason: impl Into<String>) -> Self {
         let reason = reason.into();
-        Self { kind, reason, run: None, process: None, message: None, verdict: None, says_no: false }
+        Self {
+            kind,
+            reason,
+            run: None,
+            process: None,
+            message: None,
+            verdict: None,
+            says_no: false,
+            repeats: false,
+        }
     }
 }
 
