@@ -15,6 +15,7 @@ const LAYERS: &[&str] = &[
     "hook",
     "process",
     "outcome",
+    "breaker",
     "metrics",
     "config",
     "scheduler",

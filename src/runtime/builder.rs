@@ -10,6 +10,7 @@ use super::engine::{Engine, HookEntry, Observer};
 use super::registered::{HandlerProblem, Registered};
 use super::submit::Intake;
 use super::{HookPool, Inner};
+use crate::breaker::Breaker;
 use crate::config::Config;
 use crate::handler::{BatchHandler, EventHandler, Handler, RustHandler, Surroundings};
 use crate::matcher::Matcher;
@@ -166,6 +167,7 @@ impl HookPoolBuilder {
                 handler: Handler::prepare(hook, &surroundings, registered.remove(hook.name.as_str())),
                 counters: HookCounters::default(),
                 complaints: Limiter::default(),
+                breaker: hook.breaker.map(Breaker::new),
             })
             .collect();
         for entry in &hooks {

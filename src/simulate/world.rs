@@ -431,7 +431,7 @@ impl World {
 
     fn report(self) -> SimulationReport {
         let still_admitted = self.core.waiting().values().map(|n| u64::from(*n)).sum();
-        let snapshot = Snapshot::new(self.hooks.into_iter().map(|facts| (facts.name, facts.counts)), 0);
+        let snapshot = Snapshot::new(self.hooks.into_iter().map(|facts| (facts.name, facts.counts, None)), 0);
         let mean_wait = PerClass::from_fn(|class| {
             let started = snapshot.classes[class].wait().map_or(0, |wait| wait.samples);
             let mean = self.waits[class].checked_div(started.into()).unwrap_or(0);

@@ -78,8 +78,8 @@ impl<'a, 'd> Flight<'a, 'd> {
 
     /// Gives all that are open the same outcome.
     pub(super) fn end_rest(&mut self, ending: impl Fn() -> Ending) {
-        for index in std::mem::take(&mut self.open) {
-            (self.done)(index, ending());
+        for (at, index) in std::mem::take(&mut self.open).into_iter().enumerate() {
+            (self.done)(index, Ending { repeats: at > 0, ..ending() });
         }
     }
 
