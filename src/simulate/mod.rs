@@ -119,8 +119,7 @@ impl<'a> Simulation<'a> {
         self
     }
 
-    /// Runs it to the end of the last job. Its time is that of some hundred nanoseconds for each job, its memory that of
-    /// the jobs that wait.
+    /// Runs it to the end of the last job. It takes about a microsecond for each job, and memory for those that wait.
     ///
     /// ```
     /// # use hookpool::{Config, Load, Simulation};

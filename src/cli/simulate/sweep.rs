@@ -113,6 +113,10 @@ impl Swept {
 
 pub(super) fn run(args: &SimulateArgs, loader: &ConfigLoader, load: &Load) -> Result<Swept, ConfigError> {
     let mut configs = Vec::new();
+    let count = args.sweep.iter().fold(1_usize, |count, axis| count.saturating_mul(axis.values.len()));
+    if count > MOST {
+        return Err(CliError::Usage(format!("{count} combinations to sweep; at most {MOST} are tried")));
+    }
     for combination in combinations(&args.sweep) {
         let mut loader = loader.clone();
         for (key, value) in combination {
@@ -148,7 +152,6 @@ fn combinations(axes: &[Axis]) -> Vec<Vec<(&'static str, u32)>> {
             |value: &u32, before: &Vec<_>| before.iter().copied().chain([(axis.key, *value)]).collect();
         all =
             all.iter().flat_map(|before| axis.values.iter().map(move |value| with(value, before))).collect();
-        all.truncate(MOST);
     }
     all
 }
