@@ -1,10 +1,12 @@
 //! The loading as a whole, through its public face.
 
+mod example;
 mod exports;
 mod good;
 mod layers;
 mod problems;
 mod reference;
+mod schema;
 mod variables;
 
 use std::ffi::OsString;
