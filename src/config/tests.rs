@@ -4,6 +4,7 @@ mod example;
 mod exports;
 mod good;
 mod layers;
+mod older;
 mod problems;
 mod reference;
 mod schema;
