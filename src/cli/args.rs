@@ -127,7 +127,8 @@ pub(super) struct CheckArgs {
 
 /// Print the effective configuration, as a hooks.toml that means the same
 ///
-/// Every layer is merged, and defaults are filled in. Values with ${env:NAME} are printed as they are written.
+/// Every layer is merged, and defaults are filled in. Values with ${env:NAME} are printed as they are written. With
+/// --example or --schema nothing is read.
 #[derive(Debug, ClapArgs)]
 pub(super) struct ConfigArgs {
     /// Read this file in place of the project's hooks.toml or config/hooks.toml
@@ -141,6 +142,14 @@ pub(super) struct ConfigArgs {
     /// Say behind each value which file and line, or which variable, set it
     #[arg(long)]
     pub(super) origins: bool,
+
+    /// Print a hooks.toml to begin with: every setting with its explanation and default, all of it commented out
+    #[arg(long, conflicts_with_all = ["file", "config", "origins"])]
+    pub(super) example: bool,
+
+    /// Print the JSON Schema (draft 2020-12) of hooks.toml, for editors
+    #[arg(long, conflicts_with_all = ["file", "config", "origins", "example"])]
+    pub(super) schema: bool,
 }
 
 /// Measure what hooks cost their caller on this machine, with and without the pool

@@ -6,11 +6,12 @@
 use std::str::FromStr;
 use std::time::Duration;
 
-use hookpool::config::{ConfigError, ConfigLoader};
+use hookpool::config::ConfigLoader;
 use hookpool::{Config, Load, PriorityClass, Simulation, SimulationReport};
 use rayon::prelude::*;
 
 use crate::cli::args::SimulateArgs;
+use crate::cli::error::CliError;
 
 /// Most combinations of one sweep.
 const MOST: usize = 10_000;
@@ -111,7 +112,7 @@ impl Swept {
     }
 }
 
-pub(super) fn run(args: &SimulateArgs, loader: &ConfigLoader, load: &Load) -> Result<Swept, ConfigError> {
+pub(super) fn run(args: &SimulateArgs, loader: &ConfigLoader, load: &Load) -> Result<Swept, CliError> {
     let mut configs = Vec::new();
     let count = args.sweep.iter().fold(1_usize, |count, axis| count.saturating_mul(axis.values.len()));
     if count > MOST {
@@ -124,7 +125,7 @@ pub(super) fn run(args: &SimulateArgs, loader: &ConfigLoader, load: &Load) -> Re
         }
         configs.push(loader.load()?.config);
     }
-    let one = |config: &Config| -> Result<Run, ConfigError> {
+    let one = |config: &Config| -> Result<Run, CliError> {
         let mut simulation = Simulation::new(config, load)?.seed(args.seed);
         if let Some(jobs) = args.jobs {
             simulation = simulation.jobs(jobs);
@@ -140,7 +141,7 @@ pub(super) fn run(args: &SimulateArgs, loader: &ConfigLoader, load: &Load) -> Re
         let (workers, standby) = (config.pool.workers, config.pool.standby);
         Ok(Run { workers, standby, capacity: config.queue.capacity, found, is_enough })
     };
-    let runs = configs.par_iter().map(one).collect::<Result<Vec<Run>, ConfigError>>()?;
+    let runs = configs.par_iter().map(one).collect::<Result<Vec<Run>, CliError>>()?;
     Ok(Swept { runs, target: args.target_p99 })
 }
 
