@@ -239,8 +239,7 @@ impl Ending {
     pub(super) fn answered(line: Line, run: Duration) -> Self {
         let message = line.message.unwrap_or_default();
         let mut answer = if line.ok { Answer::ok().with_message(message) } else { Answer::failed(message) };
-        // It has been read as JSON already.
-        if let Some(verdict) = line.verdict.and_then(|verdict| verdict.parse().ok()) {
+        if let Some(verdict) = line.verdict {
             answer = answer.with_verdict(verdict);
         }
         Self { run: Some(run), ..Self::from(answer) }

@@ -169,9 +169,9 @@ impl HookPool {
         self.inner.pool.waiting().values().sum::<u32>() as usize
     }
 
-    /// Subscribes to the outcomes from now on, of which at most `capacity` (at least 1) wait to be read. No worker ever
-    /// waits for a reader: a slow one loses outcomes, which [`Outcomes::lost`] counts. Once the pool is drained, the
-    /// subscription ends.
+    /// Subscribes to the outcomes from now on, of which at most `capacity` wait to be read: at least 1 and at most
+    /// 65,536, whatever is asked for. No worker ever waits for a reader: a slow one loses outcomes, which
+    /// [`Outcomes::lost`] counts. Once the pool is drained, the subscription ends.
     ///
     /// ```
     /// use hookpool::{Config, Event, HookPool};
