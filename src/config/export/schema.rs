@@ -25,7 +25,7 @@ const NO_NUL: &str = "^[^\\u0000]*$";
 ///
 /// It is made from the definitions that read the settings, and accepts every file that they accept. What only the whole
 /// configuration can tell (a hook without `run`, a pattern that is none, a limit above another) is left to
-/// [`ConfigLoader::check`](super::ConfigLoader::check).
+/// [`ConfigLoader::check`](crate::config::ConfigLoader::check).
 ///
 /// ```
 /// let schema: serde_json::Value = serde_json::from_str(&hookpool::config::schema())?;

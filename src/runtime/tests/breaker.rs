@@ -100,7 +100,7 @@ fn a_probe_that_is_cancelled_makes_way_for_the_next() {
 fn a_closure_beyond_its_time_is_a_failure_and_a_panic_is_one() {
     let (open, gate) = mpsc::sync_channel::<()>(0);
     let gate = std::sync::Mutex::new(gate);
-    let keys = "timeout = '20ms'\nbreaker = { failures = 2, cooldown = '1h', max_cooldown = '1h' }";
+    let keys = "timeout = '2s'\nbreaker = { failures = 2, cooldown = '1h', max_cooldown = '1h' }";
     let pool = pool_of(keys, move |call: &Call| {
         if call.event().name() == "deaf" {
             let _ = gate.lock().unwrap().recv();
