@@ -85,11 +85,9 @@ fn beyond_max_overrun_the_seat_is_lost_until_the_closure_returns() {
     open.send(()).unwrap();
     ends_as(&next, Succeeded);
     let told: Vec<_> = (0..3).map(|_| told.recv_timeout(LONG).unwrap()).collect();
-    assert_eq!(
-        told.last().map(String::as_str),
-        Some("quick false"),
-        "it came after a seat was free: {told:?}"
-    );
+    // The thread that lost its seat to the spare one reports when it likes.
+    let place = told.iter().position(|word| word == "quick false");
+    assert!(place > Some(0), "it came after a seat was free: {told:?}");
     drain_until_nothing_is_left(&pool);
 }
 
