@@ -30,7 +30,7 @@ pub(crate) struct SeatParams {
 }
 
 /// How the class of the next job is chosen.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct PickParams {
     /// True: the classes below `critical` share the seats' time by `weights`; false: strictly by importance.
     pub(crate) weighted: bool,
