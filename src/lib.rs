@@ -39,5 +39,5 @@ pub use outcome::{Answer, JobId, Json, Outcome, OutcomeKind, ProcessReport, Refu
 pub use process::{Captured, End, StartError, StopReason, Stopped, UnknownReason};
 pub use runtime::{
     BuildError, Decision, HandlerProblem, HookPool, HookPoolBuilder, JobHandle, Outcomes, Preview,
-    Submission, SubmittedHook,
+    ResizeError, Submission, SubmittedHook,
 };

@@ -17,7 +17,7 @@ use crate::hook::BatchPolicy;
 use crate::matcher::Matcher;
 use crate::metrics::HookCounters;
 use crate::outcome::Outcome;
-use crate::pool::Pool;
+use crate::pool::{MOST_WORKERS, Pool};
 use crate::process::{Runner, Sweeper, new_pool_marker};
 use crate::scheduler::{AdmissionRule, BatchParams, CoreParams, HookParams, PickParams, SeatParams};
 use crate::telemetry::{Limiter, Telemetry};
@@ -186,7 +186,7 @@ impl HookPoolBuilder {
                 batch: entry.hook.batch.as_ref().filter(|_| entry.handler.takes_many()).map(batch_params),
             })
             .collect();
-        let workers = (params.seats.workers + params.seats.standby) as usize;
+        let workers = params.seats.in_all().max(MOST_WORKERS);
         let threads = (workers, usize::from(config.pool.max_overrun));
         let engine = Arc::new(Engine::new(hooks, threads, clock, telemetry, self.observers));
         let pool =

@@ -9,6 +9,7 @@
 //! | `engine.rs` | the way of a job from its pick to its outcome |
 //! | `flight.rs` | the jobs of one dispatch while their handler runs |
 //! | `watchdog.rs` | until when handlers in Rust may run |
+//! | `resize.rs` | workers, while it runs |
 //! | `end.rs` | the end of the pool, and the last sweep |
 //! | `job.rs` | the job, the duty to resolve it, and its handle |
 //! | `bytes.rs` | the bound in bytes |
@@ -22,6 +23,7 @@ mod flight;
 mod job;
 mod outcomes;
 mod registered;
+mod resize;
 mod submission;
 mod submit;
 #[cfg(test)]
@@ -36,6 +38,7 @@ pub use self::builder::{BuildError, HookPoolBuilder};
 pub use self::job::JobHandle;
 pub use self::outcomes::Outcomes;
 pub use self::registered::HandlerProblem;
+pub use self::resize::ResizeError;
 pub use self::submission::{Decision, Preview, Submission, SubmittedHook};
 
 use self::end::End;

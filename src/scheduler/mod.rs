@@ -178,6 +178,10 @@ impl<T> Core<T> {
         JobKey { slot, seq }
     }
 
+    pub(crate) fn params(&self) -> &CoreParams {
+        &self.params
+    }
+
     /// Goes by other parameters from now on. Nothing that waits is lost, and nothing that runs is stopped: a queue that
     /// holds more than it may refuses until that has gone, and seats that are too many are not given again.
     pub(crate) fn set_params(&mut self, params: CoreParams, now: Time) {

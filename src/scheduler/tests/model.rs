@@ -5,8 +5,8 @@
 
 use crate::class::PriorityClass;
 use crate::outcome::{OutcomeKind, Refusal};
-use crate::scheduler::{BatchParams, CoreParams};
 use crate::scheduler::tests::script::Setup;
+use crate::scheduler::{BatchParams, CoreParams};
 
 /// A job, by the order of arrival.
 pub(super) type Id = usize;
