@@ -86,6 +86,8 @@ pub struct Hook {
     pub max_output: usize,
     /// How its events are put together, if its handler takes many at once. `None`: one at a time.
     pub batch: Option<BatchPolicy>,
+    /// Whether and when a failed job is tried again. `None`: never.
+    pub retry: Option<RetryPolicy>,
 }
 
 impl Hook {
@@ -96,6 +98,37 @@ impl Hook {
         let events = u32::try_from(events).unwrap_or(u32::MAX);
         let timeout = self.timeout.saturating_add(batch.timeout_per_item.saturating_mul(events));
         batch.timeout_max.map_or(timeout, |most| timeout.min(most))
+    }
+}
+
+/// Whether and when a failed job is tried again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RetryPolicy {
+    /// Most attempts, the first included: 1 to 100.
+    pub attempts: u32,
+    /// Wait before the second attempt; it doubles with each further one, up to a minute.
+    pub backoff: Duration,
+    /// A handler that failed is tried again.
+    pub failed: bool,
+    /// One that ran longer than its timeout is.
+    pub timed_out: bool,
+    /// One that could not be started is.
+    pub not_started: bool,
+}
+
+impl RetryPolicy {
+    /// What the doubling of the backoff ends at.
+    pub const LONGEST_BACKOFF: Duration = Duration::from_mins(1);
+
+    /// The wait after an attempt, the first of which is 1. `None`: it was the last one.
+    #[must_use]
+    pub fn wait_after(&self, attempt: u32) -> Option<Duration> {
+        if attempt >= self.attempts {
+            return None;
+        }
+        let doubled = self.backoff.saturating_mul(2_u32.saturating_pow(attempt.saturating_sub(1)));
+        // Who asks for a longer one at once gets it each time.
+        Some(doubled.min(Self::LONGEST_BACKOFF.max(self.backoff)))
     }
 }
 

@@ -21,10 +21,10 @@ mod time;
 pub use class::{PerClass, PriorityClass};
 pub use config::Config;
 pub use event::{Event, EventError, FieldPath, RawJson, Scalar};
-pub use handler::{BatchAnswer, BatchHandler, Call, EventHandler};
+pub use handler::{BatchAnswer, BatchHandler, Call, EventHandler, Parallel};
 pub use hook::{
     BatchKey, BatchPolicy, CommandLine, CommandSpec, HandlerSpec, Hook, HookName, InheritEnv, Leftovers,
-    MaxWait, OnBatchFailure, Order, ResidentSpec,
+    MaxWait, OnBatchFailure, Order, ResidentSpec, RetryPolicy,
 };
 pub use kind::{EventKind, KindSet};
 pub use manager::{
@@ -35,7 +35,7 @@ pub use matcher::{
     FieldIs, Matched, Matcher, Selector, SelectorError, SelectorPlace, SelectorProblem, ToolPattern,
 };
 pub use metrics::{Counts, HookSnapshot, Ledger, Snapshot, Timing};
-pub use outcome::{Answer, JobId, Json, Outcome, OutcomeKind, ProcessReport, Refusal, Skip};
+pub use outcome::{Answer, Attempt, JobId, Json, Outcome, OutcomeKind, ProcessReport, Refusal, Skip};
 pub use process::{Captured, End, StartError, StopReason, Stopped, UnknownReason};
 pub use runtime::{
     BuildError, Decision, HandlerProblem, HookPool, HookPoolBuilder, JobHandle, Outcomes, Preview,

@@ -16,7 +16,7 @@ use std::time::Duration;
 use crate::class::PriorityClass;
 use crate::event::{Event, Subject};
 use crate::hook::{Hook, HookName};
-use crate::outcome::{JobId, Outcome, OutcomeKind, Refusal, Skip};
+use crate::outcome::{Attempt, JobId, Outcome, OutcomeKind, Refusal, Skip};
 use crate::time::{Clock, Time, nanos};
 
 /// Lines that are limited, and what they depend on.
@@ -113,6 +113,23 @@ pub(crate) fn started(
 /// The job has its outcome. `complaints` limits the warnings of its hook.
 pub(crate) fn finished(outcome: &Outcome, complaints: &Limiter, now: Time) {
     say(|| tell_of(outcome, complaints, now));
+}
+
+/// An attempt has failed, the job's `number`th of at most `most`, and the next one comes after `wait`.
+pub(crate) fn retried(
+    hook: &Hook,
+    event: &Event,
+    job: JobId,
+    attempt: &Attempt,
+    (number, most): (u32, u32),
+    wait: Duration,
+) {
+    say(|| {
+        tracing::info!(
+            hook = %hook.name, job = %job, session = event.session(), run_ms = attempt.run.map(millis),
+            "attempt {number} of {most} {}: {}; next in {wait:?}", attempt.kind, attempt.reason
+        );
+    });
 }
 
 /// A handler in Rust is beyond its time and keeps its seat.

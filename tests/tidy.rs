@@ -154,3 +154,53 @@ fn the_architecture_names_every_module() {
     let missing = LAYERS.iter().filter(|layer| !text.contains(&format!("`{layer}")));
     complain(missing.map(|layer| format!("ARCHITECTURE.md does not name `{layer}`")).collect());
 }
+
+/// Crates that are ours to replace: who uses the library must not come to depend on them.
+const HIDDEN: &[&str] = &["clap", "crossbeam_deque", "figment", "rayon", "rustix", "slab", "toml"];
+
+/// What the text makes public, each up to its body or its end.
+fn public_items(text: &str) -> impl Iterator<Item = &str> {
+    let code = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or(text);
+    let starts = code.match_indices("pub ").map(|(at, _)| &code[at..]);
+    let is_item = |item: &&str| !item.starts_with("pub use") && !item.starts_with("pub mod");
+    starts.filter(is_item).map(|item| &item[..item.find(['{', ';', '=']).unwrap_or(item.len())])
+}
+
+fn words(text: &str) -> impl Iterator<Item = &str> {
+    text.split(|c: char| !c.is_alphanumeric() && c != '_')
+}
+
+/// The names that a file has from hidden crates: their own, and what it imports from them.
+fn hidden_names(text: &str) -> Vec<&str> {
+    let imports = text.split("use ").skip(1).filter_map(|import| import.split(';').next());
+    let of_hidden =
+        imports.filter(|import| words(import).next().is_some_and(|first| HIDDEN.contains(&first)));
+    HIDDEN.iter().copied().chain(of_hidden.flat_map(words)).filter(|name| !name.is_empty()).collect()
+}
+
+#[test]
+fn public_signatures_name_no_crate_that_is_ours_to_replace() {
+    let found = hidden_names("use rayon::{ThreadPool as Threads, iter};\nuse std::fmt;");
+    assert!(found.contains(&"Threads") && !found.contains(&"fmt"));
+    assert!(
+        public_items("pub fn a(\n  b: ThreadPool,\n) {").any(|item| words(item).any(|w| w == "ThreadPool"))
+    );
+    let mut complaints = Vec::new();
+    for (path, text) in sources("src") {
+        if module_of(&path).is_none() {
+            continue;
+        }
+        let names = hidden_names(&text);
+        for item in public_items(&text) {
+            // Fields that follow are items of their own.
+            let item = item.split(",\n    pub ").next().unwrap_or(item);
+            let shown =
+                words(item).find(|word| names.contains(word) && !["std", "fmt", "self"].contains(word));
+            if let Some(name) = shown {
+                let line = item.lines().next().unwrap_or_default();
+                complaints.push(format!("{}: `{line}` shows `{name}`", path.display()));
+            }
+        }
+    }
+    complain(complaints);
+}

@@ -29,13 +29,14 @@ pub(super) enum Command {
     Run(RunArgs),
     Bench(BenchArgs),
     Check(CheckArgs),
+    Config(ConfigArgs),
 }
 
 /// Which log lines are written.
 #[derive(Debug, ClapArgs)]
 #[command(next_help_heading = "Log lines, on standard error")]
 pub(super) struct LogArgs {
-    /// Say more: -v failures of handlers, -vv every step of every job, -vvv everything
+    /// Say more: -v configuration files and failures of handlers, -vv every step of every job, -vvv everything
     #[arg(short, long, action = clap::ArgAction::Count, global = true)]
     pub(super) verbose: u8,
 
@@ -120,6 +121,24 @@ pub(super) struct CheckArgs {
     /// Print the problems as text for people or as one JSON list
     #[arg(long, value_enum, default_value_t = ReportFormat::Text, value_name = "FORMAT")]
     pub(super) report: ReportFormat,
+}
+
+/// Print the effective configuration, as a hooks.toml that means the same
+///
+/// Every layer is merged, and defaults are filled in. Values with ${env:NAME} are printed as they are written.
+#[derive(Debug, ClapArgs)]
+pub(super) struct ConfigArgs {
+    /// Read this file in place of the project's hooks.toml or config/hooks.toml
+    #[arg(value_name = "FILE")]
+    pub(super) file: Option<PathBuf>,
+
+    /// The same as FILE
+    #[arg(short, long, value_name = "FILE", conflicts_with = "file")]
+    pub(super) config: Option<PathBuf>,
+
+    /// Say behind each value which file and line, or which variable, set it
+    #[arg(long)]
+    pub(super) origins: bool,
 }
 
 /// Measure what hooks cost their caller on this machine, with and without the pool

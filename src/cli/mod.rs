@@ -9,6 +9,7 @@
 //! | `input/` | bytes to documents, and their pace |
 //! | `run/` | the command `run` |
 //! | `check/` | the command `check` |
+//! | `config.rs` | the command `config` |
 //! | `bench/` | the command `bench` |
 //! | `report/`, `progress.rs` | what is shown of a run |
 //!
@@ -18,6 +19,7 @@
 mod args;
 mod bench;
 mod check;
+mod config;
 mod error;
 mod input;
 mod logging;
@@ -47,6 +49,7 @@ pub(crate) fn main() -> ExitCode {
     let done = match args.command {
         Command::Run(run) => run::run(&run, &args.log),
         Command::Check(check) => check::run(&check),
+        Command::Config(config) => config::run(&config),
         Command::Bench(bench) => bench::run(&bench, &args.log),
     };
     match done {

@@ -68,7 +68,7 @@ pub(crate) fn inherited_session() -> Option<String> {
 
 /// The hooks that can be overridden.
 pub(super) struct KnownHooks {
-    /// Those that a file defines.
+    /// Those that a file defines, sorted.
     pub(super) names: Vec<String>,
     /// False when a file could not be read: then a name that is missing here may stand there.
     pub(super) is_complete: bool,
@@ -82,15 +82,18 @@ pub(super) fn legacy_layers(environment: &Environment, problems: &mut Problems) 
         if let Some(text) = utf8(legacy.variable, value, problems) {
             let spot = Spot::variable(legacy.variable, text);
             let key = Key::dotted(legacy.key);
-            layers.push(assign(legacy.variable, &key, text, legacy.bare, spot, problems));
+            let mut layer = Layer::new(legacy.variable.to_owned());
+            assign(&mut layer, &key, text, legacy.bare, spot, problems);
+            layers.push(layer);
         }
     }
     layers
 }
 
-/// The layers of the `HOOKPOOL_` variables, in the order of their names.
-pub(super) fn layers(environment: &Environment, hooks: &KnownHooks, problems: &mut Problems) -> Vec<Layer> {
-    let mut layers = Vec::new();
+/// The layer of the `HOOKPOOL_` variables. Where two set the same, the one whose name sorts later wins.
+pub(super) fn layer(environment: &Environment, hooks: &KnownHooks, problems: &mut Problems) -> Layer {
+    // One layer for all: each layer costs the merge as much as everything below it.
+    let mut layer = Layer::new("variables".to_owned());
     for (name, value) in environment {
         let lossy = name.to_string_lossy();
         let Some(rest) = lossy.strip_prefix(PREFIX) else { continue };
@@ -100,7 +103,8 @@ pub(super) fn layers(environment: &Environment, hooks: &KnownHooks, problems: &m
         let Some(text) = utf8(&lossy, value, problems) else { continue };
         let spot = Spot::variable(&lossy, text);
         match key_of(rest, hooks) {
-            Ok(key) => layers.push(assign(&lossy, &key, text, Bare::Seconds, spot, problems)),
+            Ok(key) => assign(&mut layer, &key, text, Bare::Seconds, spot, problems),
+            Err(_) if problems.is_full() => {}
             Err(Unknown::Hook(hook)) if hooks.is_complete => {
                 unknown_hook(&hook, hooks, spot.origin(), problems);
             }
@@ -112,7 +116,7 @@ pub(super) fn layers(environment: &Environment, hooks: &KnownHooks, problems: &m
             }
         }
     }
-    layers
+    layer
 }
 
 /// The layer of one option that the program was given.
@@ -139,7 +143,9 @@ pub(super) fn override_layer(
         problems.push(spot.origin(), &key, Severity::Error, message, hint_for_unknown(&key));
         return None;
     }
-    Some(assign(name, &key, text, Bare::Seconds, spot, problems))
+    let mut layer = Layer::new(name.to_owned());
+    assign(&mut layer, &key, text, Bare::Seconds, spot, problems);
+    Some(layer)
 }
 
 fn unknown_hook(hook: &str, hooks: &KnownHooks, origin: Origin, problems: &mut Problems) {
@@ -153,11 +159,10 @@ fn unknown_hook(hook: &str, hooks: &KnownHooks, origin: Origin, problems: &mut P
     problems.push(origin, format!("hook.{}", shown(hook)), Severity::Error, message, hint);
 }
 
-/// Reads the text for the key, which the registry knows.
-fn assign(label: &str, key: &Key, text: &str, bare: Bare, spot: Spot, problems: &mut Problems) -> Layer {
-    let mut layer = Layer::new(label.to_owned());
+/// Reads the text for the key, which the registry knows, into the layer.
+fn assign(layer: &mut Layer, key: &Key, text: &str, bare: Bare, spot: Spot, problems: &mut Problems) {
     let found = registry::find(&key.0);
-    let mut walk = Walk::new(&mut layer, problems, Place::Fixed(spot.clone()));
+    let mut walk = Walk::new(layer, problems, Place::Fixed(spot.clone()));
     let looks_like_a_table = text.trim_start().starts_with('{');
     match found.setting {
         Some(setting) if !(found.is_table && looks_like_a_table) => {
@@ -179,7 +184,6 @@ fn assign(label: &str, key: &Key, text: &str, bare: Bare, spot: Spot, problems: 
             }
         },
     }
-    layer
 }
 
 enum Unknown {
@@ -203,14 +207,18 @@ fn key_of(rest: &str, hooks: &KnownHooks) -> Result<Key, Unknown> {
 /// The key within a hook. The hook's name is found among the known ones, since it may end in an underscore.
 fn hook_key_of(rest: &str, hooks: &KnownHooks) -> Result<Key, Unknown> {
     let lower = rest.to_ascii_lowercase();
-    let split = hooks
-        .names
-        .iter()
-        .filter_map(|name| Some((name, lower.strip_prefix(name.as_str())?.strip_prefix("__")?)))
-        .max_by_key(|(name, _)| name.len());
-    if hooks.names.contains(&lower) {
+    let is_known = |name: &str| hooks.names.binary_search_by(|known| known.as_str().cmp(name)).is_ok();
+    if is_known(&lower) {
         return Err(Unknown::Variable);
     }
+    // From behind, since the longest name is meant.
+    let ends = (0..lower.len()).rev().filter(|at| lower.is_char_boundary(*at));
+    let split = ends
+        .filter_map(|at| {
+            let (name, rest) = lower.split_at(at);
+            Some((name, rest.strip_prefix("__")?))
+        })
+        .find(|(name, _)| is_known(name));
     let Some((hook, field)) = split else {
         let name = lower.split("__").next().unwrap_or("");
         return Err(Unknown::Hook(name.to_owned()));

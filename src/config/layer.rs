@@ -108,9 +108,12 @@ impl Layer {
         let mut table = &mut self.values;
         for part in key.parent() {
             let entry = table.entry(part.clone()).or_insert_with(|| Map::new().into());
+            // A file has no key twice. Of variables the later one wins: a table over a value, and the other way round.
+            if !entry.is_object() {
+                *entry = Map::new().into();
+            }
             match entry {
                 Json::Object(inner) => table = inner,
-                // A key is either a value or a table in one layer, since TOML has no key twice.
                 _ => return,
             }
         }

@@ -281,7 +281,7 @@ impl ConfigLoader {
         names.dedup();
         let hooks = KnownHooks { names, is_complete };
         layers.extend(env::legacy_layers(&self.environment, problems));
-        layers.extend(env::layers(&self.environment, &hooks, problems));
+        layers.push(env::layer(&self.environment, &hooks, problems));
         for (key, text) in &self.overrides {
             layers.extend(env::override_layer(key, text, &hooks, problems));
         }

@@ -11,6 +11,7 @@
 mod check;
 mod compile;
 mod env;
+mod export;
 mod file;
 mod layer;
 mod load;

@@ -131,6 +131,15 @@ pub(super) struct RawHook {
     pub(super) max_events: Option<u32>,
     pub(super) max_age: Option<NumberOr>,
     pub(super) window: Option<u32>,
+    pub(super) retry: Option<RawRetry>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct RawRetry {
+    pub(super) attempts: Option<u32>,
+    pub(super) backoff: Option<u64>,
+    pub(super) on: Option<Vec<String>>,
 }
 
 #[derive(Debug, Default, Deserialize)]

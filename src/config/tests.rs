@@ -1,5 +1,6 @@
 //! The loading as a whole, through its public face.
 
+mod exports;
 mod good;
 mod layers;
 mod problems;

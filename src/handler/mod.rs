@@ -7,6 +7,7 @@
 mod batch;
 mod command;
 mod lines;
+mod parallel;
 mod resident;
 mod rust;
 
@@ -19,6 +20,7 @@ use crate::process::Cancel;
 
 use self::batch::LinesHandler;
 pub(crate) use self::command::{CommandHandler, Surroundings};
+pub use self::parallel::Parallel;
 use self::resident::ResidentHandler;
 pub(crate) use self::resident::Residents;
 pub(crate) use self::rust::RustHandler;

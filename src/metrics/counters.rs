@@ -23,11 +23,12 @@ pub(crate) struct HookCounters {
 struct ClassCounters {
     admitted: AtomicU64,
     started: AtomicU64,
-    /// Started jobs that have been resolved.
+    /// Starts whose attempt has ended.
     ended: AtomicU64,
     refused: [AtomicU64; Refusal::COUNT],
     skipped: [AtomicU64; Skip::COUNT],
     outcomes: [AtomicU64; OutcomeKind::COUNT],
+    retries: AtomicU64,
 }
 
 #[derive(Debug, Default)]
@@ -54,6 +55,20 @@ impl HookCounters {
     pub(crate) fn started(&self, class: PriorityClass, wait: Duration) {
         self.classes[class].started.fetch_add(1, Relaxed);
         self.time(class, |timings| timings.wait.record(wait));
+    }
+
+    /// The job was picked again, for its next attempt.
+    pub(crate) fn restarted(&self, class: PriorityClass) {
+        self.classes[class].started.fetch_add(1, Relaxed);
+    }
+
+    /// An attempt has ended after `run`, and the job waits for the next one.
+    pub(crate) fn retried(&self, class: PriorityClass, run: Option<Duration>) {
+        if let Some(run) = run {
+            self.time(class, |timings| timings.run.record(run));
+        }
+        self.classes[class].ended.fetch_add(1, Relaxed);
+        self.classes[class].retries.fetch_add(1, Relaxed);
     }
 
     /// The job has its outcome. `run`: how long its handler ran, if it did.
@@ -90,6 +105,7 @@ impl HookCounters {
                 refused: copy(&from.refused),
                 skipped: copy(&from.skipped),
                 outcomes,
+                retries: from.retries.load(Relaxed),
                 queued: admitted.saturating_sub(resolved + running),
                 running,
                 wait: timings[class].as_ref().map(|timings| timings.wait.clone()).unwrap_or_default(),

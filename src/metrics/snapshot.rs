@@ -14,6 +14,7 @@ pub struct Counts {
     pub(super) refused: [u64; Refusal::COUNT],
     pub(super) skipped: [u64; Skip::COUNT],
     pub(super) outcomes: [u64; OutcomeKind::COUNT],
+    pub(super) retries: u64,
     pub(super) queued: u64,
     pub(super) running: u64,
     pub(super) wait: Durations,
@@ -57,6 +58,12 @@ impl Counts {
         self.outcomes.iter().sum()
     }
 
+    /// Attempts beyond the first that were asked for. Beside the ledger: a job that is tried again has one outcome.
+    #[must_use]
+    pub fn retries(&self) -> u64 {
+        self.retries
+    }
+
     /// Jobs that wait.
     #[must_use]
     pub fn queued(&self) -> u64 {
@@ -69,7 +76,7 @@ impl Counts {
         self.running
     }
 
-    /// Time from admission to start, of the jobs that were started. `None` without any.
+    /// Time from admission to the first start, of the jobs that were started. `None` without any.
     #[must_use]
     pub fn wait(&self) -> Option<Timing> {
         self.wait.timing()
@@ -93,6 +100,7 @@ impl AddAssign<&Self> for Counts {
         add(&mut self.refused, &other.refused);
         add(&mut self.skipped, &other.skipped);
         add(&mut self.outcomes, &other.outcomes);
+        self.retries += other.retries;
         self.queued += other.queued;
         self.running += other.running;
         self.wait.add(&other.wait);

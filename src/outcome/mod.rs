@@ -7,4 +7,4 @@ mod record;
 pub use self::answer::{Answer, Json};
 pub use self::kinds::{OutcomeKind, Refusal, Skip};
 pub(crate) use self::record::Ending;
-pub use self::record::{JobId, Outcome, ProcessReport};
+pub use self::record::{Attempt, JobId, Outcome, ProcessReport};

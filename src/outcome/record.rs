@@ -39,6 +39,18 @@ impl Ending {
     }
 }
 
+/// How an attempt ended that was not the job's last one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Attempt {
+    /// How it ended.
+    pub kind: OutcomeKind,
+    /// In words, why it ended like this.
+    pub reason: String,
+    /// Time from start to end. `None`: its handler never ran.
+    pub run: Option<Duration>,
+}
+
 /// The end of one job. Each admitted job has exactly one.
 #[derive(Debug)]
 #[non_exhaustive]
@@ -53,9 +65,11 @@ pub struct Outcome {
     pub class: PriorityClass,
     /// How it ended.
     pub kind: OutcomeKind,
-    /// Time from admission to start, or to its end if it never started.
+    /// Time from admission to its first start, or to its end if it never started.
     pub wait: Duration,
-    /// Time from start to end. `None`: its handler never ran.
+    /// The attempts before the last one, if it was tried again (`hook.NAME.retry`).
+    pub attempts: Vec<Attempt>,
+    /// Time from start to end, of the last attempt. `None`: its handler never ran.
     pub run: Option<Duration>,
     /// In words, why it ended like this; empty for a success.
     pub reason: String,

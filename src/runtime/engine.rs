@@ -12,6 +12,7 @@ use std::time::Duration;
 use super::flight::{Flight, Running};
 use super::job::Job;
 use super::outcomes::{Subscribers, Told};
+use super::retry::reason_to_leave;
 use super::watchdog::Watchdog;
 use crate::event::Event;
 use crate::handler::{Handler, Task, panic_text};
@@ -123,7 +124,7 @@ impl Engine {
         self.pool.get().and_then(Weak::upgrade).is_some_and(|pool| pool.cancel(key))
     }
 
-    fn entry(&self, job: &Job) -> &HookEntry {
+    pub(super) fn entry(&self, job: &Job) -> &HookEntry {
         self.hooks.get(job.hook).expect("jobs are made for hooks of their engine")
     }
 
@@ -148,19 +149,24 @@ impl Engine {
         let runs_alone = dispatch.rest.is_empty();
         let mut running = Vec::with_capacity(1 + dispatch.rest.len());
         for picked in std::iter::once(dispatch.first).chain(dispatch.rest) {
-            let job = picked.body;
+            let (place, mut job) = picked.part();
             let entry = self.entry(&job);
             let wait = self.clock.now().since(job.admitted);
-            entry.counters.started(job.class, wait);
+            if job.waited.is_none() {
+                entry.counters.started(job.class, wait);
+            } else {
+                entry.counters.restarted(job.class);
+            }
+            job.waited.get_or_insert(wait);
             // Who cancels one member of a batch does not stop the others.
             let cancel = if runs_alone { stop.clone() } else { Cancel::new() };
             if !job.shared.start(cancel.clone()) {
                 let reason = "it was stopped before its handler was started";
-                self.end(job, true, wait, Ending::new(OutcomeKind::Cancelled, reason));
+                self.end(job, true, Ending::new(OutcomeKind::Cancelled, reason));
                 continue;
             }
             telemetry::started(&entry.hook, &job.payload.event, job.id, job.class, picked_as, wait);
-            running.push(Running { job, wait, cancel });
+            running.push(Running { job, place, cancel });
         }
         running
     }
@@ -170,7 +176,7 @@ impl Engine {
     pub(super) fn overdue(&self, flight: &Arc<Flight>) {
         let ran = || self.clock.now().since(flight.started);
         // It may have been set aside when its time was over, and the pool ends only now.
-        for Running { job, wait, .. } in flight.time_out().unwrap_or_default() {
+        for Running { job, .. } in flight.time_out().unwrap_or_default() {
             flight.stop.cancel();
             let hook = &self.entry(&job).hook;
             let reason = if self.is_stopping() {
@@ -179,7 +185,7 @@ impl Engine {
                 format!("it ran longer than its timeout of {:?}", hook.timeout)
             };
             let ending = Ending { run: Some(ran()), ..Ending::new(OutcomeKind::TimedOut, reason) };
-            self.end(job, true, wait, ending);
+            self.end(job, true, ending);
         }
         let Some(pool) = self.pool.get().and_then(Weak::upgrade) else { return };
         // At the end nothing is picked, so nobody needs the seat; but the run has to be over.
@@ -211,7 +217,7 @@ impl Engine {
         self.overrunning.fetch_update(Ordering::SeqCst, Ordering::SeqCst, one_more).is_ok()
     }
 
-    fn is_stopping(&self) -> bool {
+    pub(super) fn is_stopping(&self) -> bool {
         self.stopping.load(Ordering::SeqCst) >= CancelLevel::Stop as u8
     }
 
@@ -229,8 +235,10 @@ impl Engine {
     }
 
     /// Gives the job its outcome. `started`: it has been picked.
-    fn end(&self, job: Job, started: bool, wait: Duration, ending: Ending) {
-        let Job { id, hook: _, class, admitted: _, ref payload, .. } = job;
+    pub(super) fn end(&self, mut job: Job, started: bool, ending: Ending) {
+        let attempts = std::mem::take(&mut job.attempts);
+        let Job { id, class, ref payload, .. } = job;
+        let wait = job.waited.unwrap_or_else(|| self.clock.now().since(job.admitted));
         let entry = self.entry(&job);
         entry.counters.resolved(class, started, ending.kind, ending.run);
         let outcome = Outcome {
@@ -240,6 +248,7 @@ impl Engine {
             class,
             kind: ending.kind,
             wait,
+            attempts,
             run: ending.run,
             reason: ending.reason,
             message: ending.message,
@@ -288,13 +297,14 @@ impl Host for Engine {
         };
         let task = |view| View::task(view, &entry.hook, &flight.stop, &watch);
         let tasks: Vec<_> = views.iter().map(task).collect();
+        let mut again = Vec::new();
         let mut done = |index: usize, mut ending: Ending| {
             // A second ending of a task, or one that comes too late, is nothing that anybody could use.
-            let Some(Running { job, wait, .. }) = flight.take(index) else { return };
+            let Some(running) = flight.take(index) else { return };
             if ending.run.is_none() && ending.kind.has_run() {
                 ending.run = Some(elapsed());
             }
-            self.end(job, true, wait, ending);
+            again.extend(self.settle(running, ending));
         };
         let ran = {
             let _inside = entry.handler.is_rust().then(|| Inside::enter(self));
@@ -308,7 +318,11 @@ impl Host for Engine {
             self.watchdog.clear(&flight);
         }
         if flight.land() {
-            return Some(Finished::after(elapsed()));
+            return Some(Finished { elapsed: elapsed(), retries: self.still_wanted(again) });
+        }
+        // Its run was completed without them, so they have no place to go back to.
+        for retry in again {
+            self.give_up(retry);
         }
         self.overrunning.fetch_sub(1, Ordering::SeqCst);
         telemetry::came_back(&entry.hook, elapsed());
@@ -316,15 +330,8 @@ impl Host for Engine {
     }
 
     fn resolve(&self, job: Job, outcome: OutcomeKind) {
-        let wait = self.clock.now().since(job.admitted);
-        let reason = match outcome {
-            OutcomeKind::Displaced => "it gave up its place to a more important job".to_owned(),
-            OutcomeKind::Expired => "it waited longer than its max_wait".to_owned(),
-            OutcomeKind::Abandoned => "it had not been started when the shutdown's deadline came".to_owned(),
-            OutcomeKind::Cancelled => "it was cancelled while it waited".to_owned(),
-            _ => String::new(),
-        };
-        self.end(job, false, wait, Ending::new(outcome, reason));
+        let reason = reason_to_leave(&job, outcome);
+        self.end(job, false, Ending::new(outcome, reason));
     }
 
     fn placed(&self, job: &Job, key: JobKey) {
@@ -344,17 +351,31 @@ impl Host for Engine {
 struct View {
     event: Event,
     job: JobId,
+    attempt: u32,
     cancel: Cancel,
 }
 
 impl View {
     fn of(running: &Running) -> Self {
         let job = &running.job;
-        Self { event: job.payload.event.clone(), job: job.id, cancel: running.cancel.clone() }
+        Self {
+            event: job.payload.event.clone(),
+            job: job.id,
+            attempt: job.attempt(),
+            cancel: running.cancel.clone(),
+        }
     }
 
     fn task<'a>(&'a self, hook: &'a Hook, stop: &'a Cancel, watch: &'a dyn Fn(Duration)) -> Task<'a> {
-        Task { hook, event: &self.event, job: self.job, attempt: 1, cancel: &self.cancel, stop, watch }
+        Task {
+            hook,
+            event: &self.event,
+            job: self.job,
+            attempt: self.attempt,
+            cancel: &self.cancel,
+            stop,
+            watch,
+        }
     }
 }
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::job::Job;
 use crate::process::Cancel;
-use crate::scheduler::RunKey;
+use crate::scheduler::{Picked, RunKey};
 use crate::time::Time;
 
 /// See the module's description.
@@ -48,8 +48,8 @@ enum Phase {
 #[derive(Debug)]
 pub(super) struct Running {
     pub(super) job: Job,
-    /// From its admission to its start.
-    pub(super) wait: Duration,
+    /// Its place in the queue, if it goes back there.
+    pub(super) place: Picked<()>,
     pub(super) cancel: Cancel,
 }
 

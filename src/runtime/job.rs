@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use super::bytes::Payload;
 use super::engine::Engine;
 use crate::class::PriorityClass;
-use crate::outcome::{JobId, Outcome};
+use crate::outcome::{Attempt, JobId, Outcome};
 use crate::process::Cancel;
 use crate::scheduler::JobKey;
 use crate::time::Time;
@@ -27,6 +27,17 @@ pub(super) struct Job {
     pub(super) payload: Arc<Payload>,
     pub(super) shared: Arc<JobShared>,
     pub(super) duty: Duty,
+    /// The attempts that have failed and were not the last.
+    pub(super) attempts: Vec<Attempt>,
+    /// From its admission to its first start; `None`: it has not been started.
+    pub(super) waited: Option<Duration>,
+}
+
+impl Job {
+    /// Number of the attempt that runs, or comes next: 1 for the first.
+    pub(super) fn attempt(&self) -> u32 {
+        u32::try_from(self.attempts.len()).unwrap_or(u32::MAX).saturating_add(1)
+    }
 }
 
 /// What is still owed for a job.
@@ -88,6 +99,21 @@ impl JobShared {
         let is_wanted = !matches!(*state, State::Unwanted);
         *state = State::Running(cancel);
         is_wanted
+    }
+
+    /// Its attempt has failed, and it is to wait for the next one. False: it has been cancelled meanwhile.
+    pub(super) fn wait_again(&self) -> bool {
+        let mut state = self.lock();
+        let is_wanted = matches!(&*state, State::Running(cancel) if !cancel.is_cancelled());
+        if is_wanted {
+            *state = State::Waiting;
+        }
+        is_wanted
+    }
+
+    /// It was cancelled between two attempts, when it was not in the queue.
+    pub(super) fn is_unwanted(&self) -> bool {
+        matches!(*self.lock(), State::Unwanted)
     }
 
     /// It has its outcome, which observers see before those who wait for it.
@@ -172,8 +198,14 @@ impl JobHandle {
         if let Some(stopped) = self.stop_if_running() {
             return stopped;
         }
-        // It may start between the looks, never go back.
-        engine.cancel_waiting(|| self.shared.key()) || self.stop_or_forbid()
+        if engine.cancel_waiting(|| self.shared.key()) {
+            return true;
+        }
+        // It may start between the looks; and it may come back to wait for its retry, where it is looked for once more.
+        self.stop_or_forbid() && {
+            engine.cancel_waiting(|| self.shared.key());
+            true
+        }
     }
 
     /// For a job that waits no more: stops it, or keeps it from starting. False: it has its outcome.

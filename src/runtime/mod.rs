@@ -8,6 +8,7 @@
 //! | `submit.rs` | the way of an event to the lanes: match, class, admission |
 //! | `engine.rs` | the way of a job from its pick to its outcome |
 //! | `flight.rs` | the jobs of one dispatch while their handler runs |
+//! | `retry.rs` | what follows from the end of an attempt |
 //! | `watchdog.rs` | until when handlers in Rust may run |
 //! | `resize.rs` | workers, while it runs |
 //! | `end.rs` | the end of the pool, and the last sweep |
@@ -24,6 +25,7 @@ mod job;
 mod outcomes;
 mod registered;
 mod resize;
+mod retry;
 mod submission;
 mod submit;
 #[cfg(test)]

@@ -54,6 +54,24 @@ impl Submission {
         })
     }
 
+    /// The handle of the job for the hook of that name, if it was admitted.
+    ///
+    /// ```
+    /// use hookpool::{Config, Event, HookPool};
+    /// let config = Config::from_toml("[hook.greet]\non = ['*']\nrun = 'true'\n")?;
+    /// let pool = HookPool::builder().config(config).build()?;
+    /// let submission = pool.submit(Event::from_json(r#"{"event": "hello"}"#)?);
+    /// assert!(submission.admitted_for("greet").is_some() && submission.admitted_for("other").is_none());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn admitted_for(&self, hook: &str) -> Option<&JobHandle> {
+        self.parts.iter().find(|part| part.hook.as_str() == hook).and_then(|part| match &part.decision {
+            Decision::Admitted(handle) => Some(handle),
+            _ => None,
+        })
+    }
+
     /// The hooks whose jobs were refused, with the reasons.
     pub fn refused(&self) -> impl Iterator<Item = (&HookName, Refusal)> {
         self.parts.iter().filter_map(|part| match part.decision {

@@ -178,7 +178,17 @@ impl Inner {
             bytes: u32::try_from(event.payload().len()).unwrap_or(u32::MAX),
             admitted,
             max_wait: self.max_wait(hook, class),
-            body: Job { id, hook: at, class, admitted, payload, shared, duty: Duty::new(&engine.lost) },
+            body: Job {
+                id,
+                hook: at,
+                class,
+                admitted,
+                payload,
+                shared,
+                duty: Duty::new(&engine.lost),
+                attempts: Vec::new(),
+                waited: None,
+            },
         };
         let waiting = place.waiting;
         entry.counters.admitted(class);

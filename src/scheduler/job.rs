@@ -125,6 +125,22 @@ pub(crate) struct Picked<T> {
     pub(crate) body: T,
 }
 
+impl<T> Picked<T> {
+    /// The job without its body, and that.
+    pub(crate) fn part(self) -> (Picked<()>, T) {
+        let Self { key, class, session, batch_key, bytes, admitted, body } = self;
+        (Picked { key, class, session, batch_key, bytes, admitted, body: () }, body)
+    }
+}
+
+impl Picked<()> {
+    /// The job with its body again.
+    pub(crate) fn with<T>(self, body: T) -> Picked<T> {
+        let Self { key, class, session, batch_key, bytes, admitted, body: () } = self;
+        Picked { key, class, session, batch_key, bytes, admitted, body }
+    }
+}
+
 /// A job that has run and shall run again.
 #[derive(Debug)]
 pub(crate) struct Retry<T> {

@@ -41,6 +41,7 @@ impl Report {
                 "refused",
                 "skipped",
                 "outcomes",
+                "retries",
                 "queued",
                 "running",
                 "balanced",
@@ -100,7 +101,8 @@ impl Report {
     }
 }
 
-const COUNTERS: [&str; 7] = ["submitted", "admitted", "refused", "skipped", "outcomes", "queued", "running"];
+const COUNTERS: [&str; 8] =
+    ["submitted", "admitted", "refused", "skipped", "outcomes", "retries", "queued", "running"];
 
 /// Checks the equations, and answers with all numbers: submitted, admitted, outcomes, refusals, skips.
 fn account(name: &str, counts: &Value) -> Result<Vec<u64>, String> {

@@ -94,3 +94,17 @@ fn a_flood_of_drops_is_told_at_most_once_a_second() {
     assert!((1..=most).contains(&told), "{told} lines: {}", done.stderr);
     assert!(done.stderr.contains("queue.capacity"), "{}", done.stderr);
 }
+
+#[test]
+fn a_verbose_run_says_which_configuration_files_it_uses() {
+    let env = TestEnv::with_hooks("[hook.a]\non = ['A']\nrun = 'true'\n");
+    env.write("other.toml", "");
+    env.write("e", lone("A"));
+    for (args, file) in
+        [(&["run", "e", "-v"][..], "hooks.toml"), (&["run", "e", "-v", "-c", "other.toml"], "other.toml")]
+    {
+        let done = env.run(args);
+        assert!(done.stderr.contains(&format!("configuration file file={file}")), "{done:?}");
+    }
+    assert!(!env.run(&["run", "e"]).stderr.contains("configuration file"));
+}

@@ -3,6 +3,7 @@
 //! | file | behaviour |
 //! |---|---|
 //! | `check.rs` | the command `check` |
+//! | `config.rs` | the command `config` |
 //! | `report.rs` | the two reports |
 //! | `input.rs` | what is an event, and what becomes of the rest |
 //! | `options.rs` | options, exit codes, standard streams |
@@ -10,6 +11,7 @@
 //! | `handlers.rs` | what handlers get, and how they end |
 //! | `scheduling.rs` | order, importance, standby, pace |
 //! | `limits.rs` | capacity, ceilings, bytes, expiry, skips |
+//! | `retry.rs` | handlers that fail and are tried again |
 //! | `signals.rs` | INT and TERM |
 //! | `logging.rs` | log lines |
 //! | `bench.rs` | the command `bench` |
@@ -21,6 +23,7 @@
 
 mod bench;
 mod check;
+mod config;
 mod demo;
 mod env;
 mod handlers;
@@ -30,5 +33,6 @@ mod limits;
 mod logging;
 mod options;
 mod report;
+mod retry;
 mod scheduling;
 mod signals;

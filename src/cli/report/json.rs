@@ -75,6 +75,7 @@ fn counters<M: SerializeMap>(map: &mut M, counts: &Counts) -> Result<(), M::Erro
     map.serialize_entry("skipped", &Entries(skipped))?;
     let outcomes = || OutcomeKind::ALL.iter().map(|kind| (kind.name(), counts.outcome(*kind)));
     map.serialize_entry("outcomes", &Entries(outcomes))?;
+    map.serialize_entry("retries", &counts.retries())?;
     map.serialize_entry("queued", &counts.queued())?;
     map.serialize_entry("running", &counts.running())
 }

@@ -116,6 +116,7 @@ impl Page<'_> {
             };
             add("", kind.name(), style, &|counts| counts.outcome(*kind));
         }
+        add("", "retries", warning, &Counts::retries);
         for why in Refusal::ALL {
             add("refused", why.name(), warning, &|counts| counts.refused(*why));
         }

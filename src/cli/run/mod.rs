@@ -110,6 +110,12 @@ fn load(args: &RunArgs, log: &LogArgs, progress: &Arc<Progress>) -> Result<Confi
     }
     let loaded = ConfigLoader::standard(args.config.as_deref()).load()?;
     logging::start(log, loaded.config.debug, progress);
+    if loaded.config.files.is_empty() {
+        tracing::info!("no configuration file was found");
+    }
+    for file in &loaded.config.files {
+        tracing::info!(file = %file.display(), "configuration file");
+    }
     for warning in &loaded.warnings {
         complain(&warning.to_string());
     }

@@ -13,7 +13,7 @@ use super::super::settings::BatchingSettings;
 use super::super::source::Spot;
 use super::expand::{Reader, Scope};
 use super::mode::most_at_once;
-use super::{Context, class_named, max_wait};
+use super::{Context, class_named, failing, max_wait};
 use crate::hook::{CommandLine, CommandSpec, HandlerSpec, Hook, HookName, InheritEnv, Leftovers, Order};
 use crate::kind::KindSet;
 use crate::matcher::{Selector, SelectorPlace};
@@ -51,6 +51,7 @@ impl HookCompiler<'_> {
             max_output: usize::try_from(raw.max_output.unwrap_or(self.defaults.max_output))
                 .unwrap_or(usize::MAX),
             batch,
+            retry: raw.retry.as_ref().map(failing::retry),
         })
     }
 

@@ -6,6 +6,7 @@
 mod batch;
 mod doubts;
 mod expand;
+mod failing;
 mod hook;
 mod machine;
 mod mode;

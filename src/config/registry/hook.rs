@@ -102,12 +102,20 @@ pub(super) const SETTINGS: &[Setting] = &[
         "Age at which a resident process is replaced, between two events.",
     ),
     Setting::new("hook.NAME.window", integer(1024), "1", "Events that a resident process may have at once."),
-    Setting::idle("hook.NAME.retry.attempts", integer(100), "Most attempts, the first included."),
-    Setting::idle("hook.NAME.retry.backoff", TIME_OR_NONE, "Wait before the second attempt."),
-    Setting::idle(
+    Setting::open(
+        "hook.NAME.retry.attempts",
+        integer(100),
+        "Most attempts, the first included; 3 in a table `retry` that does not say so.",
+    ),
+    Setting::open(
+        "hook.NAME.retry.backoff",
+        TIME_OR_NONE,
+        "Wait before the second attempt, doubled for each further one up to a minute; \"1s\" unless it is said.",
+    ),
+    Setting::open(
         "hook.NAME.retry.on",
         Choices(&["failed", "timed_out", "not_started"]),
-        "Outcomes that are tried again.",
+        "Outcomes that are tried again; all three unless it is said.",
     ),
     Setting::idle("hook.NAME.breaker.failures", integer(10_000), "Failures in a row that open the breaker."),
     Setting::idle("hook.NAME.breaker.rate", Ratio, "Share of failures that opens the breaker."),

@@ -249,3 +249,27 @@ fn overrides_are_read_like_variables() {
         assert!(loader.clone().overrides(key, value).load().is_err(), "{key}={value}");
     }
 }
+
+#[test]
+fn of_two_variables_for_the_same_the_later_name_wins() {
+    let bypass = |pairs: &[(&str, &str)]| load_with(HOOKS, pairs).unwrap().config.scheduler.bypass;
+    let low = |pairs: &[(&str, &str)]| bypass(pairs).map(|bypass| bypass[crate::PriorityClass::Low]);
+    assert_eq!(
+        low(&[("HOOKPOOL_SCHEDULER__BYPASS", "off"), ("HOOKPOOL_SCHEDULER__BYPASS__LOW", "7")]),
+        Some(7)
+    );
+    assert_eq!(low(&[("HOOKPOOL_SCHEDULER__BYPASS__LOW", "7"), ("HOOKPOOL_SCHEDULER__bypass", "off")]), None);
+    let both = [("HOOKPOOL_CLASS__LOW", "{ seats = 3, ceiling = 4 }"), ("HOOKPOOL_CLASS__LOW__SEATS", "2")];
+    let low = load_with(HOOKS, &both).unwrap().config.classes[crate::PriorityClass::Low];
+    assert_eq!((low.seats, low.ceiling), (2, 4));
+}
+
+/// Each variable must not cost as much as everything else: with thousands of both this once took minutes.
+#[test]
+fn thousands_of_variables_over_thousands_of_hooks_are_loaded_in_good_time() {
+    let file = (0..3000)
+        .fold(String::new(), |text, n| text + &format!("[hook.h{n}]\non = ['stop']\nrun = 'true'\n"));
+    let variables = (0..3000).map(|n| (OsString::from(format!("HOOKPOOL_HOOK__H{n}__TIMEOUT")), "7s".into()));
+    let loaded = ConfigLoader::new().text("hooks.toml", file).environment(variables).load().unwrap();
+    assert!(loaded.config.hooks.iter().all(|hook| hook.timeout == Duration::from_secs(7)));
+}

@@ -3,6 +3,7 @@
 mod cancel;
 mod outcomes;
 mod overrun;
+mod retry;
 mod rust;
 mod surroundings;
 

@@ -250,3 +250,24 @@ fn who_cancels_one_event_of_a_running_batch_does_not_stop_the_others() {
     assert!(!jobs[3].cancel());
     assert!(pool.drain(LONG).is_balanced());
 }
+
+/// Each event waits for the other: one thread would wait for ever.
+#[test]
+fn a_batch_can_be_spread_over_threads_and_a_panic_costs_only_its_event() {
+    let together = Barrier::new(2);
+    let each = move |call: &Call| {
+        assert!(std::thread::current().name().is_some_and(|name| name.starts_with("hookpool-fan-")));
+        together.wait();
+        assert_ne!(call.event().name(), "2", "as the test says");
+    };
+    let handler = crate::Parallel::new(2.try_into().unwrap(), each).unwrap();
+    let toml = "[hook.a]\non = ['*']\norder = 'none'\ntimeout = '1m'\nbatch = { linger = 0 }\n";
+    let pool = builder(toml).register_batch("a", handler).build().unwrap();
+    pool.pause("a");
+    let jobs: Vec<_> = FIVE.iter().take(4).map(|json| submit(&pool, json)).collect();
+    pool.resume("a");
+    let outcomes: Vec<_> = jobs.iter().map(outcome).collect();
+    assert_eq!(kinds(&outcomes), [Succeeded, Panicked, Succeeded, Succeeded]);
+    assert!(outcomes[1].reason.contains("as the test says"), "{}", outcomes[1].reason);
+    assert!(pool.drain(LONG).is_balanced());
+}

@@ -1,0 +1,3 @@
+//! The configuration as text, made from the registry that reads configurations, so that it says what the program does.
+
+mod effective;

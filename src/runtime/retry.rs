@@ -1,0 +1,90 @@
+//! What follows from the end of an attempt: the job's outcome, or another attempt.
+//!
+//! No worker waits for a retry: the job goes back to the core, which keeps its place, and its session waits for it.
+//! A job is not tried again once somebody cancelled it, once the pool stops what runs, or after exit status 2, with
+//! which a handler that works says no. Nor is a handler in Rust that was still running when its time was over.
+
+use super::engine::Engine;
+use super::flight::Running;
+use super::job::Job;
+use crate::hook::RetryPolicy;
+use crate::outcome::{Attempt, Ending, OutcomeKind};
+use crate::process::End;
+use crate::scheduler::Retry;
+use crate::telemetry;
+
+impl Engine {
+    /// Ends the job, or gives it back for its next attempt.
+    pub(super) fn settle(&self, running: Running, ending: Ending) -> Option<Retry<Job>> {
+        let Running { mut job, place, .. } = running;
+        let entry = self.entry(&job);
+        let policy = entry.hook.retry.filter(|policy| covers(policy, &ending));
+        let wait = policy.and_then(|policy| policy.wait_after(job.attempt()));
+        let Some(wait) = wait.filter(|_| !self.is_stopping() && job.shared.wait_again()) else {
+            self.end(job, true, ending);
+            return None;
+        };
+        entry.counters.retried(job.class, ending.run);
+        let attempts = policy.map_or(1, |policy| policy.attempts);
+        let attempt = Attempt { kind: ending.kind, reason: ending.reason, run: ending.run };
+        telemetry::retried(
+            &entry.hook,
+            &job.payload.event,
+            job.id,
+            &attempt,
+            (job.attempt(), attempts),
+            wait,
+        );
+        job.attempts.push(attempt);
+        Some(Retry { job: place.with(job), at: self.clock.now() + wait })
+    }
+
+    /// Those that nobody has cancelled since their attempt ended: the others of a batch may have run on.
+    pub(super) fn still_wanted(&self, mut again: Vec<Retry<Job>>) -> Vec<Retry<Job>> {
+        let unwanted = again.extract_if(.., |retry| retry.job.body.shared.is_unwanted()).collect::<Vec<_>>();
+        for retry in unwanted {
+            let reason = "it was cancelled before its next attempt";
+            self.end(retry.job.body, false, Ending::new(OutcomeKind::Cancelled, reason));
+        }
+        again
+    }
+
+    /// Ends a job that cannot be tried again after all, as its last attempt ended.
+    pub(super) fn give_up(&self, retry: Retry<Job>) {
+        let mut job = retry.job.body;
+        let ending = match job.attempts.pop() {
+            Some(Attempt { kind, reason, .. }) => Ending::new(kind, reason),
+            None => Ending::new(OutcomeKind::Failed, "it could not be tried again"),
+        };
+        self.end(job, false, ending);
+    }
+}
+
+fn covers(policy: &RetryPolicy, ending: &Ending) -> bool {
+    let says_no = ending.process.as_ref().is_some_and(|process| process.end == End::Exited(2));
+    match ending.kind {
+        OutcomeKind::Failed => policy.failed && !says_no,
+        OutcomeKind::TimedOut => policy.timed_out,
+        OutcomeKind::NotStarted => policy.not_started,
+        _ => false,
+    }
+}
+
+/// Why a job left the queue without being picked.
+pub(super) fn reason_to_leave(job: &Job, outcome: OutcomeKind) -> String {
+    let mut reason = match outcome {
+        OutcomeKind::Displaced => "it gave up its place to a more important job".to_owned(),
+        OutcomeKind::Expired => "it waited longer than its max_wait".to_owned(),
+        OutcomeKind::Abandoned => "it had not been started when the shutdown's deadline came".to_owned(),
+        OutcomeKind::Cancelled => "it was cancelled while it waited".to_owned(),
+        _ => String::new(),
+    };
+    if outcome == OutcomeKind::Abandoned
+        && let Some(Attempt { kind, reason: why, .. }) = job.attempts.last()
+    {
+        let attempt = job.attempts.len();
+        reason =
+            format!("the shutdown's deadline came before its next attempt; attempt {attempt} {kind}: {why}");
+    }
+    reason
+}
