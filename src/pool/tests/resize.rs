@@ -1,10 +1,13 @@
 //! Other parameters while jobs pass: nothing is lost, chains stay in order, and there are as many threads as seats.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use super::hosts::{Dice, Gate, LIMIT, Mark, Shell, Spec, TestPool, await_sleep, await_state, params, pool};
+use super::hosts::{
+    Dice, Gate, LIMIT, Mark, Script, Shell, Spec, TestPool, await_sleep, await_state, params, pool,
+};
 use crate::class::PerClass;
 use crate::class::PriorityClass::{Critical, Low, Normal};
 use crate::outcome::Refusal;
@@ -196,4 +199,33 @@ fn the_books_balance_and_chains_stay_in_order_whatever_changes() {
             Mark::End(id) => assert_eq!(running.remove(&session(id)), Some(id)),
         }
     }
+}
+
+/// A worker that retires tells of a job that expired, and meanwhile the pool grows again: its number has a new thread.
+#[test]
+fn who_decided_to_leave_leaves_though_the_pool_has_grown_again() {
+    let (pool, host) = pool(params(2, 10));
+    let gates = [Gate::closed(), Gate::closed()];
+    for id in 0..2 {
+        let gates = gates.clone();
+        let script = Script::Call(Box::new(move |_| {
+            let is_second = std::thread::current().name() == Some("hookpool-1");
+            gates[usize::from(is_second)].pass();
+        }));
+        pool.submit(Spec::new(id, Normal).script(script)).unwrap();
+    }
+    gates.iter().for_each(|gate| gate.await_arrivals(1));
+    workers(&pool, 1);
+    let told = Gate::closed();
+    *host.resolve_gate.lock().unwrap() = Some(Arc::clone(&told));
+    pool.submit(Spec::new(2, Normal).max_wait(Duration::ZERO)).unwrap();
+    gates[1].open();
+    told.await_arrivals(1);
+    workers(&pool, 2);
+    assert_eq!(staying(&pool), 3);
+    told.open();
+    gates[0].open();
+    await_state("as many threads as seats", || staying(&pool) == 2);
+    assert_eq!(pool.drain(LIMIT, LIMIT).leaked, 0);
+    host.assert_balanced(3);
 }
