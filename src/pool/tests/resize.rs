@@ -214,7 +214,9 @@ fn who_decided_to_leave_leaves_though_the_pool_has_grown_again() {
         }));
         pool.submit(Spec::new(id, Normal).script(script)).unwrap();
     }
-    gates.iter().for_each(|gate| gate.await_arrivals(1));
+    for gate in &gates {
+        gate.await_arrivals(1);
+    }
     workers(&pool, 1);
     let told = Gate::closed();
     *host.resolve_gate.lock().unwrap() = Some(Arc::clone(&told));
