@@ -88,6 +88,8 @@ pub struct Hook {
     pub batch: Option<BatchPolicy>,
     /// Whether and when a failed job is tried again. `None`: never.
     pub retry: Option<RetryPolicy>,
+    /// When its handler is left alone for a while, because it fails and fails. `None`: never.
+    pub breaker: Option<BreakerPolicy>,
 }
 
 impl Hook {
@@ -130,6 +132,19 @@ impl RetryPolicy {
         // Who asks for a longer one at once gets it each time.
         Some(doubled.min(Self::LONGEST_BACKOFF.max(self.backoff)))
     }
+}
+
+/// When a handler that fails and fails is left alone, and for how long.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct BreakerPolicy {
+    /// Failures in a row that open the breaker: 1 to 10,000. `None`: only their share does.
+    pub failures: Option<u32>,
+    /// Share of failures among the last 20 attempts, once there are 10, that opens it: above 0, at most 1.
+    pub rate: Option<f64>,
+    /// How long it stays open at first; doubled each time that the next job fails as well.
+    pub cooldown: Duration,
+    /// How long it stays open at most.
+    pub max_cooldown: Duration,
 }
 
 /// Bounds of one batch, and what its events have in common.

@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod breaker;
 mod class;
 pub mod config;
 mod event;
@@ -10,21 +11,24 @@ mod manager;
 mod matcher;
 mod metrics;
 mod outcome;
+mod params;
 mod pool;
 #[doc(hidden)]
 pub mod process;
 mod runtime;
 mod scheduler;
+mod simulate;
 mod telemetry;
 mod time;
 
+pub use breaker::{BreakerState, BreakerStatus};
 pub use class::{PerClass, PriorityClass};
 pub use config::Config;
 pub use event::{Event, EventError, FieldPath, RawJson, Scalar};
 pub use handler::{BatchAnswer, BatchHandler, Call, EventHandler, Parallel};
 pub use hook::{
-    BatchKey, BatchPolicy, CommandLine, CommandSpec, HandlerSpec, Hook, HookName, InheritEnv, Leftovers,
-    MaxWait, OnBatchFailure, Order, ResidentSpec, RetryPolicy,
+    BatchKey, BatchPolicy, BreakerPolicy, CommandLine, CommandSpec, HandlerSpec, Hook, HookName, InheritEnv,
+    Leftovers, MaxWait, OnBatchFailure, Order, ResidentSpec, RetryPolicy,
 };
 pub use kind::{EventKind, KindSet};
 pub use manager::{
@@ -41,3 +45,4 @@ pub use runtime::{
     BuildError, Decision, HandlerProblem, HookPool, HookPoolBuilder, JobHandle, Outcomes, Preview,
     ResizeError, Submission, SubmittedHook,
 };
+pub use simulate::{Depth, Load, Simulation, SimulationReport};

@@ -13,6 +13,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
+use crate::breaker::Turn;
 use crate::class::PriorityClass;
 use crate::event::{Event, Subject};
 use crate::hook::{Hook, HookName};
@@ -129,6 +130,18 @@ pub(crate) fn retried(
             hook = %hook.name, job = %job, session = event.session(), run_ms = attempt.run.map(millis),
             "attempt {number} of {most} {}: {}; next in {wait:?}", attempt.kind, attempt.reason
         );
+    });
+}
+
+/// The hook's breaker has opened or closed.
+pub(crate) fn breaker_turned(hook: &Hook, turn: &Turn) {
+    say(|| match turn {
+        Turn::Opened(cooldown, why) => tracing::warn!(
+            hook = %hook.name, "the hook's breaker opened, so it is skipped for {cooldown:?}: {why}"
+        ),
+        Turn::Closed => {
+            tracing::info!(hook = %hook.name, "the hook's breaker closed: its handler works again");
+        }
     });
 }
 

@@ -80,6 +80,43 @@ fn rude_handlers_harm_their_own_event_and_no_other() {
 }
 
 #[test]
+fn a_broken_line_at_rest_replaces_the_process_and_harms_no_event() {
+    let subject = Subject::new("resident", "timeout = '60s'");
+    let before = subject.who();
+    assert_eq!(subject.run("mutter").kind, Succeeded);
+    subject.sign("mutter");
+    until("it has spoken", || subject.notes().contains("muttered"));
+    assert_ne!(subject.who(), before);
+    subject.end(3);
+}
+
+#[test]
+fn an_event_that_a_dying_process_has_not_read_is_given_to_another_one() {
+    let subject = Subject::new("resident", "timeout = '60s'");
+    let before = subject.who();
+    assert_eq!(subject.run("die_at_rest").kind, Succeeded);
+    until("it rests", || subject.notes().contains("rests"));
+    let next = subject.send("who");
+    subject.sign("die");
+    let next = outcome(&next);
+    assert!(next.reason.parse::<u32>().is_ok() && next.reason != before, "{next}");
+    subject.end(3);
+}
+
+#[test]
+fn one_that_was_started_ahead_and_died_harms_no_event() {
+    let subject = Subject::new("resident", "timeout = '60s'\nmax_events = 1\nenv.DIE_AHEAD = '1'");
+    assert_eq!(subject.run("ok").kind, Succeeded);
+    until("the first one ahead is there", || subject.noted("start ").len() == 2);
+    subject.sign("ahead");
+    assert_eq!(subject.run("ok").kind, Succeeded);
+    until("the next one ahead has died", || subject.notes().contains("died ahead"));
+    subject.unsign("ahead");
+    assert_eq!(subject.run("ok").kind, Succeeded);
+    subject.end(3);
+}
+
+#[test]
 fn what_a_process_says_beside_its_answers_is_with_the_event() {
     let subject = Subject::new("resident", "timeout = '60s'");
     let noisy = subject.run("noise");

@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 
 use super::input::Rate;
+use super::simulate::{Axis, Target};
 
 /// Runs hooks off the critical path: events in, handlers run by a small pool, the important ones first, every event
 /// accounted for.
@@ -29,6 +30,7 @@ pub(super) enum Command {
     Run(RunArgs),
     Bench(BenchArgs),
     Check(CheckArgs),
+    Simulate(SimulateArgs),
     Config(ConfigArgs),
 }
 
@@ -125,7 +127,8 @@ pub(super) struct CheckArgs {
 
 /// Print the effective configuration, as a hooks.toml that means the same
 ///
-/// Every layer is merged, and defaults are filled in. Values with ${env:NAME} are printed as they are written.
+/// Every layer is merged, and defaults are filled in. Values with ${env:NAME} are printed as they are written. With
+/// --example or --schema nothing is read.
 #[derive(Debug, ClapArgs)]
 pub(super) struct ConfigArgs {
     /// Read this file in place of the project's hooks.toml or config/hooks.toml
@@ -139,6 +142,14 @@ pub(super) struct ConfigArgs {
     /// Say behind each value which file and line, or which variable, set it
     #[arg(long)]
     pub(super) origins: bool,
+
+    /// Print a hooks.toml to begin with: every setting with its explanation and default, all of it commented out
+    #[arg(long, conflicts_with_all = ["file", "config", "origins"])]
+    pub(super) example: bool,
+
+    /// Print the JSON Schema (draft 2020-12) of hooks.toml, for editors
+    #[arg(long, conflicts_with_all = ["file", "config", "origins", "example"])]
+    pub(super) schema: bool,
 }
 
 /// Measure what hooks cost their caller on this machine, with and without the pool
@@ -155,6 +166,60 @@ pub(super) struct BenchArgs {
     #[arg(long, value_enum, default_value_t = ReportFormat::Text, value_name = "FORMAT")]
     pub(super) report: ReportFormat,
 }
+
+/// Try a configuration in virtual time: waits, refusals, utilisation, and how many workers are enough
+///
+/// The scheduler is the real one; no handler runs, and an hour takes a moment. SPEC describes the load: for each hook of
+/// the configuration, or for each class, when jobs arrive, how long they run and how often they fail. Without SPEC every
+/// hook gets as many jobs, at random moments, that keep the workers busy for 80 % of the time.
+///
+/// Not modelled: what handlers do to each other on the machine's processors (give `overhead`, and run times as they are
+/// under load), the grace of a handler that is stopped, the start of resident handlers. One seed is one run, to the byte.
+#[derive(Debug, ClapArgs)]
+#[command(after_help = SPEC_EXAMPLE)]
+pub(super) struct SimulateArgs {
+    /// The load, a TOML file
+    #[arg(value_name = "SPEC")]
+    pub(super) spec: Option<PathBuf>,
+
+    /// Read this configuration instead of the project's hooks.toml or config/hooks.toml
+    #[arg(short, long, value_name = "FILE")]
+    pub(super) config: Option<PathBuf>,
+
+    /// Start chance from this number; the same number gives the same report
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub(super) seed: u64,
+
+    /// Submit so many jobs, whatever SPEC says
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(super) jobs: Option<u64>,
+
+    /// Try each of these values, such as workers=1..8, standby=0,1 or capacity=100,1000; every combination of several
+    #[arg(long, value_name = "KEY=VALUES")]
+    pub(super) sweep: Vec<Axis>,
+
+    /// With --sweep: what is enough, as the time in which 99 of 100 jobs of every class, or of one, start: 200ms, high=50ms
+    #[arg(long, value_name = "[CLASS=]TIME", requires = "sweep")]
+    pub(super) target_p99: Option<Target>,
+
+    /// Print the report as text for people or as one JSON object
+    #[arg(long, value_enum, default_value_t = ReportFormat::Text, value_name = "FORMAT")]
+    pub(super) report: ReportFormat,
+}
+
+const SPEC_EXAMPLE: &str = "\
+SPEC, all but `arrivals` with its default or optional:
+  jobs = 100_000                                # or duration = \"1h\": when arrivals end
+  overhead = \"0s\"                               # seat time between the end of a run and the next start
+  [hook.audit]                                  # or [class.low], for a hook that is not configured
+  arrivals = { poisson = \"20/s\" }               # or { every = \"50ms\" }, { burst = 30, every = \"2s\" }, a list
+  run_time = { median = \"20ms\", p99 = \"200ms\" } # or \"20ms\", { exponential = \"20ms\" },
+                                                # { from = \"10ms\", to = \"30ms\" }
+  per_event = \"0s\"                              # what each further event of a batch adds to its run
+  sessions = 8                                  # 0: jobs without a session
+  failures = 0                                  # share, of 1
+  bytes = 1000                                  # size of an event
+  class = \"normal\"                              # of the events, for a hook without `priority`";
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(super) enum ReportFormat {

@@ -35,6 +35,9 @@ pub(super) enum CliError {
     /// The handler that `bench` brings along.
     #[error("cannot run the handler `{0}`: {1}; it is looked for in PATH")]
     Handler(&'static str, io::Error),
+    /// Options that make no sense together.
+    #[error("{0}")]
+    Usage(String),
     #[error("internal error: {0}; please report it")]
     Internal(String),
 }
@@ -43,6 +46,7 @@ impl CliError {
     /// The exit code, as `--help` documents it.
     pub(super) fn code(&self) -> ExitCode {
         ExitCode::from(match self {
+            Self::Usage(_) => USAGE,
             Self::Config(_) => CONFIGURATION,
             Self::Input { .. } => 5,
             Self::ClosedPipe => 0,

@@ -11,6 +11,7 @@
 //! | `check/` | the command `check` |
 //! | `config.rs` | the command `config` |
 //! | `bench/` | the command `bench` |
+//! | `simulate/` | the command `simulate` |
 //! | `report/`, `progress.rs` | what is shown of a run |
 //!
 //! Standard output carries results only; everything else goes to standard error. It uses the library as anybody
@@ -27,6 +28,7 @@ mod progress;
 mod report;
 mod run;
 mod signals;
+mod simulate;
 
 use std::process::ExitCode;
 
@@ -49,6 +51,7 @@ pub(crate) fn main() -> ExitCode {
     let done = match args.command {
         Command::Run(run) => run::run(&run, &args.log),
         Command::Check(check) => check::run(&check),
+        Command::Simulate(simulate) => simulate::run(&simulate),
         Command::Config(config) => config::run(&config),
         Command::Bench(bench) => bench::run(&bench, &args.log),
     };

@@ -8,6 +8,7 @@ use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
 
+use toml::Spanned;
 use toml::de::DeTable;
 
 use super::layer::{Key, Layer, Place, Walk};
@@ -18,7 +19,7 @@ use super::source::{SourceText, Spot};
 pub(super) const MAX_FILE_BYTES: u64 = 4_000_000;
 
 /// Reads a file within limits; `None`, with a problem, when that fails. `dir` is its folder.
-pub(super) fn read_file(
+pub(crate) fn read_file(
     path: &Path,
     name: &Path,
     dir: &Path,
@@ -62,18 +63,24 @@ pub(super) fn source_of(
 
 /// The file's layer; `None`, with a problem, when it is no TOML.
 pub(super) fn layer_of(source: &Arc<SourceText>, problems: &mut Problems) -> Option<Layer> {
-    match DeTable::parse(source.text()) {
-        Ok(table) => {
-            let mut layer = Layer::new(source.name().display().to_string());
-            let mut walk = Walk::new(&mut layer, problems, Place::File(source));
-            walk.table(&Key::default(), table.get_ref());
-            Some(layer)
-        }
-        Err(error) => {
+    let table = parse_file(source, problems)?;
+    let mut layer = Layer::new(source.name().display().to_string());
+    let mut walk = Walk::new(&mut layer, problems, Place::File(source));
+    walk.table(&Key::default(), table.get_ref());
+    Some(layer)
+}
+
+/// The file's table; `None`, with a problem, when it is no TOML.
+pub(crate) fn parse_file<'a>(
+    source: &'a Arc<SourceText>,
+    problems: &mut Problems,
+) -> Option<Spanned<DeTable<'a>>> {
+    let parsed = DeTable::parse(source.text());
+    parsed
+        .inspect_err(|error| {
             let at = error.span().map_or(0, |span| span.start);
             let message = format!("no valid TOML: {}", shown(&error.message().replace('\n', ", ")));
             problems.error(Spot::File(Arc::clone(source), at).origin(), "", message);
-            None
-        }
-    }
+        })
+        .ok()
 }

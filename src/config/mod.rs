@@ -27,14 +27,20 @@ mod value;
 
 pub use check::Checked;
 pub(crate) use env::{inherited_environment, inherited_session};
+pub use export::{example, schema};
+pub(crate) use file::{parse_file, read_file};
 pub use load::ConfigLoader;
 pub use loaded::Loaded;
 pub(crate) use nearest::nearest;
 pub use problem::{ConfigError, Origin, Position, Problem, Severity};
+pub(crate) use problem::{Problems, shown};
 pub use settings::{
     BatchingSettings, ClassSettings, Config, KindPriorities, OnFull, PickMode, PoolSettings, QueueSettings,
     SchedulerSettings, ShutdownSettings,
 };
+
+pub(crate) use source::{SourceText, Spot};
+pub(crate) use value::described;
 
 /// Reads a duration as `hooks.toml` does: `2s`, `500ms`, `1m 30s`, `1.5h`; a bare number is seconds; at most 30 days.
 ///

@@ -192,7 +192,7 @@ impl std::error::Error for ConfigError {}
 
 /// The problems found so far.
 #[derive(Debug, Default)]
-pub(super) struct Problems {
+pub(crate) struct Problems {
     list: Vec<Problem>,
     errors: usize,
     warnings: usize,
@@ -201,11 +201,11 @@ pub(super) struct Problems {
 }
 
 impl Problems {
-    pub(super) fn error(&mut self, origin: Origin, key: impl ToString, message: String) {
+    pub(crate) fn error(&mut self, origin: Origin, key: impl ToString, message: String) {
         self.push(origin, key, Severity::Error, message, None);
     }
 
-    pub(super) fn push(
+    pub(crate) fn push(
         &mut self,
         origin: Origin,
         key: impl ToString,
@@ -249,7 +249,7 @@ impl Problems {
     }
 
     /// The warnings, or everything when there is an error.
-    pub(super) fn finish(self) -> Result<Vec<Problem>, ConfigError> {
+    pub(crate) fn finish(self) -> Result<Vec<Problem>, ConfigError> {
         let list = self.into_list();
         if list.iter().any(|problem| problem.severity == Severity::Error) {
             Err(ConfigError { problems: list })
@@ -265,7 +265,7 @@ pub(super) fn quoted(text: &str) -> String {
 }
 
 /// Text from outside without control characters and not longer than a line.
-pub(super) fn shown(text: &str) -> String {
+pub(crate) fn shown(text: &str) -> String {
     const LIMIT: usize = 80;
     let mut clean: String = text.chars().take(LIMIT).flat_map(printable).collect();
     if text.chars().nth(LIMIT).is_some() {

@@ -132,6 +132,16 @@ pub(super) struct RawHook {
     pub(super) max_age: Option<NumberOr>,
     pub(super) window: Option<u32>,
     pub(super) retry: Option<RawRetry>,
+    pub(super) breaker: Option<RawBreaker>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct RawBreaker {
+    pub(super) failures: Option<u32>,
+    pub(super) rate: Option<f64>,
+    pub(super) cooldown: Option<u64>,
+    pub(super) max_cooldown: Option<u64>,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -9,7 +9,7 @@ use super::problem::{Origin, Position, shown};
 
 /// A configuration file's text.
 #[derive(Debug)]
-pub(super) struct SourceText {
+pub(crate) struct SourceText {
     /// As the user knows it.
     name: PathBuf,
     /// The folder that relative paths in it start from; absolute.
@@ -20,7 +20,7 @@ pub(super) struct SourceText {
 }
 
 impl SourceText {
-    pub(super) fn new(name: PathBuf, dir: PathBuf, text: String) -> Self {
+    pub(crate) fn new(name: PathBuf, dir: PathBuf, text: String) -> Self {
         let lines = std::iter::once(0)
             .chain(text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(at, _)| at + 1))
             .collect();
@@ -31,7 +31,7 @@ impl SourceText {
         &self.name
     }
 
-    pub(super) fn dir(&self) -> &Path {
+    pub(crate) fn dir(&self) -> &Path {
         &self.dir
     }
 
@@ -61,7 +61,7 @@ impl SourceText {
 
 /// Where a value stands.
 #[derive(Clone, Debug)]
-pub(super) enum Spot {
+pub(crate) enum Spot {
     BuiltIn,
     /// Byte offset in the file.
     File(Arc<SourceText>, usize),
@@ -96,7 +96,7 @@ impl Spot {
     }
 
     /// The same place for a reader.
-    pub(super) fn origin(&self) -> Origin {
+    pub(crate) fn origin(&self) -> Origin {
         match self {
             Self::BuiltIn => Origin::BuiltIn,
             Self::File(source, offset) => {

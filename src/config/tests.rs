@@ -1,10 +1,13 @@
 //! The loading as a whole, through its public face.
 
+mod example;
 mod exports;
 mod good;
 mod layers;
+mod older;
 mod problems;
 mod reference;
+mod schema;
 mod variables;
 
 use std::ffi::OsString;

@@ -106,6 +106,8 @@ impl LinesHandler {
         let end = run.end.to_string();
         let mut ending = Ending::of_run(timeout, run, escapees_killed);
         if ended_by_itself && batch.answered > 0 {
+            // Its status is not what counts here.
+            ending.says_no = false;
             ending.kind = OutcomeKind::Failed;
             ending.reason = format!("its handler ended without an answer to it ({end})");
         }
@@ -198,7 +200,8 @@ impl<'a, 'd> Batch<'a, 'd> {
     /// Gives the rest its outcome; the first of them has the output.
     fn end_rest(self, mut ending: Ending) {
         for index in self.open {
-            let next = Ending { run: ending.run, ..Ending::new(ending.kind, ending.reason.clone()) };
+            let Ending { kind, run, says_no, .. } = ending;
+            let next = Ending { run, says_no, repeats: true, ..Ending::new(kind, ending.reason.clone()) };
             (self.done)(index, std::mem::replace(&mut ending, next), false);
         }
     }
@@ -236,8 +239,7 @@ impl Ending {
     pub(super) fn answered(line: Line, run: Duration) -> Self {
         let message = line.message.unwrap_or_default();
         let mut answer = if line.ok { Answer::ok().with_message(message) } else { Answer::failed(message) };
-        // It has been read as JSON already.
-        if let Some(verdict) = line.verdict.and_then(|verdict| verdict.parse().ok()) {
+        if let Some(verdict) = line.verdict {
             answer = answer.with_verdict(verdict);
         }
         Self { run: Some(run), ..Self::from(answer) }

@@ -171,6 +171,7 @@ impl Ending {
             },
         };
         let run_time = run.run_time;
+        let says_no = run.stopped.is_none() && run.end == End::Exited(2);
         let process = ProcessReport {
             end: run.end,
             stopped: run.stopped,
@@ -183,6 +184,6 @@ impl Ending {
             leftovers_killed: run.leftovers_killed,
             escapees_killed,
         };
-        Self { run: Some(run_time), process: Some(Box::new(process)), ..Self::new(kind, reason) }
+        Self { run: Some(run_time), process: Some(Box::new(process)), says_no, ..Self::new(kind, reason) }
     }
 }

@@ -89,8 +89,10 @@ impl Handler {
             Self::Resident(resident) => resident.run(tasks, done),
             Self::Rust(rust) => rust.run(tasks, done),
             Self::Missing => {
-                let ending = || Ending::new(OutcomeKind::NotStarted, "no handler is registered for the hook");
-                (0..tasks.len()).for_each(|index| done(index, ending()));
+                let reason = "no handler is registered for the hook";
+                let ending =
+                    |index| Ending { repeats: index > 0, ..Ending::new(OutcomeKind::NotStarted, reason) };
+                (0..tasks.len()).for_each(|index| done(index, ending(index)));
             }
         }
     }

@@ -197,6 +197,7 @@ impl RustHandler {
         }
         let splits = hook.batch.as_ref().is_some_and(|batch| batch.on_failure == OnBatchFailure::Split);
         let mut give = |first: usize, calls: &[Call], answer: BatchAnswer| {
+            let is_of_all = matches!(answer, BatchAnswer::All(_));
             let mut answers = match answer {
                 BatchAnswer::All(answer) => vec![answer; calls.len()],
                 BatchAnswer::Each(answers) => answers,
@@ -205,7 +206,7 @@ impl RustHandler {
             for (index, call) in calls.iter().enumerate() {
                 let answer =
                     answers.next().unwrap_or_else(|| Answer::failed("its handler gave no answer for it"));
-                done(first + index, ending(call, answer));
+                done(first + index, Ending { repeats: is_of_all && index > 0, ..ending(call, answer) });
             }
         };
         let calls = calls(hook, tasks);

@@ -3,11 +3,13 @@
 //! | file | owns |
 //! |---|---|
 //! | `counters.rs` | the counters of one hook, written by submitters and workers |
+//! | `tally.rs` | the same counts, written by one thread |
 //! | `timing.rs` | histograms of waits and run times |
 //! | `snapshot.rs` | copies of both, summed by class and in all; the ledger |
 
 mod counters;
 mod snapshot;
+mod tally;
 mod timing;
 
 pub(crate) use self::counters::HookCounters;

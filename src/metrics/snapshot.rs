@@ -3,6 +3,7 @@
 use std::ops::AddAssign;
 
 use super::timing::{Durations, Timing};
+use crate::breaker::BreakerStatus;
 use crate::class::{PerClass, PriorityClass};
 use crate::hook::HookName;
 use crate::outcome::{OutcomeKind, Refusal, Skip};
@@ -38,6 +39,12 @@ impl Counts {
     #[must_use]
     pub fn refused(&self, why: Refusal) -> u64 {
         self.refused.get(why.index()).copied().unwrap_or_default()
+    }
+
+    /// Jobs that were refused, for whatever reason.
+    #[must_use]
+    pub fn all_refused(&self) -> u64 {
+        self.refused.iter().sum()
     }
 
     /// What was skipped for this reason.
@@ -118,6 +125,8 @@ pub struct HookSnapshot {
     pub counts: Counts,
     /// Its counts by class: more than one when kinds of different importance lead to it.
     pub classes: PerClass<Counts>,
+    /// Its circuit breaker. `None`: it has none (`hook.NAME.breaker`).
+    pub breaker: Option<BreakerStatus>,
 }
 
 impl HookSnapshot {
@@ -141,16 +150,19 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
-    pub(crate) fn new(hooks: impl IntoIterator<Item = (HookName, PerClass<Counts>)>, no_match: u64) -> Self {
+    pub(crate) fn new(
+        hooks: impl IntoIterator<Item = (HookName, PerClass<Counts>, Option<BreakerStatus>)>,
+        no_match: u64,
+    ) -> Self {
         let mut snapshot = Self { total: Counts::default(), classes: PerClass::default(), hooks: Vec::new() };
-        for (name, by_class) in hooks {
+        for (name, by_class, breaker) in hooks {
             let mut counts = Counts::default();
             for (class, of_class) in by_class.iter() {
                 counts += of_class;
                 snapshot.classes[class] += of_class;
             }
             snapshot.total += &counts;
-            snapshot.hooks.push(HookSnapshot { name, counts, classes: by_class });
+            snapshot.hooks.push(HookSnapshot { name, counts, classes: by_class, breaker });
         }
         if let Some(skipped) = snapshot.total.skipped.get_mut(Skip::NoMatch.index()) {
             *skipped += no_match;

@@ -31,11 +31,25 @@ pub(crate) struct Ending {
     /// What the handler said of it.
     pub(crate) message: Option<String>,
     pub(crate) verdict: Option<Json>,
+    /// Its handler works, and refused it: exit status 2.
+    pub(crate) says_no: bool,
+    /// The same happened to another job of its dispatch, whose ending tells of it.
+    pub(crate) repeats: bool,
 }
 
 impl Ending {
     pub(crate) fn new(kind: OutcomeKind, reason: impl Into<String>) -> Self {
-        Self { kind, reason: reason.into(), run: None, process: None, message: None, verdict: None }
+        let reason = reason.into();
+        Self {
+            kind,
+            reason,
+            run: None,
+            process: None,
+            message: None,
+            verdict: None,
+            says_no: false,
+            repeats: false,
+        }
     }
 }
 

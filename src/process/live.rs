@@ -45,6 +45,10 @@ pub struct Live {
     /// What the pipe has not taken yet begins at `sent`.
     unsent: Vec<u8>,
     sent: usize,
+    /// Bytes that the pipe has taken, of all that it was ever given.
+    fed: u64,
+    /// What was unread when the input was closed.
+    unread: u64,
     buffer: Box<[u8]>,
     pub(super) children: Arc<Children>,
     pub(super) started: Instant,
@@ -107,6 +111,8 @@ impl Runner {
             errors,
             unsent: Vec::new(),
             sent: 0,
+            fed: 0,
+            unread: 0,
             buffer: vec![0; PIECE].into(),
             children: Arc::clone(&self.children),
             started,
@@ -147,9 +153,15 @@ impl Live {
         self.sent
     }
 
+    /// Bytes that it has read of its input, of all that it was ever given. Where the system does not tell what is still in
+    /// the pipe, all that the pipe took counts as read.
+    pub fn has_read(&self) -> u64 {
+        self.fed.saturating_sub(self.input.as_ref().map_or(self.unread, in_pipe))
+    }
+
     /// Ends its input.
     pub fn close_input(&mut self) {
-        self.input = None;
+        self.unread = self.input.take().as_ref().map_or(self.unread, in_pipe);
     }
 
     /// Feeds it, waits until something happens or it is `until` (`None`: never), and reads a piece of each output that has one.
@@ -270,11 +282,14 @@ impl Live {
         while self.has_unsent() {
             let Some(pipe) = &mut self.input else { return true };
             match pipe.write(self.unsent.get(self.sent..).unwrap_or_default()) {
-                Ok(count) => self.sent += count,
+                Ok(count) => {
+                    self.sent += count;
+                    self.fed += count as u64;
+                }
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return false,
                 Err(_) => {
-                    self.input = None;
+                    self.close_input();
                     return true;
                 }
             }
@@ -290,6 +305,11 @@ impl Drop for Live {
             self.children.keep_hanging(child);
         }
     }
+}
+
+/// Bytes in a pipe that nobody has read.
+fn in_pipe(pipe: &ChildStdin) -> u64 {
+    rustix::io::ioctl_fionread(pipe).unwrap_or(0)
 }
 
 /// Reads one piece, and closes the pipe at its end. True when something came.

@@ -10,16 +10,15 @@ use super::engine::{Engine, HookEntry, Observer};
 use super::registered::{HandlerProblem, Registered};
 use super::submit::Intake;
 use super::{HookPool, Inner};
-use crate::class::PerClass;
-use crate::config::{Config, OnFull, PickMode};
+use crate::breaker::Breaker;
+use crate::config::Config;
 use crate::handler::{BatchHandler, EventHandler, Handler, RustHandler, Surroundings};
-use crate::hook::BatchPolicy;
 use crate::matcher::Matcher;
 use crate::metrics::HookCounters;
 use crate::outcome::Outcome;
+use crate::params::{core_params, hook_params};
 use crate::pool::{MOST_WORKERS, Pool};
 use crate::process::{Runner, Sweeper, new_pool_marker};
-use crate::scheduler::{AdmissionRule, BatchParams, CoreParams, HookParams, PickParams, SeatParams};
 use crate::telemetry::{Limiter, Telemetry};
 use crate::time::Clock;
 
@@ -168,6 +167,7 @@ impl HookPoolBuilder {
                 handler: Handler::prepare(hook, &surroundings, registered.remove(hook.name.as_str())),
                 counters: HookCounters::default(),
                 complaints: Limiter::default(),
+                breaker: hook.breaker.map(Breaker::new),
             })
             .collect();
         for entry in &hooks {
@@ -179,13 +179,8 @@ impl HookPoolBuilder {
         }
         let telemetry = Telemetry::new(config.queue.capacity, config.queue.warn_at, clock);
         let params = core_params(&config);
-        let hook_params: Vec<_> = hooks
-            .iter()
-            .map(|entry| HookParams {
-                max_concurrency: entry.hook.max_concurrency,
-                batch: entry.hook.batch.as_ref().filter(|_| entry.handler.takes_many()).map(batch_params),
-            })
-            .collect();
+        let hook_params: Vec<_> =
+            hooks.iter().map(|entry| hook_params(&entry.hook, entry.handler.takes_many())).collect();
         let workers = params.seats.in_all().max(MOST_WORKERS);
         let threads = (workers, usize::from(config.pool.max_overrun));
         let engine = Arc::new(Engine::new(hooks, threads, clock, telemetry, self.observers));
@@ -224,39 +219,6 @@ impl HookPoolBuilder {
             longest_grace,
         };
         Ok(HookPool { inner: Arc::new(Inner { config, intake, pool, engine, end: Arc::new(end) }) })
-    }
-}
-
-fn batch_params(policy: &BatchPolicy) -> BatchParams {
-    BatchParams { size: policy.size, bytes: policy.bytes, linger: policy.linger }
-}
-
-fn core_params(config: &Config) -> CoreParams {
-    let near = f64::from(config.queue.capacity) * config.queue.warn_at;
-    CoreParams {
-        rule: AdmissionRule {
-            capacity: config.queue.capacity,
-            guarantee: PerClass::from_fn(|class| config.classes[class].guarantee),
-            ceiling: PerClass::from_fn(|class| config.classes[class].ceiling),
-        },
-        displace: config.queue.on_full == OnFull::Displace,
-        seats: SeatParams {
-            workers: config.pool.workers.into(),
-            standby: config.pool.standby.into(),
-            standby_for: config.pool.standby_for,
-            per_class: PerClass::from_fn(|class| config.classes[class].seats.into()),
-        },
-        pick: PickParams {
-            weighted: config.scheduler.mode == PickMode::Weighted,
-            weights: config.scheduler.weights,
-            bypass: config.scheduler.bypass,
-        },
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "a part of a u32 fits a u32"
-        )]
-        pressure: near.ceil() as u32,
     }
 }
 

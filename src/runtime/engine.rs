@@ -9,11 +9,13 @@ use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 
+use super::breaking::{Releases, too_long};
 use super::flight::{Flight, Running};
 use super::job::Job;
 use super::outcomes::{Subscribers, Told};
 use super::retry::reason_to_leave;
 use super::watchdog::Watchdog;
+use crate::breaker::{Breaker, Pass};
 use crate::event::Event;
 use crate::handler::{Handler, Task, panic_text};
 use crate::hook::Hook;
@@ -79,6 +81,7 @@ pub(super) struct HookEntry {
     pub(super) counters: HookCounters,
     /// Keeps a hook that always fails from flooding the log.
     pub(super) complaints: Limiter,
+    pub(super) breaker: Option<Breaker>,
 }
 
 impl Engine {
@@ -143,7 +146,12 @@ impl Engine {
     }
 
     /// The jobs of a dispatch whose handler is about to run. Those that nobody wants any more get their outcome.
-    fn start(&self, dispatch: Dispatch<Job>, stop: &Cancel) -> Vec<Running> {
+    fn start(
+        &self,
+        dispatch: Dispatch<Job>,
+        stop: &Cancel,
+        pass: &Result<Option<Pass>, String>,
+    ) -> Vec<Running> {
         let picked_as = dispatch.class;
         debug_assert_eq!(dispatch.hook.0 as usize, dispatch.first.body.hook, "hooks are numbered alike");
         let runs_alone = dispatch.rest.is_empty();
@@ -151,6 +159,10 @@ impl Engine {
         for picked in std::iter::once(dispatch.first).chain(dispatch.rest) {
             let (place, mut job) = picked.part();
             let entry = self.entry(&job);
+            if let Err(why) = pass {
+                self.turn_away(job, why);
+                continue;
+            }
             let wait = self.clock.now().since(job.admitted);
             if job.waited.is_none() {
                 entry.counters.started(job.class, wait);
@@ -176,13 +188,16 @@ impl Engine {
     pub(super) fn overdue(&self, flight: &Arc<Flight>) {
         let ran = || self.clock.now().since(flight.started);
         // It may have been set aside when its time was over, and the pool ends only now.
-        for Running { job, .. } in flight.time_out().unwrap_or_default() {
+        let mut turn = None;
+        let late = flight.time_out(|| turn = self.record_overdue(flight)).unwrap_or_default();
+        self.tell_turn(flight.hook, turn);
+        for Running { job, .. } in late {
             flight.stop.cancel();
             let hook = &self.entry(&job).hook;
             let reason = if self.is_stopping() {
                 "it was still running when the grace at the end of the shutdown was over".to_owned()
             } else {
-                format!("it ran longer than its timeout of {:?}", hook.timeout)
+                too_long(hook)
             };
             let ending = Ending { run: Some(ran()), ..Ending::new(OutcomeKind::TimedOut, reason) };
             self.end(job, true, ending);
@@ -201,13 +216,13 @@ impl Engine {
         };
         match given {
             Ok(true) => pool.complete(flight.run, ran()),
-            Ok(false) => {}
-            Err(why) => {
+            Err(why) if self.watchdog.set_aside(flight) => {
                 if let Some(entry) = self.hooks.get(flight.hook) {
                     telemetry::seat_lost(&entry.hook, &why);
                 }
-                self.watchdog.set_aside(flight);
             }
+            // It has come back meanwhile.
+            Ok(false) | Err(_) => {}
         }
     }
 
@@ -282,13 +297,17 @@ impl Host for Engine {
         let elapsed = || self.clock.now().since(started);
         let stop = self.fresh_cancel(worker);
         let (run, hook) = (dispatch.run, dispatch.first.body.hook);
-        let running = self.start(dispatch, &stop);
+        let pass = self.pass(hook);
+        // Whatever becomes of the dispatch: when it is over, it holds up no other one.
+        let _releases = Releases(self, hook, pass.as_ref().ok().copied().flatten());
+        let running = self.start(dispatch, &stop, &pass);
         let Some(entry) = running.first().map(|running| self.entry(&running.job)) else {
             return Some(Finished::after(elapsed()));
         };
         // A job that has its outcome is gone, while the handler may look at its event.
         let views: Vec<_> = running.iter().map(View::of).collect();
-        let flight = Flight::new(worker, run, hook, (started, entry.hook.grace), stop, running);
+        let pass = pass.ok().flatten();
+        let flight = Flight::new(worker, run, hook, (started, entry.hook.grace), (stop, pass), running);
         let flight = Arc::new(flight);
         let is_watched = Cell::new(false);
         let watch = |timeout| {
@@ -300,29 +319,37 @@ impl Host for Engine {
         let mut again = Vec::new();
         let mut done = |index: usize, mut ending: Ending| {
             // A second ending of a task, or one that comes too late, is nothing that anybody could use.
-            let Some(running) = flight.take(index) else { return };
+            let Some(running) = flight.take(index) else { return false };
             if ending.run.is_none() && ending.kind.has_run() {
                 ending.run = Some(elapsed());
             }
-            again.extend(self.settle(running, ending));
+            again.extend(self.settle(running, pass, ending));
+            true
         };
         let ran = {
             let _inside = entry.handler.is_rust().then(|| Inside::enter(self));
+            let mut done = |index, ending| {
+                done(index, ending);
+            };
             catch_unwind(AssertUnwindSafe(|| entry.handler.run(&tasks, &mut done)))
         };
         let panic = ran.err().map(|panic| panic_text(&*panic));
+        let mut repeats = false;
         for index in 0..tasks.len() {
-            done(index, panic.as_deref().map_or_else(Ending::forgotten, Ending::panicked));
+            let ending = panic.as_deref().map_or_else(Ending::forgotten, Ending::panicked);
+            repeats |= done(index, Ending { repeats, ..ending });
         }
+        let has_place = flight.land();
+        // After it has landed nobody sets it aside.
         if is_watched.get() {
             self.watchdog.clear(&flight);
         }
-        if flight.land() {
+        if has_place {
             return Some(Finished { elapsed: elapsed(), retries: self.still_wanted(again) });
         }
         // Its run was completed without them, so they have no place to go back to.
         for retry in again {
-            self.give_up(retry);
+            self.give_up(retry.job.body);
         }
         self.overrunning.fetch_sub(1, Ordering::SeqCst);
         telemetry::came_back(&entry.hook, elapsed());

@@ -8,6 +8,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::job::Job;
+use crate::breaker::Pass;
 use crate::process::Cancel;
 use crate::scheduler::{Picked, RunKey};
 use crate::time::Time;
@@ -23,6 +24,8 @@ pub(super) struct Flight {
     /// Between the end of a drain and the end of this flight.
     pub(super) grace: Duration,
     pub(super) stop: Cancel,
+    /// Of the hook's breaker, if it has one.
+    pub(super) pass: Option<Pass>,
     state: Mutex<State>,
 }
 
@@ -59,12 +62,12 @@ impl Flight {
         run: RunKey,
         hook: usize,
         (started, grace): (Time, Duration),
-        stop: Cancel,
+        (stop, pass): (Cancel, Option<Pass>),
         jobs: Vec<Running>,
     ) -> Self {
         let jobs = jobs.into_iter().map(Some).collect();
         let state = Mutex::new(State { jobs, phase: Phase::InTime });
-        Self { worker, run, hook, started, grace, stop, state }
+        Self { worker, run, hook, started, grace, stop, pass, state }
     }
 
     /// Takes one job out; `None`: somebody else has.
@@ -72,14 +75,16 @@ impl Flight {
         self.lock().jobs.get_mut(index)?.take()
     }
 
-    /// The time is over: takes out what is left. `None`: nothing was.
-    pub(super) fn time_out(&self) -> Option<Vec<Running>> {
+    /// The time is over: takes out what is left. `None`: nothing was. Otherwise `tell` has been called before the worker
+    /// can have landed.
+    pub(super) fn time_out(&self, tell: impl FnOnce()) -> Option<Vec<Running>> {
         let mut state = self.lock();
         let left: Vec<_> = state.jobs.iter_mut().filter_map(Option::take).collect();
         if left.is_empty() {
             return None;
         }
         state.phase = Phase::Overdue;
+        tell();
         Some(left)
     }
 
@@ -93,6 +98,11 @@ impl Flight {
         replace()?;
         state.phase = Phase::GivenAway;
         Ok(true)
+    }
+
+    /// Its time is over, and its worker is not back.
+    pub(super) fn is_overdue(&self) -> bool {
+        self.lock().phase == Phase::Overdue
     }
 
     pub(super) fn was_given_away(&self) -> bool {

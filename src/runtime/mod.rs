@@ -9,6 +9,7 @@
 //! | `engine.rs` | the way of a job from its pick to its outcome |
 //! | `flight.rs` | the jobs of one dispatch while their handler runs |
 //! | `retry.rs` | what follows from the end of an attempt |
+//! | `breaking.rs` | what the hooks' breakers let run, and what they count |
 //! | `watchdog.rs` | until when handlers in Rust may run |
 //! | `resize.rs` | workers, while it runs |
 //! | `end.rs` | the end of the pool, and the last sweep |
@@ -16,6 +17,7 @@
 //! | `bytes.rs` | the bound in bytes |
 //! | `submission.rs` | what a submit answers |
 
+mod breaking;
 mod builder;
 mod bytes;
 mod end;
@@ -46,6 +48,7 @@ pub use self::submission::{Decision, Preview, Submission, SubmittedHook};
 use self::end::End;
 use self::engine::Engine;
 use self::submit::Intake;
+use crate::breaker::Breaker;
 use crate::class::PriorityClass;
 use crate::config::Config;
 use crate::event::{Event, Subject};
@@ -169,9 +172,9 @@ impl HookPool {
         self.inner.pool.waiting().values().sum::<u32>() as usize
     }
 
-    /// Subscribes to the outcomes from now on, of which at most `capacity` (at least 1) wait to be read. No worker ever
-    /// waits for a reader: a slow one loses outcomes, which [`Outcomes::lost`] counts. Once the pool is drained, the
-    /// subscription ends.
+    /// Subscribes to the outcomes from now on, of which at most `capacity` wait to be read: at least 1 and at most
+    /// 65,536, whatever is asked for. No worker ever waits for a reader: a slow one loses outcomes, which
+    /// [`Outcomes::lost`] counts. Once the pool is drained, the subscription ends.
     ///
     /// ```
     /// use hookpool::{Config, Event, HookPool};
@@ -255,6 +258,24 @@ impl HookPool {
         sweep_dead_pools().killed
     }
 
+    /// Closes the hook's circuit breaker (`hook.NAME.breaker`), as if it had never failed: its jobs run again at once.
+    /// False: there is no such hook, or it has no breaker.
+    ///
+    /// ```
+    /// use hookpool::{Config, HookPool};
+    ///
+    /// let config = Config::from_toml("[hook.a]\non = ['*']\nrun = 'true'\nbreaker.failures = 3\n")?;
+    /// let pool = HookPool::builder().config(config).build()?;
+    /// assert!(pool.reset_breaker("a"));
+    /// assert!(!pool.reset_breaker("b"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn reset_breaker(&self, hook: &str) -> bool {
+        let mut hooks = self.inner.engine.hooks.iter();
+        let found = hooks.find(|entry| entry.hook.name.as_str() == hook);
+        found.and_then(|entry| entry.breaker.as_ref()).map(Breaker::reset).is_some()
+    }
+
     fn with_hook(&self, name: &str, f: impl FnOnce(HookSlot)) -> bool {
         let found = self.inner.config.hooks.iter().position(|hook| hook.name.as_str() == name);
         let slot = found.and_then(|at| u32::try_from(at).ok()).map(HookSlot);
@@ -264,7 +285,11 @@ impl HookPool {
 
 impl Inner {
     fn status(&self) -> Snapshot {
-        let hooks = self.engine.hooks.iter().map(|entry| (entry.hook.name.clone(), entry.counters.counts()));
+        let now = self.engine.clock.now();
+        let hooks = self.engine.hooks.iter().map(|entry| {
+            let breaker = entry.breaker.as_ref().map(|breaker| breaker.status(now));
+            (entry.hook.name.clone(), entry.counters.counts(), breaker)
+        });
         Snapshot::new(hooks, self.intake.no_match.load(Ordering::Relaxed))
     }
 

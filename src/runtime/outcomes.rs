@@ -9,6 +9,9 @@ use std::time::{Duration, Instant};
 
 use crate::outcome::Outcome;
 
+/// The channel makes room for all at once.
+const MOST_WAITING: usize = 65_536;
+
 /// The outcomes of a pool from the subscription on, in the order in which its jobs ended. From
 /// [`HookPool::outcomes`](super::HookPool::outcomes).
 ///
@@ -82,7 +85,7 @@ impl Subscribers {
     }
 
     pub(super) fn add(&self, capacity: usize) -> Outcomes {
-        let (sender, receiver) = sync_channel(capacity.max(1));
+        let (sender, receiver) = sync_channel(capacity.clamp(1, MOST_WAITING));
         let lost = Arc::<AtomicU64>::default();
         if let Some(all) = &mut *self.all.write().unwrap_or_else(PoisonError::into_inner) {
             all.push(Subscriber { sender, lost: Arc::clone(&lost) });

@@ -2,23 +2,26 @@
 //!
 //! No worker waits for a retry: the job goes back to the core, which keeps its place, and its session waits for it.
 //! A job is not tried again once somebody cancelled it, once the pool stops what runs, or after exit status 2, with
-//! which a handler that works says no. Nor is a handler in Rust that was still running when its time was over.
+//! which a handler that works says no: to an event, or to all of a batch that it answered none of. Nor is one whose hook's breaker is open, nor a handler
+//! in Rust that was still running when its time was over.
 
 use super::engine::Engine;
 use super::flight::Running;
 use super::job::Job;
+use crate::breaker::{Breaker, Pass};
 use crate::hook::RetryPolicy;
 use crate::outcome::{Attempt, Ending, OutcomeKind};
-use crate::process::End;
 use crate::scheduler::Retry;
 use crate::telemetry;
 
 impl Engine {
     /// Ends the job, or gives it back for its next attempt.
-    pub(super) fn settle(&self, running: Running, ending: Ending) -> Option<Retry<Job>> {
+    pub(super) fn settle(&self, running: Running, pass: Option<Pass>, ending: Ending) -> Option<Retry<Job>> {
         let Running { mut job, place, .. } = running;
         let entry = self.entry(&job);
-        let policy = entry.hook.retry.filter(|policy| covers(policy, &ending));
+        self.judge(job.hook, pass, &ending);
+        let is_blocked = entry.breaker.as_ref().is_some_and(Breaker::blocks);
+        let policy = entry.hook.retry.filter(|policy| !is_blocked && covers(policy, &ending));
         let wait = policy.and_then(|policy| policy.wait_after(job.attempt()));
         let Some(wait) = wait.filter(|_| !self.is_stopping() && job.shared.wait_again()) else {
             self.end(job, true, ending);
@@ -50,8 +53,7 @@ impl Engine {
     }
 
     /// Ends a job that cannot be tried again after all, as its last attempt ended.
-    pub(super) fn give_up(&self, retry: Retry<Job>) {
-        let mut job = retry.job.body;
+    pub(super) fn give_up(&self, mut job: Job) {
         let ending = match job.attempts.pop() {
             Some(Attempt { kind, reason, .. }) => Ending::new(kind, reason),
             None => Ending::new(OutcomeKind::Failed, "it could not be tried again"),
@@ -61,9 +63,8 @@ impl Engine {
 }
 
 fn covers(policy: &RetryPolicy, ending: &Ending) -> bool {
-    let says_no = ending.process.as_ref().is_some_and(|process| process.end == End::Exited(2));
     match ending.kind {
-        OutcomeKind::Failed => policy.failed && !says_no,
+        OutcomeKind::Failed => policy.failed && !ending.says_no,
         OutcomeKind::TimedOut => policy.timed_out,
         OutcomeKind::NotStarted => policy.not_started,
         _ => false,

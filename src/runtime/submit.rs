@@ -13,6 +13,7 @@ use super::bytes::{ByteBudget, Charge, Payload};
 use super::engine::HookEntry;
 use super::job::{Duty, Job, JobHandle, JobShared};
 use super::submission::{Decision, Preview, Submission, SubmittedHook};
+use crate::breaker::Breaker;
 use crate::class::PriorityClass;
 use crate::config::KindPriorities;
 use crate::event::{Event, Subject};
@@ -65,15 +66,19 @@ impl Inner {
     }
 
     /// The class that a job would have, and why there would be none.
-    fn assess(&self, hook: &Hook, matched: Matched) -> (PriorityClass, Option<Skip>) {
+    fn assess(&self, entry: &HookEntry, matched: Matched) -> (PriorityClass, Option<Skip>) {
+        let hook = &entry.hook;
         let ways = if matched.open.is_empty() { matched.ways } else { matched.open };
         let class = hook.priority.unwrap_or_else(|| self.intake.priority.class_of(ways));
         let skip = if self.intake.performance_mode.load(Ordering::Relaxed) {
             Some(Skip::PerformanceMode)
         } else if !hook.enabled {
             Some(Skip::HookDisabled)
+        } else if matched.open.is_empty() {
+            Some(Skip::KindDisabled)
         } else {
-            matched.open.is_empty().then_some(Skip::KindDisabled)
+            let refuses = |breaker: &Breaker| breaker.refuses(|| self.engine.clock.now());
+            entry.breaker.as_ref().is_some_and(refuses).then_some(Skip::BreakerOpen)
         };
         (class, skip)
     }
@@ -82,7 +87,7 @@ impl Inner {
         let mut previews = Vec::new();
         self.intake.matcher.find(event, self.intake.kinds, |at, matched| {
             let Some(entry) = self.engine.hooks.get(at) else { return };
-            let (class, skip) = self.assess(&entry.hook, matched);
+            let (class, skip) = self.assess(entry, matched);
             previews.push(Preview { hook: entry.hook.name.clone(), class, skip });
         });
         previews
@@ -97,7 +102,7 @@ impl Inner {
         matched: Matched,
     ) -> Option<Decision> {
         let hook = &entry.hook;
-        let (class, skip) = self.assess(hook, matched);
+        let (class, skip) = self.assess(entry, matched);
         if let Some(why) = skip {
             entry.counters.skipped(class, why);
             telemetry::skipped(hook, incoming.event, why);

@@ -85,11 +85,25 @@ impl Watchdog {
 
     /// The flight may last until then, or, if the pool is ending, for its grace.
     pub(super) fn set(&self, flight: &Arc<Flight>, deadline: Time) {
-        let mut state = self.lock();
+        let state = self.lock();
         // Its worker's number may be somebody else's.
-        if flight.was_given_away() {
-            return;
+        if !flight.was_given_away() {
+            self.put(state, flight, deadline);
         }
+    }
+
+    /// An overdue flight keeps its seat, until it lands or the pool ends. False: it has landed. Then another one may
+    /// have followed it, whose deadline must stay.
+    pub(super) fn set_aside(&self, flight: &Arc<Flight>) -> bool {
+        let state = self.lock();
+        let is_overdue = flight.is_overdue();
+        if is_overdue {
+            self.put(state, flight, NEVER);
+        }
+        is_overdue
+    }
+
+    fn put(&self, mut state: MutexGuard<'_, State>, flight: &Arc<Flight>, deadline: Time) {
         let deadline = deadline.min(self.last(flight, state.ending));
         if let Some(slot) = state.watched.get_mut(flight.worker) {
             *slot = Some((deadline, Arc::clone(flight)));
@@ -97,12 +111,7 @@ impl Watchdog {
         self.wake_for(deadline, &state);
     }
 
-    /// An overdue flight keeps its seat, until it lands or the pool ends.
-    pub(super) fn set_aside(&self, flight: &Arc<Flight>) {
-        self.set(flight, NEVER);
-    }
-
-    /// The flight has landed.
+    /// The flight has landed, and is not set aside any more.
     pub(super) fn clear(&self, flight: &Flight) {
         let mut state = self.lock();
         let is_it = |slot: &Option<(Time, Arc<Flight>)>| {

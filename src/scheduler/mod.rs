@@ -30,7 +30,6 @@ mod chain;
 mod expiry;
 mod job;
 mod list;
-#[cfg(test)]
 mod offer;
 mod params;
 mod pick;

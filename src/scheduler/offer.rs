@@ -1,4 +1,5 @@
-//! Admission by the core itself, from its own counts: for the reference shell, which keeps everything behind one lock.
+//! Admission by the core itself, from its own counts: for shells that keep everything on one thread or behind one lock,
+//! the simulation and the reference shell of the tests.
 //!
 //! The pool admits before a job reaches the core, by the same rule on a word of its own. Both must decide alike.
 

@@ -32,3 +32,30 @@ fn one_that_cannot_be_used_is_told_as_by_check_and_not_printed() {
     assert_eq!((done.code, done.stdout.as_str()), (Some(3), ""));
     assert!(env.run(&["check"]).stdout.starts_with(done.stderr.trim_end()), "{done:?}");
 }
+
+#[test]
+fn the_example_needs_nothing_and_is_a_file_to_begin_with() {
+    let env = TestEnv::new().variable("HOOKPOOL_NOPE", "1");
+    env.write("hooks.toml", "no toml");
+    let done = env.run(&["config", "--example"]);
+    assert_eq!((done.code, done.stderr.as_str()), (Some(0), ""), "{done:?}");
+    let fresh = TestEnv::new();
+    fresh.write("hooks.toml", &done.stdout);
+    let checked = fresh.run(&["check"]);
+    assert_eq!((checked.code, checked.stdout.as_str()), (Some(0), "no problems: 0 hooks from hooks.toml\n"));
+    for other in ["--origins", "hooks.toml", "--config=hooks.toml"] {
+        assert_eq!(env.run(&["config", "--example", other]).code, Some(2), "{other}");
+    }
+}
+
+#[test]
+fn the_schema_is_one_json_document_and_needs_nothing() {
+    let env = TestEnv::new().variable("HOOKPOOL_NOPE", "1");
+    let done = env.run(&["config", "--schema"]);
+    assert_eq!((done.code, done.stderr.as_str()), (Some(0), ""), "{done:?}");
+    let schema: serde_json::Value = serde_json::from_str(&done.stdout).unwrap();
+    assert_eq!(schema["properties"]["pool"]["properties"]["workers"]["default"], 4);
+    for other in ["--origins", "--example", "hooks.toml", "--config=hooks.toml"] {
+        assert_eq!(env.run(&["config", "--schema", other]).code, Some(2), "{other}");
+    }
+}

@@ -12,9 +12,11 @@
 //! | `scheduling.rs` | order, importance, standby, pace |
 //! | `limits.rs` | capacity, ceilings, bytes, expiry, skips |
 //! | `retry.rs` | handlers that fail and are tried again |
+//! | `breaker.rs` | handlers that fail and fail, and are left alone |
 //! | `signals.rs` | INT and TERM |
 //! | `logging.rs` | log lines |
 //! | `bench.rs` | the command `bench` |
+//! | `simulate.rs` | the command `simulate` |
 //!
 //! Invariant: no test depends on the speed of the machine. Handlers wait for files, the harness waits for states.
 
@@ -22,6 +24,7 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
 
 mod bench;
+mod breaker;
 mod check;
 mod config;
 mod demo;
@@ -36,3 +39,4 @@ mod report;
 mod retry;
 mod scheduling;
 mod signals;
+mod simulate;

@@ -47,6 +47,16 @@ fn exit_status_2_is_an_answer_and_not_tried_again() {
 }
 
 #[test]
+fn exit_status_2_is_an_answer_to_every_event_of_a_batch() {
+    let env = TestEnv::with_hooks(
+        "[hook.gate]\non = ['X']\nmode = 'lines'\nbatch = { size = 3, linger = '1m' }\norder = 'none'\n\
+         run = 'wc -l >> log; exit 2'\nretry = { backoff = '0s' }\n",
+    );
+    assert_eq!(env.report(&[], &event("X", "s").repeat(3)).happened(), "failed 3");
+    assert_eq!(env.lines("log"), ["3"]);
+}
+
+#[test]
 fn only_what_the_hook_names_is_tried_again() {
     let env = TestEnv::with_hooks(
         "[hook.missing]\non = ['X']\nrun = ['./no-such-program']\nretry = { on = ['failed'], backoff = '0s' }\n\

@@ -30,6 +30,9 @@ if "DEAF" in os.environ:
 if "START_AND_DIE" in os.environ:
     sys.exit(9)
 note(f"start {os.getpid()}")
+if "DIE_AHEAD" in os.environ and os.path.exists(os.path.join(os.environ["NOTES"], "ahead")):
+    note("died ahead")
+    sys.exit(9)
 held = []
 for line in sys.stdin:
     event = json.loads(line)
@@ -103,6 +106,19 @@ for line in sys.stdin:
             for_ever()
         note("forked")
         os._exit(0)
+    elif do == "mutter":
+        answer(identity)
+        while not os.path.exists(os.path.join(os.environ["NOTES"], "mutter")):
+            time.sleep(0.001)
+        print("{late", flush=True)
+        note("muttered")
+    elif do == "die_at_rest":
+        answer(identity)
+        note("rests")
+        while not os.path.exists(os.path.join(os.environ["NOTES"], "die")):
+            time.sleep(0.001)
+        time.sleep(0.3)
+        os._exit(7)
     elif do == "answer_and_die":
         answer(identity)
         os._exit(0)

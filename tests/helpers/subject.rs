@@ -76,6 +76,15 @@ impl Subject {
         fs::read_to_string(self.notes.path().join("notes")).unwrap_or_default()
     }
 
+    /// Lets the handler go on.
+    pub(crate) fn sign(&self, name: &str) {
+        fs::write(self.notes.path().join(name), "").unwrap();
+    }
+
+    pub(crate) fn unsign(&self, name: &str) {
+        fs::remove_file(self.notes.path().join(name)).unwrap();
+    }
+
     /// What the handler's notes say behind that word.
     pub(crate) fn noted(&self, word: &str) -> Vec<String> {
         self.notes().lines().filter_map(|line| line.strip_prefix(word)).map(str::to_owned).collect()

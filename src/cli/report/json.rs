@@ -1,12 +1,12 @@
 //! The report for programs: one JSON object whose shape never depends on what happened.
 //!
 //! Every name of the ledger is there, zeros included, in the order of the ledger. A time without samples is `null` at
-//! its place, so `.hooks.NAME.wait_us.p99` can be asked for in any report. Hooks stand in the order of the
+//! its place, so `.hooks.NAME.wait_us.p99` can be asked for in any report. A hook has a `breaker` if it is configured. Hooks stand in the order of the
 //! configuration, classes in the order of importance.
 
 use std::time::Duration;
 
-use hookpool::{Counts, Ledger, OutcomeKind, Refusal, Skip, Timing};
+use hookpool::{BreakerStatus, Counts, Ledger, OutcomeKind, Refusal, Skip, Timing};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use super::{EventCounts, RunReport};
@@ -58,8 +58,9 @@ impl Serialize for Whole<'_> {
         map.serialize_entry("balanced", &ledger.is_balanced())?;
         map.serialize_entry("elapsed_us", &micros(*elapsed))?;
         let hooks = &ledger.snapshot.hooks;
-        map.serialize_entry("hooks", &Entries(|| hooks.iter().map(|h| (h.name.as_str(), Part(&h.counts)))))?;
-        let classes = || ledger.snapshot.classes().map(|(class, counts)| (class.name(), Part(counts)));
+        let hooks = || hooks.iter().map(|hook| (hook.name.as_str(), Part(&hook.counts, hook.breaker)));
+        map.serialize_entry("hooks", &Entries(hooks))?;
+        let classes = || ledger.snapshot.classes().map(|(class, counts)| (class.name(), Part(counts, None)));
         map.serialize_entry("classes", &Entries(classes))?;
         map.end()
     }
@@ -75,9 +76,9 @@ fn counters<M: SerializeMap>(map: &mut M, counts: &Counts) -> Result<(), M::Erro
     map.serialize_entry("skipped", &Entries(skipped))?;
     let outcomes = || OutcomeKind::ALL.iter().map(|kind| (kind.name(), counts.outcome(*kind)));
     map.serialize_entry("outcomes", &Entries(outcomes))?;
-    map.serialize_entry("retries", &counts.retries())?;
     map.serialize_entry("queued", &counts.queued())?;
-    map.serialize_entry("running", &counts.running())
+    map.serialize_entry("running", &counts.running())?;
+    map.serialize_entry("retries", &counts.retries())
 }
 
 struct Events<'a>(&'a EventCounts);
@@ -89,8 +90,8 @@ impl Serialize for Events<'_> {
     }
 }
 
-/// The counters of one hook or class, with its times.
-struct Part<'a>(&'a Counts);
+/// The counters of one hook or class, with its times, and the breaker of a hook that has one.
+struct Part<'a>(&'a Counts, Option<BreakerStatus>);
 
 impl Serialize for Part<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -98,6 +99,21 @@ impl Serialize for Part<'_> {
         counters(&mut map, self.0)?;
         map.serialize_entry("wait_us", &Times(self.0.wait()))?;
         map.serialize_entry("run_us", &Times(self.0.run()))?;
+        if let Some(breaker) = &self.1 {
+            map.serialize_entry("breaker", &Breaker(breaker))?;
+        }
+        map.end()
+    }
+}
+
+struct Breaker<'a>(&'a BreakerStatus);
+
+impl Serialize for Breaker<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(3))?;
+        map.serialize_entry("state", self.0.state.name())?;
+        map.serialize_entry("opened", &self.0.opened)?;
+        map.serialize_entry("failures_in_a_row", &self.0.failures_in_a_row)?;
         map.end()
     }
 }

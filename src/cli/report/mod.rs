@@ -17,7 +17,7 @@ mod clean;
 mod failures;
 pub(crate) mod json;
 mod palette;
-mod table;
+pub(crate) mod table;
 pub(crate) mod text;
 pub(crate) mod units;
 

@@ -12,7 +12,7 @@ use super::palette::{Palette, paint};
 
 /// Columns that are laid out together.
 #[derive(Debug)]
-pub(super) struct Table {
+pub(crate) struct Table {
     /// What a row is about: left-aligned, and repeated when the table continues below. The first may overflow.
     keys: Vec<Column>,
     /// Right-aligned.
@@ -21,7 +21,7 @@ pub(super) struct Table {
 
 /// A column with its cells from top to bottom.
 #[derive(Debug)]
-pub(super) struct Column {
+pub(crate) struct Column {
     /// Stands above neighbours of the same group, which are kept together. Empty: none.
     group: &'static str,
     name: &'static str,
@@ -30,13 +30,13 @@ pub(super) struct Column {
 
 /// One text, which holds no line break, and its style.
 #[derive(Debug)]
-pub(super) struct Cell {
+pub(crate) struct Cell {
     text: String,
     style: Style,
 }
 
 impl Cell {
-    pub(super) fn new(text: impl Into<String>, style: Style) -> Self {
+    pub(crate) fn new(text: impl Into<String>, style: Style) -> Self {
         Self { text: text.into(), style }
     }
 
@@ -46,7 +46,7 @@ impl Cell {
 }
 
 impl Column {
-    pub(super) fn new(group: &'static str, name: &'static str, cells: Vec<Cell>) -> Self {
+    pub(crate) fn new(group: &'static str, name: &'static str, cells: Vec<Cell>) -> Self {
         Self { group, name, cells }
     }
 
@@ -62,12 +62,12 @@ impl Table {
     const LONGEST_KEY: usize = 24;
     const GAP: usize = 2;
 
-    pub(super) fn new(keys: Vec<Column>, values: Vec<Column>) -> Self {
+    pub(crate) fn new(keys: Vec<Column>, values: Vec<Column>) -> Self {
         Self { keys, values }
     }
 
     /// The lines of the table, each with its line break; nothing for a table without rows.
-    pub(super) fn render(&self, limit: usize, palette: &Palette) -> String {
+    pub(crate) fn render(&self, limit: usize, palette: &Palette) -> String {
         let rows = self.keys.first().map_or(0, |key| key.cells.len());
         if rows == 0 {
             return String::new();

@@ -340,7 +340,7 @@ fn json_members_stand_in_the_order_of_the_contract() {
         \"skipped\":{\"no_match\":0,\"kind_disabled\":0,\"hook_disabled\":0,\"performance_mode\":0,\
         \"breaker_open\":0,\"duplicate\":0,\"config_error\":0},\
         \"outcomes\":{\"succeeded\":0,\"failed\":0,\"timed_out\":0,\"panicked\":0,\"not_started\":0,\
-        \"displaced\":0,\"expired\":0,\"cancelled\":0,\"abandoned\":0},\"queued\":0,\"running\":0";
+        \"displaced\":0,\"expired\":0,\"cancelled\":0,\"abandoned\":0},\"queued\":0,\"running\":0,\"retries\":0";
     let times = "{\"p50\":null,\"p99\":null,\"max\":null}";
     let part = format!("{{{zeros},\"wait_us\":{times},\"run_us\":{times}}}");
     let expected = format!(

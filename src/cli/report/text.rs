@@ -1,5 +1,5 @@
-//! The report for people: a headline, a table by hook and one by class, what failed and why, what was not run and what
-//! to do about it, and the ledger.
+//! The report for people: a headline, a table by hook and one by class, what failed and why, which breakers opened, what
+//! was not run and what to do about it, and the ledger.
 //!
 //! Columns are there for what happened somewhere, so nothing is hidden and nothing is noise. Text of handlers is
 //! shown through `clean`, which lets no control character pass.
@@ -7,7 +7,7 @@
 use std::fmt::Write as _;
 
 use anstyle::Style;
-use hookpool::{Counts, HookSnapshot, OutcomeKind, PriorityClass, Refusal, Skip, Timing};
+use hookpool::{BreakerState, Counts, HookSnapshot, OutcomeKind, PriorityClass, Refusal, Skip, Timing};
 
 use super::palette::paint;
 use super::table::{Cell, Column, Table};
@@ -26,10 +26,24 @@ const REASON_CHARS: usize = 400;
 /// The report, with a line break at its end.
 pub(crate) fn render(report: &RunReport, palette: &Palette) -> String {
     let page = Page { report, palette };
-    let parts =
-        [page.headline(), page.hooks(), page.classes(), page.failures(), page.not_run(), page.ledger()];
+    let parts = [
+        page.headline(),
+        page.hooks(),
+        page.classes(),
+        page.failures(),
+        page.breakers(),
+        page.not_run(),
+        page.ledger(),
+    ];
     let parts: Vec<String> = parts.into_iter().filter(|part| !part.is_empty()).collect();
     parts.join("\n")
+}
+
+/// The parts of a simulation's report, which has no input and no failures of its own.
+pub(crate) fn simulated(report: &RunReport, palette: &Palette) -> Vec<String> {
+    let page = Page { report, palette };
+    let parts = vec![page.classes(), page.hooks(), page.not_run(), page.ledger()];
+    parts.into_iter().filter(|part| !part.is_empty()).collect()
 }
 
 struct Page<'a> {
@@ -177,6 +191,30 @@ impl Page<'_> {
             }
         }
         text
+    }
+
+    /// The hooks whose breakers have opened.
+    fn breakers(&self) -> String {
+        let hooks = self.report.ledger.snapshot.hooks.iter();
+        let opened = hooks.filter_map(|hook| hook.breaker.filter(|b| b.opened > 0).map(|b| (&hook.name, b)));
+        let lines: Vec<_> = opened
+            .map(|(name, breaker)| {
+                let state = match breaker.state {
+                    BreakerState::Closed => "closed again".to_owned(),
+                    state => format!(
+                        "{} at the end, {} in a row",
+                        state.name(),
+                        some(breaker.failures_in_a_row.into(), "failure")
+                    ),
+                };
+                let opened = format!("opened {}", some(breaker.opened, "time"));
+                format!("  {name}  {}, {state}\n", paint(self.palette.warning, &opened))
+            })
+            .collect();
+        if lines.is_empty() {
+            return String::new();
+        }
+        format!("{}\n{}", paint(self.palette.title, "breakers"), lines.concat())
     }
 
     /// Whatever was submitted and did not get its chance to run, with what to do about it.

@@ -52,6 +52,7 @@ impl HookCompiler<'_> {
                 .unwrap_or(usize::MAX),
             batch,
             retry: raw.retry.as_ref().map(failing::retry),
+            breaker: raw.breaker.as_ref().map(failing::breaker),
         })
     }
 

@@ -117,13 +117,25 @@ pub(super) const SETTINGS: &[Setting] = &[
         Choices(&["failed", "timed_out", "not_started"]),
         "Outcomes that are tried again; all three unless it is said.",
     ),
-    Setting::idle("hook.NAME.breaker.failures", integer(10_000), "Failures in a row that open the breaker."),
-    Setting::idle("hook.NAME.breaker.rate", Ratio, "Share of failures that opens the breaker."),
-    Setting::idle("hook.NAME.breaker.cooldown", TIME, "How long the breaker stays open."),
-    Setting::idle(
+    Setting::open(
+        "hook.NAME.breaker.failures",
+        integer(10_000),
+        "Failures in a row that open the breaker; 5 in a table `breaker` that says neither this nor `rate`.",
+    ),
+    Setting::open(
+        "hook.NAME.breaker.rate",
+        Ratio,
+        "Share of failures among the last 20 attempts that opens the breaker, once there are 10.",
+    ),
+    Setting::open(
+        "hook.NAME.breaker.cooldown",
+        TIME,
+        "How long the breaker stays open, doubled each time that the next job fails as well; \"30s\" unless it is said.",
+    ),
+    Setting::open(
         "hook.NAME.breaker.max_cooldown",
         TIME,
-        "How long it stays open at most when it opens again and again.",
+        "How long the breaker stays open at most; \"10m\" unless it is said.",
     ),
     Setting::idle("hook.NAME.limits.memory", SIZE, "Memory of the handler."),
     Setting::idle("hook.NAME.limits.cpu", TIME, "Processor time of the handler."),

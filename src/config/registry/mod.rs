@@ -22,7 +22,6 @@ pub(crate) struct Setting {
     /// The built-in value as TOML; none when the value of another setting, or nothing, takes its place.
     pub(crate) default: Option<&'static str>,
     /// One sentence for the reader of the generated example and schema.
-    #[cfg_attr(not(test), expect(dead_code, reason = "the generated example and schema will read it"))]
     pub(crate) doc: &'static str,
     pub(crate) effect: Effect,
 }
@@ -114,23 +113,31 @@ pub(super) fn defaults() -> impl Iterator<Item = (String, &'static Setting)> {
         .flat_map(|setting| expanded(setting).into_iter().map(move |key| (key, setting)))
 }
 
-fn expanded(setting: &Setting) -> Vec<String> {
-    let mut keys = vec![String::new()];
+/// The keys that the setting's pattern stands for, with this hook and this name of the user's own filled in.
+pub(super) fn keys_of(setting: &Setting, hook: &str, own: &str) -> Vec<Vec<String>> {
+    let mut keys = vec![Vec::new()];
     for part in setting.path.split('.') {
-        let names = names_of(part);
-        keys = keys
-            .iter()
-            .flat_map(|key| {
-                names
-                    .iter()
-                    .map(move |name| if key.is_empty() { (*name).into() } else { format!("{key}.{name}") })
-            })
-            .collect();
+        let names = match part {
+            "NAME" => vec![hook],
+            "ANY" => vec![own],
+            part => names_of(part),
+        };
+        let with = |key: &Vec<String>, name: &str| [key.as_slice(), &[name.to_owned()]].concat();
+        keys = keys.iter().flat_map(|key| names.iter().map(move |name| with(key, name))).collect();
     }
     keys
 }
 
-fn names_of(part: &'static str) -> Vec<&'static str> {
+/// The dotted keys of a setting outside the hooks.
+fn expanded(setting: &Setting) -> Vec<String> {
+    if setting.path.starts_with("hook.") {
+        return Vec::new();
+    }
+    keys_of(setting, "", "").iter().map(|key| key.join(".")).collect()
+}
+
+/// The names that a part of a pattern stands for; none where they are the user's own.
+pub(super) fn names_of(part: &'static str) -> Vec<&'static str> {
     match part {
         "NAME" | "ANY" => Vec::new(),
         "CLASS" => PriorityClass::ALL.map(PriorityClass::name).to_vec(),

@@ -186,7 +186,7 @@ fn keys_without_effect_are_told_once_each_and_do_no_harm() {
     ";
     let loaded = load(text).unwrap();
     let warnings: Vec<_> = loaded.warnings.iter().map(|warning| warning.message.as_str()).collect();
-    let unused = ["breaker", "limits"];
+    let unused = ["limits"];
     let mut expected: Vec<_> =
         unused.map(|key| format!("`hook.a.{key}` has no effect in this version")).to_vec();
     let resident = ["instances", "idle_timeout", "max_events", "max_age", "window"];

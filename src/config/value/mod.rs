@@ -345,7 +345,7 @@ fn integer(number: &DeInteger<'_>) -> Option<i128> {
 }
 
 /// A value of the wrong type, for "not …".
-pub(super) fn described(value: &DeValue<'_>) -> String {
+pub(crate) fn described(value: &DeValue<'_>) -> String {
     match value {
         DeValue::String(text) => format!("the text {}", quoted(text)),
         DeValue::Integer(number) => format!("the number {}", super::problem::shown(&number.to_string())),

@@ -9,6 +9,35 @@ pub(crate) const MAX_NANOS: u64 = 30 * 86_400 * 1_000_000_000;
 /// Largest size of any setting: 1 TiB, in bytes.
 pub(crate) const MAX_BYTES: u64 = 1 << 40;
 
+const SECOND: u64 = 1_000_000_000;
+
+/// The units of durations, in nanoseconds.
+pub(in super::super) const TIME_UNITS: &[(&str, u64)] = &[
+    ("ns", 1),
+    ("us", 1_000),
+    ("µs", 1_000),
+    ("μs", 1_000),
+    ("ms", 1_000_000),
+    ("s", SECOND),
+    ("sec", SECOND),
+    ("secs", SECOND),
+    ("second", SECOND),
+    ("seconds", SECOND),
+    ("m", 60 * SECOND),
+    ("min", 60 * SECOND),
+    ("mins", 60 * SECOND),
+    ("minute", 60 * SECOND),
+    ("minutes", 60 * SECOND),
+    ("h", 3_600 * SECOND),
+    ("hr", 3_600 * SECOND),
+    ("hrs", 3_600 * SECOND),
+    ("hour", 3_600 * SECOND),
+    ("hours", 3_600 * SECOND),
+    ("d", 86_400 * SECOND),
+    ("day", 86_400 * SECOND),
+    ("days", 86_400 * SECOND),
+];
+
 /// What a duration without unit counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Bare {
@@ -65,17 +94,7 @@ pub(crate) fn bytes(text: &str) -> Option<u64> {
 }
 
 fn unit_nanos(unit: &str) -> Option<u64> {
-    const SECOND: u64 = 1_000_000_000;
-    Some(match unit {
-        "ns" => 1,
-        "us" | "µs" | "μs" => 1_000,
-        "ms" => 1_000_000,
-        "s" | "sec" | "secs" | "second" | "seconds" => SECOND,
-        "m" | "min" | "mins" | "minute" | "minutes" => 60 * SECOND,
-        "h" | "hr" | "hrs" | "hour" | "hours" => 3_600 * SECOND,
-        "d" | "day" | "days" => 86_400 * SECOND,
-        _ => return None,
-    })
+    TIME_UNITS.iter().find(|(name, _)| *name == unit).map(|(_, nanos)| *nanos)
 }
 
 fn unit_bytes(unit: &str) -> Option<u64> {

@@ -13,6 +13,8 @@ use std::ops::ControlFlow;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use crate::outcome::Json;
+
 /// Longest answer, in bytes.
 pub(in super::super) const LONGEST: usize = 1024 * 1024;
 
@@ -32,8 +34,7 @@ pub(in super::super) struct Line {
     pub(in super::super) id: String,
     pub(in super::super) ok: bool,
     pub(in super::super) message: Option<String>,
-    /// Any JSON, as it was written.
-    pub(in super::super) verdict: Option<Box<str>>,
+    pub(in super::super) verdict: Option<Json>,
 }
 
 /// The members of an answer.
@@ -118,14 +119,35 @@ impl Reader {
 }
 
 fn read(line: &[u8]) -> Item<'static> {
-    match serde_json::from_slice::<Raw<'_>>(line) {
-        Ok(Raw { id, ok, message, verdict }) => Item::Answer(Line {
-            id: id.into_owned(),
-            ok,
-            message: message.map(Cow::into_owned),
-            verdict: verdict.map(|verdict| verdict.get().into()),
-        }),
-        Err(error) => Item::Broken(format!("{error}: {}", excerpt(line))),
+    let read = serde_json::from_slice::<Raw<'_>>(line).map_err(|error| short(&error.to_string()));
+    let answer = read.and_then(|Raw { id, ok, message, verdict }| {
+        let verdict = verdict.map(|verdict| read_verdict(verdict.get())).transpose()?;
+        Ok(Line { id: id.into_owned(), ok, message: message.map(Cow::into_owned), verdict })
+    });
+    answer.map_or_else(|why| Item::Broken(format!("{why}: {}", excerpt(line))), Item::Answer)
+}
+
+/// A verdict that a reader cannot make values of, such as `1e999` or a depth without measure, would be lost further on.
+fn read_verdict(text: &str) -> Result<Json, String> {
+    serde_json::from_str::<serde_json::Value>(text)
+        .map_err(|error| error.to_string())
+        .and_then(|_| text.parse())
+        .map_err(|error| format!("its verdict cannot be read: {}", short(&error)))
+}
+
+/// The parser's words without most of what they quote, which is the handler's and of any length.
+fn short(error: &str) -> String {
+    const LONG: usize = 120;
+    if error.len() <= LONG {
+        return error.to_owned();
+    }
+    let begin: String = error.chars().take(LONG / 2).collect();
+    // What it says after the quotation is bounded.
+    let end = error.rsplit_once(", expected ").map_or("", |(_, end)| end);
+    if end.is_empty() || end.len() > LONG {
+        format!("{begin}…")
+    } else {
+        format!("{begin}…, expected {end}")
     }
 }
 
@@ -199,7 +221,7 @@ mod tests {
         let full = r#"{"id":"7","ok":false,"message":"no\nway","verdict":{"a": [1, "x"]}}"#;
         let Item::Answer(answer) = only(full.as_bytes()) else { panic!("it is an answer") };
         assert_eq!((answer.ok, answer.message.as_deref()), (false, Some("no\nway")));
-        assert_eq!(answer.verdict.as_deref(), Some(r#"{"a": [1, "x"]}"#));
+        assert_eq!(answer.verdict.as_ref().map(Json::as_str), Some(r#"{"a": [1, "x"]}"#));
     }
 
     #[test]
@@ -218,6 +240,27 @@ mod tests {
             assert!(reason.contains(why) && reason.contains(&line[..1]), "{reason}");
         }
         assert!(matches!(only(b"{\"id\":\"\xff\",\"ok\":true}"), Item::Broken(_)));
+    }
+
+    #[test]
+    fn a_reason_is_short_whatever_the_handler_wrote() {
+        let line = format!(r#"{{"id":"7","ok":"{}"}}"#, "é".repeat(100_000));
+        let Item::Broken(reason) = only(line.as_bytes()) else { panic!("it is broken") };
+        assert!(reason.len() < 1000, "{} bytes", reason.len());
+        assert!(
+            reason.starts_with("invalid type: string") && reason.contains("expected a boolean"),
+            "{reason}"
+        );
+    }
+
+    #[test]
+    fn a_verdict_that_cannot_be_read_is_a_broken_answer() {
+        let deep = format!("{}{}", "[".repeat(1000), "]".repeat(1000));
+        for verdict in ["1e999", r#""\ud800""#, &deep] {
+            let line = format!(r#"{{"id":"7","ok":true,"verdict":{verdict}}}"#);
+            let Item::Broken(reason) = only(line.as_bytes()) else { panic!("{verdict} is broken") };
+            assert!(reason.starts_with("its verdict cannot be read"), "{reason}");
+        }
     }
 
     #[test]

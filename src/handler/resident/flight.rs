@@ -3,6 +3,7 @@
 //! Invariant: an event leaves `open` with its outcome, and only then. Those that the process has been given are the first
 //! of `open`; of these, those whose line is still in our hands are the last.
 
+use std::cell::Cell;
 use std::collections::VecDeque;
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
@@ -38,7 +39,7 @@ pub(super) struct Flight<'a, 'd> {
 pub(super) enum Parted {
     /// All are answered.
     Done,
-    /// It takes nothing more, and has read nothing of the oldest that is open.
+    /// It is of no more use, and has read nothing of the oldest that is open.
     Unread,
     Ended,
     ClosedInput,
@@ -78,18 +79,42 @@ impl<'a, 'd> Flight<'a, 'd> {
 
     /// Gives all that are open the same outcome.
     pub(super) fn end_rest(&mut self, ending: impl Fn() -> Ending) {
-        for index in std::mem::take(&mut self.open) {
-            (self.done)(index, ending());
+        for (at, index) in std::mem::take(&mut self.open).into_iter().enumerate() {
+            (self.done)(index, Ending { repeats: at > 0, ..ending() });
         }
+    }
+
+    /// Reads what a process has written at rest, before it is given anything. False: it has ended, or wrote a broken answer.
+    fn is_fit(&mut self, instance: &mut Instance, stop: &Cancel, complain: &dyn Fn(&str)) -> bool {
+        let Instance { live, said, answered, .. } = instance;
+        let (mut broken, wrote) = (None, Cell::new(false));
+        let now = self.since;
+        let mut see = |written: Written<'_>| {
+            wrote.set(true);
+            let _ =
+                said.take(written, |keepers, item| self.take(item, keepers, answered, &mut broken, complain));
+        };
+        let turn = live.turn(stop, CancelLevel::Stop, Some(now), &mut see);
+        if wrote.get() {
+            live.read_rest(&mut see);
+        }
+        !turn.over && !turn.refused && broken.is_none()
     }
 
     /// Leads the events through a process.
     pub(super) fn fly(&mut self, instance: &mut Instance, complain: &dyn Fn(&str)) -> Parted {
         let Some(Task { hook, stop, .. }) = self.first() else { return Parted::Done };
         (self.given, self.written, self.since) = (0, 0, Instant::now());
+        if instance.rested && !self.is_fit(instance, stop, complain) {
+            return Parted::Unread;
+        }
+        let had_read = instance.live.has_read();
         let mut takes_more = true;
         loop {
-            let Instance { live, said, answered, .. } = instance;
+            let Instance { live, said, answered, rested, .. } = instance;
+            let ended = |live: &Live| {
+                if *rested && live.has_read() <= had_read { Parted::Unread } else { Parted::Ended }
+            };
             if takes_more {
                 self.give(live);
             }
@@ -109,13 +134,13 @@ impl<'a, 'd> Flight<'a, 'd> {
             {
                 let _ = self.take(item, &mut said.keepers(), answered, &mut broken, complain);
             }
-            if let Some(why) = broken {
-                return Parted::Broken(why);
+            if let Some(parted) = broken {
+                return parted;
             }
             if turn.over {
                 return match (self.open.is_empty(), live.wait_exit(EXIT)) {
                     (true, _) => Parted::Unread,
-                    (false, true) => Parted::Ended,
+                    (false, true) => ended(live),
                     (false, false) => Parted::ClosedOutput,
                 };
             }
@@ -124,7 +149,7 @@ impl<'a, 'd> Flight<'a, 'd> {
             }
             if turn.refused {
                 if live.sent() > 0 {
-                    return if live.wait_exit(EXIT) { Parted::Ended } else { Parted::ClosedInput };
+                    return if live.wait_exit(EXIT) { ended(live) } else { Parted::ClosedInput };
                 }
                 // What it has read it may still answer.
                 live.take_back();
@@ -213,7 +238,7 @@ impl<'a, 'd> Flight<'a, 'd> {
         item: Item<'_>,
         keepers: &mut Keepers<'_>,
         answered: &mut u32,
-        broken: &mut Option<String>,
+        broken: &mut Option<Parted>,
         complain: &dyn Fn(&str),
     ) -> ControlFlow<()> {
         match item {
@@ -225,9 +250,10 @@ impl<'a, 'd> Flight<'a, 'd> {
             }
             Item::Broken(why) if self.given == 0 => {
                 complain(&format!("wrote a broken answer to nothing: {why}"));
+                broken.get_or_insert(Parted::Unread);
             }
             Item::Broken(why) => {
-                broken.get_or_insert(why);
+                broken.get_or_insert(Parted::Broken(why));
                 return ControlFlow::Break(());
             }
         }

@@ -18,6 +18,8 @@ pub(super) struct Instance {
     number: u64,
     /// Events that it has answered.
     pub(super) answered: u32,
+    /// It comes from the shelf: it has been at rest, between two events or since it was started ahead.
+    pub(super) rested: bool,
     pub(super) said: Said,
 }
 
@@ -121,7 +123,7 @@ impl Instance {
             (POOL_VARIABLE, surroundings.pool.to_string()),
         ];
         let live = surroundings.runner.start(&command.prepared, variables)?;
-        Ok(Self { live, number, answered: 0, said: Said::new(max_output) })
+        Ok(Self { live, number, answered: 0, rested: false, said: Said::new(max_output) })
     }
 
     /// Ends it from that stage on, and sees to what left its group. What it still writes goes to the sink.

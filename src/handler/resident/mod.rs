@@ -17,7 +17,9 @@
 //! **Faults.** The event that suffers is always the oldest without an answer. It times out, or it fails because the
 //! process ended, closed an end of its pipes, or wrote a broken answer. Then the process is ended (TERM, grace, KILL, for
 //! its whole group), and those behind that event are given to another one, in order. They may have been begun, so a
-//! handler with a `window` may see an event twice. A process that has ended between two events costs none.
+//! handler with a `window` may see an event twice. A process that ends at rest, or writes a broken answer
+//! there, costs none: it is replaced, and so is one that ends before it has read anything of the event that it was taken
+//! from the shelf for. One that was started ahead, and ends so, counts as one that ended early.
 
 mod flight;
 mod instance;
@@ -65,13 +67,16 @@ impl ResidentHandler {
             };
             match flight.fly(&mut instance, &complain) {
                 Parted::Done => return self.shelf.give_back(instance),
-                // It ended between two events: nobody suffers.
-                Parted::Unread if instance.answered > 0 => self.shelf.end(instance, Stage::Ask),
                 parted => {
                     if instance.answered == 0 && parted.is_end() {
                         self.shelf.ended_early();
                     }
-                    flight.suffer(parted, instance, &self.shelf, &complain);
+                    // Between two events nobody suffers. One that was started for these events is not asked twice.
+                    if parted == Parted::Unread && (instance.rested || instance.answered > 0) {
+                        self.shelf.end(instance, Stage::Ask);
+                    } else {
+                        flight.suffer(parted, instance, &self.shelf, &complain);
+                    }
                 }
             }
         }

@@ -115,7 +115,8 @@ impl Shelf {
     /// In words, why there is none now.
     pub(super) fn take_or_start(&self) -> Result<Instance, String> {
         let mut state = self.lock();
-        if let Some((instance, _)) = state.resting.pop() {
+        if let Some((mut instance, _)) = state.resting.pop() {
+            instance.rested = true;
             return Ok(instance);
         }
         let pause = state.paused_until.map(|until| until.saturating_duration_since(Instant::now()));

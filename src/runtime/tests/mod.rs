@@ -1,5 +1,6 @@
 //! The runtime with real handlers: what a submit answers, and what becomes of it.
 
+mod breaker;
 mod cancel;
 mod outcomes;
 mod overrun;

@@ -225,3 +225,36 @@ fn only_a_pool_with_handlers_in_rust_has_a_watchdog() {
     assert!(!has_one(&pool("[hook.a]\non = ['*']\nrun = 'true'\n")));
     assert!(has_one(&builder(ONE, "").register("a", |_: &Call| ()).build().unwrap()));
 }
+
+#[test]
+fn an_overdue_flight_that_has_landed_takes_nobody_elses_deadline_away() {
+    let toml = format!(
+        "pool = {{ {ONE}, max_overrun = 0 }}\n[hook.a]\non = ['*']\norder = 'none'\ntimeout = '20ms'\n"
+    );
+    let (open, gate) = mpsc::sync_channel(0);
+    let (tell, told) = mpsc::channel();
+    let (gate, told) = (Mutex::new(gate), Mutex::new(told));
+    let deaf = move |call: &Call| {
+        let _ = tell.send(call.event().name().to_owned());
+        // An error: the test is over.
+        let _ = gate.lock().unwrap().recv();
+    };
+    let opener = open.clone();
+    // While this is told of the first timeout, its closure returns and the next one begins.
+    let observer = move |outcome: &crate::Outcome| {
+        if outcome.event.name() == "first" {
+            let told = told.lock().unwrap();
+            assert_eq!(told.recv_timeout(LONG).unwrap(), "first");
+            opener.send(()).unwrap();
+            assert_eq!(told.recv_timeout(LONG).unwrap(), "second");
+        }
+    };
+    let config = Config::from_toml(&toml).unwrap();
+    let pool = HookPool::builder().config(config).register("a", deaf).on_outcome(observer).build().unwrap();
+    let jobs = ["first", "second"].map(|name| submit(&pool, name));
+    for job in &jobs {
+        ends_as(job, TimedOut);
+    }
+    open.send(()).unwrap();
+    drain_until_nothing_is_left(&pool);
+}
