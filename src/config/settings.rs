@@ -53,14 +53,21 @@ impl Config {
 /// `[pool]`
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PoolSettings {
-    /// Jobs of any class that may run at once: 1 to 256.
+    /// Jobs of any class that may run at once: 1 to [`PoolSettings::MAX_WORKERS`].
     pub workers: u16,
-    /// Extra seats for the classes of `standby_for`: 0 to 64.
+    /// Extra seats for the classes of `standby_for`: 0 to [`PoolSettings::MAX_STANDBY`].
     pub standby: u16,
     /// The least important class that may take a standby seat.
     pub standby_for: PriorityClass,
     /// Handlers in Rust beyond their time whose threads may be replaced by new ones: 0 to 256.
     pub max_overrun: u16,
+}
+
+impl PoolSettings {
+    /// The most workers that a pool can have.
+    pub const MAX_WORKERS: u16 = 256;
+    /// The most standby seats that a pool can have.
+    pub const MAX_STANDBY: u16 = 64;
 }
 
 /// `[queue]`

@@ -8,8 +8,10 @@
 //! The word carries no data: what a place is for travels through the lane, which synchronises by itself. `Relaxed`
 //! would do for the counts; the closed bit and the wait for room need the orderings that are noted where they are.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
+use arc_swap::ArcSwap;
 use crossbeam_utils::CachePadded;
 
 use crate::class::{PerClass, PriorityClass};
@@ -27,22 +29,43 @@ pub(super) struct AdmissionWord {
     /// Jobs that wait for a retry and for which their lane has no more bits. A retry is never refused, so the lanes
     /// alone do not bound them. Changed under the core's lock.
     beyond: PerClass<AtomicU32>,
+    /// Replaced as a whole, under the core's lock: whoever decides does so by one of them.
+    policy: ArcSwap<Policy>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Policy {
     rule: AdmissionRule,
+    displace: bool,
+}
+
+impl Policy {
+    fn new(rule: AdmissionRule, displace: bool) -> Self {
+        debug_assert!(u64::from(rule.capacity) <= LANE_MAX, "the configuration bounds the capacity");
+        Self { rule, displace }
+    }
 }
 
 impl AdmissionWord {
-    pub(super) fn new(rule: AdmissionRule) -> Self {
-        debug_assert!(u64::from(rule.capacity) <= LANE_MAX, "the configuration bounds the capacity");
-        Self { word: CachePadded::new(AtomicU64::new(0)), beyond: PerClass::default(), rule }
+    /// `displace`: a full queue gives the place of a less important job away.
+    pub(super) fn new(rule: AdmissionRule, displace: bool) -> Self {
+        let policy = ArcSwap::from_pointee(Policy::new(rule, displace));
+        Self { word: CachePadded::new(AtomicU64::new(0)), beyond: PerClass::default(), policy }
+    }
+
+    /// Under the core's lock. A submit that has begun may still go by the old policy.
+    pub(super) fn set_policy(&self, rule: AdmissionRule, displace: bool) {
+        self.policy.store(Arc::new(Policy::new(rule, displace)));
     }
 
     /// Takes a place for a job of `class`. Answers with the number of jobs that wait now.
     pub(super) fn admit(&self, class: PriorityClass) -> Result<u32, Refusal> {
+        let policy = self.policy.load();
         self.update(|word| {
             if word & CLOSED != 0 {
                 return Err(Refusal::Closed);
             }
-            self.rule.check(&lanes(word), class)?;
+            policy.rule.check(&lanes(word), class)?;
             Ok(word + one(class))
         })
         .map(total)
@@ -51,13 +74,14 @@ impl AdmissionWord {
     /// Gives the place of a job of class `victim` to one of `class`, if the rule allows that. The number of waiting
     /// jobs does not change.
     pub(super) fn displace(&self, victim: PriorityClass, class: PriorityClass) -> Result<u32, Refusal> {
+        let rule = self.rule();
         self.update(|word| {
             if word & CLOSED != 0 {
                 return Err(Refusal::Closed);
             }
             let waiting = lanes(word);
-            match self.rule.check(&waiting, class) {
-                Err(Refusal::Full) if self.rule.victims(&waiting, class).any(|other| other == victim) => {
+            match rule.check(&waiting, class) {
+                Err(Refusal::Full) if rule.victims(&waiting, class).any(|other| other == victim) => {
                     Ok(word - one(victim) + one(class))
                 }
                 Err(why) => Err(why),
@@ -114,15 +138,19 @@ impl AdmissionWord {
     /// True when more than three quarters of the places are taken.
     pub(super) fn is_well_filled(&self) -> bool {
         let waiting: u32 = self.ruled().values().sum();
-        u64::from(waiting) * 4 > u64::from(self.rule.capacity) * 3
+        u64::from(waiting) * 4 > u64::from(self.rule().capacity) * 3
     }
 
     pub(super) fn is_empty(&self) -> bool {
         self.waiting() == PerClass::default()
     }
 
-    pub(super) fn rule(&self) -> &AdmissionRule {
-        &self.rule
+    pub(super) fn rule(&self) -> AdmissionRule {
+        self.policy.load().rule
+    }
+
+    pub(super) fn displaces(&self) -> bool {
+        self.policy.load().displace
     }
 
     fn update(&self, change: impl Fn(u64) -> Result<u64, Refusal>) -> Result<u64, Refusal> {
@@ -164,11 +192,27 @@ mod tests {
     use PriorityClass::{Critical, High, Low, Normal};
 
     fn word(capacity: u32, guarantee: [u32; 4]) -> AdmissionWord {
-        AdmissionWord::new(AdmissionRule {
+        let rule = AdmissionRule {
             capacity,
             guarantee: PerClass::from_fn(|class| guarantee[class.index()]),
             ceiling: PerClass::from_fn(|_| capacity),
-        })
+        };
+        AdmissionWord::new(rule, false)
+    }
+
+    #[test]
+    fn a_queue_that_holds_more_than_it_may_refuses_until_that_has_gone() {
+        let word = word(4, [0; 4]);
+        (0..4).for_each(|_| assert!(word.admit(Low).is_ok()));
+        let smaller = AdmissionRule { capacity: 2, ceiling: PerClass::from_fn(|_| 2), ..word.rule() };
+        word.set_policy(smaller, false);
+        for _ in 0..3 {
+            assert_eq!(word.admit(High), Err(Refusal::Full));
+            word.release(Low);
+        }
+        assert_eq!(word.admit(High), Ok(2));
+        word.set_policy(AdmissionRule { capacity: 3, ..smaller }, false);
+        assert_eq!(word.admit(High), Ok(3));
     }
 
     #[test]

@@ -101,14 +101,12 @@ impl<H: Host> Pool<H> {
         };
         shared.wait_until(until, others_are_gone);
         let mut threads = self.threads();
-        for thread in std::mem::take(&mut *threads) {
-            if !thread.has_left() {
-                threads.push(thread);
-            } else if thread.handle.join().is_err() {
-                tracing::error!("a worker panicked outside of a handler");
-            }
-        }
-        Remainder { leaked: threads.len() }
+        let gone: Vec<_> = threads.extract_if(.., |thread| thread.has_left()).collect();
+        let leaked = threads.len();
+        drop(threads);
+        // Without the lock: on its last steps a thread tells those who wait for the end, and they count the threads.
+        gone.into_iter().for_each(WorkerThread::join);
+        Remainder { leaked }
     }
 }
 

@@ -10,6 +10,7 @@
 //! |---|---|
 //! | `admission.rs` | who gets in: one atomic word |
 //! | `park.rs` | sleeping and waking, with the protocol in prose |
+//! | `resize.rs` | other parameters while it runs |
 //! | `threads.rs` | the workers' threads, and spare ones |
 //! | `worker.rs` | the loop of a worker |
 //! | `room.rs` | waiting for room, for replays |
@@ -30,6 +31,7 @@
 mod admission;
 mod drain;
 mod park;
+mod resize;
 mod room;
 #[cfg(test)]
 mod tests;
@@ -86,6 +88,9 @@ pub(crate) struct Finished<J> {
     pub(crate) retries: Vec<Retry<J>>,
 }
 
+/// Threads that a pool can grow to; one that starts with more can shrink only.
+pub(crate) const MOST_WORKERS: usize = 256 + 64;
+
 /// The pool. Dropping it without a drain leaves its threads to themselves: the owner drains.
 pub(crate) struct Pool<H: Host> {
     shared: Arc<Shared<H>>,
@@ -114,7 +119,6 @@ struct Shared<H: Host> {
     quiet: Mutex<()>,
     may_be_quiet: Condvar,
     clock: Clock,
-    displace: bool,
 }
 
 /// A job in a lane.
@@ -144,14 +148,14 @@ impl<H: Host> Pool<H> {
         for hook in hooks {
             core.add_hook(*hook);
         }
-        let workers = (params.seats.workers + params.seats.standby) as usize;
+        let workers = params.seats.in_all();
         let shared = Arc::new(Shared {
             host,
             core: Mutex::new(core),
-            admission: AdmissionWord::new(params.rule),
+            admission: AdmissionWord::new(params.rule, params.displace),
             lanes: PerClass::from_fn(|_| Injector::new()),
             numbers: AtomicU64::new(0),
-            parking: Parking::new(workers, clock),
+            parking: Parking::new(workers.max(MOST_WORKERS), clock),
             room: Room::default(),
             hurried: AtomicBool::new(false),
             cut: AtomicBool::new(false),
@@ -160,7 +164,6 @@ impl<H: Host> Pool<H> {
             quiet: Mutex::new(()),
             may_be_quiet: Condvar::new(),
             clock,
-            displace: params.displace,
         });
         let pool = Self { shared, threads: Mutex::default() };
         for worker in 0..workers {
@@ -176,7 +179,7 @@ impl<H: Host> Pool<H> {
     pub(crate) fn reserve(&self, class: PriorityClass) -> Result<Reserved, Refusal> {
         let shared = &*self.shared;
         let waiting = match shared.admission.admit(class) {
-            Err(Refusal::Full) if shared.displace => shared.displace_for(class)?,
+            Err(Refusal::Full) if shared.admission.displaces() => shared.displace_for(class)?,
             answer => answer?,
         };
         Ok(Reserved { class, waiting })
@@ -186,14 +189,14 @@ impl<H: Host> Pool<H> {
     /// for want of room, unless an empty queue would give it.
     pub(crate) fn reserve_when_room(&self, class: PriorityClass) -> Result<Reserved, Refusal> {
         let admission = &self.shared.admission;
-        admission.rule().check(&PerClass::default(), class)?;
-        let waiting = match admission.admit(class) {
-            Err(why) if why.is_for_room() => self.wait_for_room(|| match admission.admit(class) {
-                Err(why) if why.is_for_room() => None,
-                answer => Some(answer),
-            }),
-            answer => answer,
-        }?;
+        let attempt = || match admission.admit(class) {
+            // Asked each time: the rule may have changed since.
+            Err(why) if why.is_for_room() => {
+                admission.rule().check(&PerClass::default(), class).err().map(Err)
+            }
+            answer => Some(answer),
+        };
+        let waiting = attempt().unwrap_or_else(|| self.wait_for_room(attempt))?;
         Ok(Reserved { class, waiting })
     }
 
@@ -301,7 +304,8 @@ impl<H: Host> Shared<H> {
                 }
                 let waiting = self.admission.ruled();
                 // A job that was admitted and not yet pushed is counted and cannot be displaced.
-                let mut victims = self.admission.rule().victims(&waiting, class);
+                let rule = self.admission.rule();
+                let mut victims = rule.victims(&waiting, class);
                 let Some(victim) = victims.find(|victim| core.can_displace(*victim)) else {
                     return Err(Refusal::Full);
                 };

@@ -12,25 +12,49 @@ use crate::scheduler::RunKey;
 #[derive(Debug)]
 pub(super) struct WorkerThread {
     worker: usize,
-    pub(super) handle: JoinHandle<()>,
-    has_left: Arc<AtomicBool>,
+    handle: JoinHandle<()>,
+    course: Arc<Course>,
     /// It is no worker any more, and leaves when it comes back from what it runs.
     pub(super) was_replaced: bool,
 }
 
+/// How far a worker's thread has come.
+#[derive(Debug, Default)]
+pub(super) struct Course {
+    /// Its number is nobody's any more: there are fewer seats. Set under the core's lock.
+    pub(super) retires: AtomicBool,
+    pub(super) has_left: AtomicBool,
+}
+
 impl WorkerThread {
     pub(super) fn has_left(&self) -> bool {
-        self.has_left.load(Ordering::Acquire)
+        self.course.has_left.load(Ordering::Acquire)
+    }
+
+    /// It retired, and has left.
+    pub(super) fn is_over(&self) -> bool {
+        self.course.retires.load(Ordering::Relaxed) && self.has_left()
+    }
+
+    /// It is the thread of that worker, and stays.
+    pub(super) fn serves(&self, worker: usize) -> bool {
+        self.worker == worker && !self.was_replaced && !self.course.retires.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn join(self) {
+        if self.handle.join().is_err() {
+            tracing::error!("a worker panicked outside of a handler");
+        }
     }
 }
 
 impl<H: Host> Pool<H> {
     pub(super) fn spawn(&self, worker: usize) -> std::io::Result<WorkerThread> {
-        let (shared, has_left) = (Arc::clone(&self.shared), Arc::<AtomicBool>::default());
-        let tells = Arc::clone(&has_left);
+        let (shared, course) = (Arc::clone(&self.shared), Arc::<Course>::default());
+        let own = Arc::clone(&course);
         let thread = Builder::new().name(format!("hookpool-{worker}"));
-        let handle = thread.spawn(move || worker::work(&shared, worker, &tells))?;
-        Ok(WorkerThread { worker, handle, has_left, was_replaced: false })
+        let handle = thread.spawn(move || worker::work(&shared, worker, &own))?;
+        Ok(WorkerThread { worker, handle, course, was_replaced: false })
     }
 
     /// Takes the place of a worker away that is in [`Host::run`] and does not come back, and gives it to a new thread,

@@ -1,19 +1,20 @@
 //! The loop of a worker: complete what ran, take in what came, pick, run.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use super::threads::Course;
 use super::{Finished, Host, Shared};
 use crate::scheduler::{Dispatch, Resolved, RunKey};
 use crate::time::Time;
 
 /// Runs jobs until the pool is left, or the worker was replaced.
-pub(super) fn work<H: Host>(shared: &Shared<H>, worker: usize, has_left: &AtomicBool) {
-    let _leaving = Leaving { shared, has_left };
+pub(super) fn work<H: Host>(shared: &Shared<H>, worker: usize, course: &Course) {
+    let _leaving = Leaving { shared, course };
     shared.parking.check_in(worker);
     let mut ran = None;
-    while let Some(dispatch) = next(shared, worker, ran.take()) {
+    while let Some(dispatch) = next(shared, worker, course, ran.take()) {
         let run = dispatch.run;
         // A panic must not cost the seat, or the jobs behind this one in its chain.
         let finished = catch_unwind(AssertUnwindSafe(|| shared.host.run(worker, dispatch)));
@@ -27,12 +28,12 @@ pub(super) fn work<H: Host>(shared: &Shared<H>, worker: usize, has_left: &Atomic
 /// Tells of a thread that leaves, however it does.
 struct Leaving<'a, H: Host> {
     shared: &'a Shared<H>,
-    has_left: &'a AtomicBool,
+    course: &'a Course,
 }
 
 impl<H: Host> Drop for Leaving<'_, H> {
     fn drop(&mut self) {
-        self.has_left.store(true, Ordering::Release);
+        self.course.has_left.store(true, Ordering::Release);
         self.shared.tell_quiet();
     }
 }
@@ -48,13 +49,18 @@ struct Look<J> {
     left: Vec<Resolved<J>>,
 }
 
-/// Completes what ran last, and answers with what to run next. `None`: the pool is left.
-fn next<H: Host>(shared: &Shared<H>, worker: usize, mut ran: Option<Ran<H>>) -> Option<Dispatch<H::Job>> {
+/// Completes what ran last, and answers with what to run next. `None`: the pool is left, or has a worker too many.
+fn next<H: Host>(
+    shared: &Shared<H>,
+    worker: usize,
+    course: &Course,
+    mut ran: Option<Ran<H>>,
+) -> Option<Dispatch<H::Job>> {
     shared.parking.start_search();
     loop {
         let epoch = shared.parking.epoch();
         let completed = ran.is_some();
-        let Look { found, more, deadline, left } = shared.look(ran.take());
+        let Look { found, more, deadline, left } = shared.look(worker, course, ran.take());
         if let Some(dispatch) = found {
             let to_watch = deadline.is_some_and(|deadline| shared.parking.is_unwatched(deadline));
             shared.parking.stop_search(epoch, more || to_watch);
@@ -80,8 +86,10 @@ fn next<H: Host>(shared: &Shared<H>, worker: usize, mut ran: Option<Ran<H>>) -> 
         if completed {
             shared.tell_quiet();
         }
-        if shared.leaving.load(Ordering::Acquire) {
-            shared.parking.stop_search(epoch, false);
+        let retires = course.retires.load(Ordering::Relaxed);
+        if retires || shared.leaving.load(Ordering::Acquire) {
+            // What it was woken for, or watched, is another one's to find.
+            shared.parking.stop_search(epoch, retires);
             return None;
         }
         shared.parking.sleep(worker, epoch, deadline);
@@ -89,8 +97,8 @@ fn next<H: Host>(shared: &Shared<H>, worker: usize, mut ran: Option<Ran<H>>) -> 
 }
 
 impl<H: Host> Shared<H> {
-    /// Completes what ran, and picks.
-    fn look(&self, ran: Option<Ran<H>>) -> Look<H::Job> {
+    /// Completes what ran, and picks, unless there are workers enough without this one: then it retires for good.
+    fn look(&self, worker: usize, course: &Course, ran: Option<Ran<H>>) -> Look<H::Job> {
         let mut left = Vec::new();
         let mut core = self.lock();
         let now = self.clock.now();
@@ -106,7 +114,12 @@ impl<H: Host> Shared<H> {
         if self.cut.load(Ordering::Relaxed) {
             core.abandon_waiting(now);
         }
-        let found = core.pick(now);
+        // Only this thread and those who hold the lock look at it.
+        if worker >= core.params().seats.in_all() {
+            course.retires.store(true, Ordering::Relaxed);
+        }
+        let retires = course.retires.load(Ordering::Relaxed);
+        let found = if retires { None } else { core.pick(now) };
         // Its places are free before the lock is: who displaces under the lock counts only what can be displaced.
         if let Some(dispatch) = &found {
             self.admission.release(dispatch.first.class);

@@ -17,7 +17,7 @@ use crate::matcher::Matcher;
 use crate::metrics::HookCounters;
 use crate::outcome::Outcome;
 use crate::params::{core_params, hook_params};
-use crate::pool::Pool;
+use crate::pool::{MOST_WORKERS, Pool};
 use crate::process::{Runner, Sweeper, new_pool_marker};
 use crate::telemetry::{Limiter, Telemetry};
 use crate::time::Clock;
@@ -181,7 +181,7 @@ impl HookPoolBuilder {
         let params = core_params(&config);
         let hook_params: Vec<_> =
             hooks.iter().map(|entry| hook_params(&entry.hook, entry.handler.takes_many())).collect();
-        let workers = (params.seats.workers + params.seats.standby) as usize;
+        let workers = params.seats.in_all().max(MOST_WORKERS);
         let threads = (workers, usize::from(config.pool.max_overrun));
         let engine = Arc::new(Engine::new(hooks, threads, clock, telemetry, self.observers));
         let pool =

@@ -11,6 +11,7 @@
 //! | `retry.rs` | what follows from the end of an attempt |
 //! | `breaking.rs` | what the hooks' breakers let run, and what they count |
 //! | `watchdog.rs` | until when handlers in Rust may run |
+//! | `resize.rs` | workers, while it runs |
 //! | `end.rs` | the end of the pool, and the last sweep |
 //! | `job.rs` | the job, the duty to resolve it, and its handle |
 //! | `bytes.rs` | the bound in bytes |
@@ -25,6 +26,7 @@ mod flight;
 mod job;
 mod outcomes;
 mod registered;
+mod resize;
 mod retry;
 mod submission;
 mod submit;
@@ -40,6 +42,7 @@ pub use self::builder::{BuildError, HookPoolBuilder};
 pub use self::job::JobHandle;
 pub use self::outcomes::Outcomes;
 pub use self::registered::HandlerProblem;
+pub use self::resize::ResizeError;
 pub use self::submission::{Decision, Preview, Submission, SubmittedHook};
 
 use self::end::End;

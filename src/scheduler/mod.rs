@@ -177,6 +177,21 @@ impl<T> Core<T> {
         JobKey { slot, seq }
     }
 
+    pub(crate) fn params(&self) -> &CoreParams {
+        &self.params
+    }
+
+    /// Goes by other parameters from now on. Nothing that waits is lost, and nothing that runs is stopped: a queue that
+    /// holds more than it may refuses until that has gone, and seats that are too many are not given again.
+    pub(crate) fn set_params(&mut self, params: CoreParams, now: Time) {
+        self.tick(now);
+        if params.pick != self.params.pick {
+            self.repick(&params.pick);
+        }
+        self.params = params;
+        self.relieve();
+    }
+
     /// Gives the next unit a seat: the most important job that may run, or a batch. `None`: nothing may run now.
     pub(crate) fn pick(&mut self, now: Time) -> Option<Dispatch<T>> {
         self.tick(now);

@@ -29,8 +29,15 @@ pub(crate) struct SeatParams {
     pub(crate) per_class: PerClass<u32>,
 }
 
+impl SeatParams {
+    /// Most runs at once, and so the number of threads.
+    pub(crate) fn in_all(&self) -> usize {
+        (self.workers + self.standby) as usize
+    }
+}
+
 /// How the class of the next job is chosen.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct PickParams {
     /// True: the classes below `critical` share the seats' time by `weights`; false: strictly by importance.
     pub(crate) weighted: bool,

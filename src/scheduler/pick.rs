@@ -110,6 +110,15 @@ impl Picker {
         self.running[served] += 1;
     }
 
+    /// Other rules hold. What was used by other weights says nothing of these, so all begin alike. How often a class was
+    /// passed over stays: a change is no reason to starve.
+    fn start_anew(&mut self, params: &PickParams) {
+        (self.used, self.frontier) = (PerClass::default(), 0);
+        if params.bypass.is_none() {
+            self.due_since = PerClass::default();
+        }
+    }
+
     fn free(&mut self, params: &PickParams, class: PriorityClass, expected: u64, elapsed: u64) {
         self.running[class] -= 1;
         let weight = weight(params, class);
@@ -135,6 +144,14 @@ impl<T> Core<T> {
                 && self.picker.seat_is_free(&self.params.seats, class)
         });
         self.picker.choose(&self.params.pick, eligible).map(|class| (class, eligible))
+    }
+
+    pub(super) fn repick(&mut self, params: &PickParams) {
+        self.picker.start_anew(params);
+        // What they were charged in advance is forgotten with the rest.
+        for (_, run) in &mut self.runs {
+            run.expected = 0;
+        }
     }
 
     /// Gives a run of the class a seat. Answers with the time that was charged in advance.

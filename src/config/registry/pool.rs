@@ -1,6 +1,6 @@
 //! The settings that concern the whole pool: every table but those of the hooks.
 
-use super::super::settings::QueueSettings;
+use super::super::settings::{PoolSettings, QueueSettings};
 use super::super::value::ValueKind::{self, Boolean, Choice, Class, Off, Ratio, Workers};
 use super::Setting;
 
@@ -21,11 +21,16 @@ pub(super) const SETTINGS: &[Setting] = &[
     Setting::new("debug", Boolean, "false", "Writes detailed log lines."),
     Setting::new(
         "pool.workers",
-        Workers { max: 256 },
+        Workers { max: PoolSettings::MAX_WORKERS as u64 },
         "4",
         "Jobs that may run at once, or \"auto\" for one per core.",
     ),
-    Setting::new("pool.standby", integer(0, 64), "1", "Extra seats for the classes of `standby_for`."),
+    Setting::new(
+        "pool.standby",
+        integer(0, PoolSettings::MAX_STANDBY as u64),
+        "1",
+        "Extra seats for the classes of `standby_for`.",
+    ),
     Setting::new(
         "pool.standby_for",
         Class,

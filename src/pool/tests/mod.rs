@@ -10,5 +10,6 @@ mod hosts;
 #[cfg(target_os = "linux")]
 mod idle;
 mod one_mutex;
+mod resize;
 mod stress;
 mod wakes;

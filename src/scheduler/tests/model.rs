@@ -5,8 +5,8 @@
 
 use crate::class::PriorityClass;
 use crate::outcome::{OutcomeKind, Refusal};
-use crate::scheduler::BatchParams;
 use crate::scheduler::tests::script::Setup;
+use crate::scheduler::{BatchParams, CoreParams};
 
 /// A job, by the order of arrival.
 pub(super) type Id = usize;
@@ -174,6 +174,14 @@ impl Model {
         self.relax();
     }
 
+    pub(super) fn set_params(&mut self, params: CoreParams) {
+        self.setup.core = params;
+        if params.pick.bypass.is_none() {
+            self.due.clear();
+        }
+        self.relax();
+    }
+
     pub(super) fn pause_hook(&mut self, hook: usize, to: bool) {
         self.paused_hooks[hook] = to;
     }
@@ -196,7 +204,7 @@ impl Model {
             } else if could && passes {
                 self.passed_over[class.index()] += 1;
                 let bound = self.setup.core.pick.bypass.map_or(u32::MAX, |bound| bound[class].max(1));
-                if self.passed_over[class.index()] == bound {
+                if self.passed_over[class.index()] >= bound && !self.due.contains(&class) {
                     self.due.push(class);
                 }
             }

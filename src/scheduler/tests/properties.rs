@@ -13,7 +13,7 @@ use proptest::test_runner::RngSeed;
 use crate::class::{PerClass, PriorityClass};
 use crate::outcome::OutcomeKind;
 use crate::scheduler::tests::model::Id;
-use crate::scheduler::tests::script::{MS, Step, a_story};
+use crate::scheduler::tests::script::{MS, Step, a_changing_story, a_story};
 use crate::scheduler::tests::world::{Happening, World, run};
 use crate::scheduler::{Arrival, Core, Retry};
 use crate::time::Time;
@@ -41,7 +41,7 @@ proptest! {
 
     #[test]
     #[ignore = "takes minutes"]
-    fn a_long_run_of_the_core_and_the_model((setup, script) in a_story()) {
+    fn a_long_run_of_the_core_and_the_model((setup, script) in a_changing_story()) {
         run(&setup, &script);
     }
 }
@@ -54,13 +54,19 @@ proptest! {
     fn the_core_does_what_the_model_says((setup, script) in a_story()) {
         run(&setup, &script);
     }
+
+    /// The same while capacity, guarantees, seats, the rules of picking and the pressure change under it.
+    #[test]
+    fn the_core_does_what_the_model_says_whatever_changes((setup, script) in a_changing_story()) {
+        run(&setup, &script);
+    }
 }
 
 proptest! {
     #![proptest_config(few())]
 
     #[test]
-    fn every_job_is_accounted_for_at_every_step((setup, script) in a_story()) {
+    fn every_job_is_accounted_for_at_every_step((setup, script) in a_changing_story()) {
         let (mut admitted, mut ended, mut finished) = (0, 0, 0);
         let mut sizes = HashMap::new();
         for happening in run(&setup, &script).trace {
@@ -82,7 +88,7 @@ proptest! {
     }
 
     #[test]
-    fn every_job_ends_exactly_once((setup, script) in a_story()) {
+    fn every_job_ends_exactly_once((setup, script) in a_changing_story()) {
         let mut waiting = BTreeSet::new();
         let mut running = HashMap::new();
         let mut ends: BTreeMap<Id, u32> = BTreeMap::new();
@@ -137,7 +143,7 @@ proptest! {
     }
 
     #[test]
-    fn jobs_of_a_chain_never_overlap_and_keep_their_order((setup, script) in a_story()) {
+    fn jobs_of_a_chain_never_overlap_and_keep_their_order((setup, script) in a_changing_story()) {
         let world = run(&setup, &script);
         let chain = |id: Id| world.model.job(id).session.map(|session| (world.model.job(id).hook, session));
         let mut waiting = BTreeSet::new();
@@ -303,7 +309,7 @@ proptest! {
 
     /// Without a model: in whole milliseconds many deadlines fall together, and nobody calls `tick`.
     #[test]
-    fn deadlines_that_fall_together_or_are_seen_late_leave_the_core_consistent((setup, script) in a_story()) {
+    fn deadlines_that_fall_together_or_are_seen_late_leave_the_core_consistent((setup, script) in a_changing_story()) {
         let mut core = Core::new(setup.core);
         let hooks: Vec<_> = setup.hooks.iter().map(|hook| core.add_hook(*hook)).collect();
         let (mut now, mut waiting, mut runs) = (Time(0), BTreeMap::new(), Vec::new());
@@ -343,6 +349,7 @@ proptest! {
                 }
                 Step::Close => core.close(),
                 Step::Abandon => core.abandon_waiting(now),
+                Step::Change(params) => core.set_params(params, now),
                 Step::PauseHook(hook) => core.pause_hook(hooks[hook], now),
                 Step::ResumeHook(hook) => core.resume_hook(hooks[hook], now),
                 Step::PauseClass(class) => core.pause_class(class, now),

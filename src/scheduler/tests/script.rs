@@ -50,6 +50,8 @@ pub(super) enum Step {
     ResumeHook(usize),
     PauseClass(PriorityClass),
     ResumeClass(PriorityClass),
+    /// Other parameters from now on.
+    Change(CoreParams),
 }
 
 /// Which members of a run shall run again, as a mask, and when.
@@ -94,10 +96,17 @@ pub(super) fn per_class<T: Copy>(values: [T; 4]) -> PerClass<T> {
 }
 
 pub(super) fn a_setup() -> impl Strategy<Value = Setup> {
-    (a_rule(), any::<bool>(), seats(), picks(), weighted(0.3, 1..12_u32), vec(a_hook(), 1..4)).prop_map(
-        |(rule, displace, seats, pick, pressure, hooks)| Setup {
-            core: CoreParams { rule, displace, seats, pick, pressure: pressure.unwrap_or(u32::MAX) },
-            hooks,
+    (core_params(), vec(a_hook(), 1..4)).prop_map(|(core, hooks)| Setup { core, hooks })
+}
+
+fn core_params() -> impl Strategy<Value = CoreParams> {
+    (a_rule(), any::<bool>(), seats(), picks(), weighted(0.3, 1..12_u32)).prop_map(
+        |(rule, displace, seats, pick, pressure)| CoreParams {
+            rule,
+            displace,
+            seats,
+            pick,
+            pressure: pressure.unwrap_or(u32::MAX),
         },
     )
 }
@@ -111,6 +120,17 @@ pub(super) fn a_story() -> impl Strategy<Value = (Setup, Vec<Step>)> {
     a_setup().prop_flat_map(|setup| {
         let hooks = setup.hooks.len();
         (Just(setup), a_script(hooks))
+    })
+}
+
+/// A setup, and a script that changes its parameters on the way.
+pub(super) fn a_changing_story() -> impl Strategy<Value = (Setup, Vec<Step>)> {
+    a_setup().prop_flat_map(|setup| {
+        let step = prop_oneof![
+            14 => a_step(setup.hooks.len()),
+            1 => core_params().prop_map(Step::Change),
+        ];
+        (Just(setup), vec(step, 1..150))
     })
 }
 

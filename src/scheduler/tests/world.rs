@@ -120,6 +120,11 @@ impl World {
                     self.model.end(id, OutcomeKind::Abandoned);
                 }
             }
+            Step::Change(params) => {
+                self.core.set_params(params, now);
+                self.model.set_params(params);
+                self.setup.core = params;
+            }
             Step::PauseHook(hook) => {
                 self.core.pause_hook(slot(hook), now);
                 self.model.pause_hook(hook, true);
