@@ -157,7 +157,7 @@ fn a_displaced_job_is_the_oldest_of_the_least_important_class_above_its_guarante
 fn until_5(body: u64, admitted: u64) -> Arrival<u64> {
     let max_wait = Some(Duration::from_nanos(5));
     let (hook, admitted) = (HookSlot(0), Time(admitted));
-    Arrival { hook, class: Normal, session: None, batch_key: 0, bytes: 1, admitted, max_wait, body }
+    Arrival { hook, class: Normal, session: None, batching: None, bytes: 1, admitted, max_wait, body }
 }
 
 /// A core with a job that waits until 5, at most.
@@ -165,7 +165,7 @@ fn soon_over(capacity: u32) -> (Core<u64>, JobKey) {
     let mut setup = Setup::plain(1);
     setup.core.rule.capacity = capacity;
     let mut core = Core::new(setup.core);
-    core.add_hook(setup.hooks[0]);
+    core.add_hook(setup.hooks[0].params());
     let key = core.offer(until_5(0, 0), Time(0)).unwrap();
     (core, key)
 }
