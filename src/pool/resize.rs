@@ -73,6 +73,11 @@ impl<H: Host> Pool<H> {
         self.shared.room.tell();
     }
 
+    #[cfg(test)]
+    pub(crate) fn waiting_for_room(&self) -> u32 {
+        self.shared.room.waiters()
+    }
+
     fn departed(&self, jobs: Vec<Resolved<H::Job>>) -> Departed<H> {
         Departed { shared: Arc::clone(&self.shared), jobs: vec![jobs] }
     }
