@@ -81,6 +81,10 @@ impl Signals {
         let stop = Stop { signal: Arc::default(), asked: Arc::new(asked), _ask: None };
         let (pool, signal) = (pool.clone(), Arc::clone(&stop.signal));
         std::thread::Builder::new().name("hookpool-signals".to_owned()).spawn(move || {
+            if let Some(reloads) = &mut reloads {
+                // What has changed since it was read, and before it was watched.
+                reloads.reload(&pool, Cause::File);
+            }
             while let Call::Reload(cause) = self.next(reloads.as_mut()) {
                 if let Some(reloads) = &mut reloads {
                     reloads.reload(&pool, cause);

@@ -153,7 +153,10 @@ impl HookMaker {
             let is_known = self.records.contains_key(&hook.name);
             let entry = self.define(hook, old);
             if is_known { &mut redefined } else { &mut added }.push(entry.params());
-            faults.extend(entry.handler.fault().filter(|_| hook.enabled).map(|why| (hook.name.clone(), why)));
+            // Once: each reload looks for what was missing.
+            let told = old.filter(|old| old.hook.enabled).and_then(|old| old.handler.fault());
+            let fault = entry.handler.fault().filter(|fault| hook.enabled && told.as_ref() != Some(fault));
+            faults.extend(fault.map(|why| (hook.name.clone(), why)));
             entries.push(Arc::new(entry));
         }
         let is_there = |record: &Arc<HookRecord>| config.hooks.iter().any(|hook| hook.name == record.name);

@@ -103,6 +103,8 @@ fn links_are_followed() {
 fn the_level_of_the_log_follows_debug() {
     let env = TestEnv::with_hooks(&echo("one"));
     let mut live = env.spawn(&["run", "-", "--report", "json"]);
+    live.send(lone("A"));
+    env.wait_for("out");
     env.write("hooks.toml", "debug = true\n".to_owned() + &echo("one"));
     live.wait_for_stderr("debug: false -> true");
     live.send(lone("A"));
