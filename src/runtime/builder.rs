@@ -161,9 +161,9 @@ impl HookPoolBuilder {
         };
         let residents = Arc::clone(&surroundings.residents);
         let has_handlers = !self.registered.is_empty();
-        let mut maker = HookMaker::new(surroundings, self.registered);
+        let mut hook_maker = HookMaker::new(surroundings, self.registered);
         let config = Arc::new(config);
-        let made = maker.make(Arc::clone(&config), None).map_err(BuildError::Handlers)?;
+        let made = hook_maker.make(Arc::clone(&config), None).map_err(BuildError::Handlers)?;
         made.warn();
         let telemetry = Telemetry::new(config.queue.capacity, config.queue.warn_at, clock);
         let params = core_params(&config);
@@ -198,7 +198,7 @@ impl HookPoolBuilder {
         };
         end.allow_for(&config.hooks);
         let hooks = ArcSwap::from_pointee(made.set);
-        let changes = Mutex::new(Changes::new(config, maker));
+        let changes = Mutex::new(Changes::new(config, hook_maker));
         Ok(HookPool { inner: Arc::new(Inner { hooks, intake, pool, engine, changes, end: Arc::new(end) }) })
     }
 }

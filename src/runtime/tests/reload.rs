@@ -140,7 +140,7 @@ fn an_invalid_file_changes_nothing_and_says_why() {
     let pool = loaded(&file);
     std::fs::write(&file, echo("two") + "timeout = 'soon'\n[pool]\nworkers = 9000\n").unwrap();
     let ReloadError::Config(error) = pool.reload().unwrap_err() else { panic!("of another kind") };
-    let lines: Vec<_> = error.problems.iter().filter_map(|problem| problem.line()).collect();
+    let lines: Vec<_> = error.problems.iter().filter_map(crate::config::Problem::line).collect();
     assert_eq!(lines, [4, 6], "all of it, each at its place");
     assert_eq!(printed(&stop(&pool)), "one");
     assert_eq!(pool.config().pool.workers, 4);
@@ -322,6 +322,6 @@ fn await_state(what: &str, is_so: impl Fn() -> bool) {
     let until = std::time::Instant::now() + LONG;
     while !is_so() {
         assert!(std::time::Instant::now() < until, "{what}");
-        std::thread::sleep(Duration::from_millis(1));
+        std::thread::yield_now();
     }
 }

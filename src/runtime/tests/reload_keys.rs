@@ -125,8 +125,12 @@ fn at_once(probed: &Probed) -> String {
         runs += probed.arrived.recv_timeout(LONG).unwrap();
     }
     assert!(probed.arrived.recv_timeout(Duration::from_millis(20)).is_err(), "more than {expected}");
-    handles.iter().for_each(|_| probed.open.send(()).unwrap());
-    handles.iter().for_each(|handle| drop(handle.wait(LONG).unwrap()));
+    for _ in &handles {
+        probed.open.send(()).unwrap();
+    }
+    for handle in &handles {
+        let _ = handle.wait(LONG).unwrap();
+    }
     while probed.arrived.try_recv().is_ok() {}
     runs.to_string()
 }
