@@ -111,9 +111,15 @@ fn of_hook(hook: &str, old: &Values, new: &Values) -> Change {
     };
     let (old, new) = (own(old), own(new));
     let is_set = |value: &&EffectiveValue| !matches!(value.spot, Spot::BuiltIn);
+    let origins = new.iter().filter(is_set).map(|value| value.spot.origin());
+    // Where a reader finds the hook: its first line in a file.
+    let place = |origin: &Origin| match origin {
+        Origin::File { position: Some(at), .. } => (at.line, at.column),
+        _ => (usize::MAX, 0),
+    };
     Change {
         key: format!("hook.{hook}"),
-        origin: new.iter().find(is_set).map_or(Origin::BuiltIn, |value| value.spot.origin()),
+        origin: origins.min_by_key(place).unwrap_or(Origin::BuiltIn),
         from: table(old),
         to: table(new),
         applies: Applies::NewJobs,

@@ -49,6 +49,21 @@ fn a_job_keeps_the_definition_that_it_was_admitted_with() {
 }
 
 #[test]
+fn what_is_told_of_a_change_holds_no_secret() {
+    let pool = pool(&(echo("one") + "env = { TOKEN = 'old-secret' }\n"));
+    let new = echo("one")
+        + "env = { TOKEN = 'new-secret' }\n[hook.b]\non = ['stop']\nrun = 'true'\nenv.KEY = 'secret'\n";
+    let reloaded = pool.reload_with(config(&new)).unwrap();
+    assert_eq!(
+        reloaded.to_string(),
+        "hook.a.env.TOKEN: changed (hooks.toml:4:17), for new jobs\nhook.b: new (hooks.toml:6:6), for new jobs"
+    );
+    assert_eq!(reloaded.changes[0].from.as_deref(), Some("\"old-secret\""), "who asks is told");
+    let table = reloaded.changes[1].to.as_deref();
+    assert_eq!(table, Some(r#"{ env.KEY = "secret", on = ["stop"], run = "true" }"#));
+}
+
+#[test]
 fn the_jobs_of_a_hook_that_is_gone_run_and_its_counts_stay() {
     let pool = pool(&echo("one"));
     pool.pause("a");
