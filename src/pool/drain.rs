@@ -34,7 +34,7 @@ impl<H: Host> Pool<H> {
     pub(crate) fn close(&self) {
         let shared = &*self.shared;
         shared.admission.close();
-        shared.with_core(|core, _| core.close());
+        shared.with_core(|core, now| core.close(now));
         shared.room.tell();
     }
 
