@@ -340,8 +340,7 @@ proptest! {
                     let keys = core.complete(run, Duration::from_millis(1), retries, now);
                     waiting.extend(ids.into_iter().rev().zip(keys));
                 }
-                Step::Complete { .. } => {}
-                Step::Late(_) => {}
+                Step::Complete { .. } | Step::Late(_) => {}
                 Step::Advance { ms } => now = now + Duration::from_nanos(ms * MS),
                 Step::Cancel { nth } => {
                     if let Some(key) = waiting.values().nth(nth % waiting.len().max(1)) {
