@@ -45,6 +45,6 @@ pub use outcome::{
 pub use process::{Captured, End, StartError, StopReason, Stopped, UnknownReason};
 pub use runtime::{
     BuildError, Decision, HandlerProblem, HookPool, HookPoolBuilder, JobHandle, Outcomes, Preview,
-    ResizeError, Submission, SubmittedHook,
+    ReloadError, Reloaded, ResizeError, Submission, SubmittedHook,
 };
 pub use simulate::{Depth, Load, Simulation, SimulationReport};

@@ -10,7 +10,7 @@
 
 use std::borrow::Cow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::breaker::Turn;
@@ -24,17 +24,31 @@ use crate::time::{Clock, Time, nanos};
 #[derive(Debug)]
 pub(crate) struct Telemetry {
     clock: Clock,
-    capacity: u32,
+    capacity: AtomicU32,
     /// Waiting jobs from which on the queue is near its capacity.
-    near: u32,
+    near: AtomicU32,
     /// Waiting jobs below which it is so no more.
-    relaxed: u32,
+    relaxed: AtomicU32,
     is_near: AtomicBool,
     refusals: Limiter,
 }
 
 impl Telemetry {
     pub(crate) fn new(capacity: u32, warn_at: f64, clock: Clock) -> Self {
+        let telemetry = Self {
+            clock,
+            capacity: AtomicU32::default(),
+            near: AtomicU32::default(),
+            relaxed: AtomicU32::default(),
+            is_near: AtomicBool::new(false),
+            refusals: Limiter::default(),
+        };
+        telemetry.set_bounds(capacity, warn_at);
+        telemetry
+    }
+
+    /// The queue holds so many jobs from now on, and is near that at the part `warn_at` of it.
+    pub(crate) fn set_bounds(&self, capacity: u32, warn_at: f64) {
         // In range: warn_at is between 0 and 1.
         #[expect(
             clippy::cast_possible_truncation,
@@ -42,14 +56,9 @@ impl Telemetry {
             reason = "a part of a u32 fits a u32"
         )]
         let part = |of: f64| (f64::from(capacity) * of).ceil() as u32;
-        Self {
-            clock,
-            capacity,
-            near: part(warn_at).max(1),
-            relaxed: part(warn_at * 0.75),
-            is_near: AtomicBool::new(false),
-            refusals: Limiter::default(),
-        }
+        self.capacity.store(capacity, Ordering::Relaxed);
+        self.near.store(part(warn_at).max(1), Ordering::Relaxed);
+        self.relaxed.store(part(warn_at * 0.75), Ordering::Relaxed);
     }
 
     /// The job is in the queue, which holds `waiting` jobs now.
@@ -60,13 +69,14 @@ impl Telemetry {
                 "Successfully queued {} hook for background processing", plain(event.name())
             );
         });
-        if waiting >= self.near {
+        if waiting >= self.near.load(Ordering::Relaxed) {
             if !self.is_near.swap(true, Ordering::Relaxed) {
+                let capacity = self.capacity.load(Ordering::Relaxed);
                 say(|| {
-                    tracing::warn!(waiting, capacity = self.capacity, "the hook queue is near its capacity");
+                    tracing::warn!(waiting, capacity, "the hook queue is near its capacity");
                 });
             }
-        } else if waiting < self.relaxed && self.is_near.load(Ordering::Relaxed) {
+        } else if waiting < self.relaxed.load(Ordering::Relaxed) && self.is_near.load(Ordering::Relaxed) {
             // Not before it is well below: a queue that hovers at the mark warns once.
             self.is_near.store(false, Ordering::Relaxed);
         }

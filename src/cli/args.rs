@@ -35,7 +35,7 @@ pub(super) enum Command {
 }
 
 /// Which log lines are written.
-#[derive(Debug, ClapArgs)]
+#[derive(Clone, Debug, ClapArgs)]
 #[command(next_help_heading = "Log lines, on standard error")]
 pub(super) struct LogArgs {
     /// Say more: -v configuration files and failures of handlers, -vv every step of every job, -vvv everything
@@ -61,6 +61,10 @@ pub(super) enum LogFormat {
 /// for and jobs wait as long as it takes, unless `max_wait` is configured; with --rate or --realtime the input counts as
 /// live, and what finds the queue full is dropped or displaces something less important. INT and TERM drain: what was
 /// admitted runs on until the drain timeout; a second signal stops it at once (HUP and QUIT do the same).
+///
+/// On a stream (standard input, a named pipe, --rate or --realtime) the configuration is live: it is read again on HUP,
+/// and when one of its files changes. What has changed is told on standard error; one that is invalid is told of and
+/// changes nothing.
 #[derive(Debug, ClapArgs)]
 #[command(after_help = EXIT_CODES)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]

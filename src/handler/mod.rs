@@ -1,6 +1,6 @@
 //! Handlers: what runs when a job is picked.
 //!
-//! A handler is prepared once, when the pool is built, and run on a worker thread for each dispatch: one job, or the
+//! A handler is prepared once, when its hook is defined, and run on a worker thread for each dispatch: one job, or the
 //! members of a batch. It turns what happened to each of them into an [`Ending`], and tells of it as soon as it knows;
 //! it knows nothing of queues, and it never fails: a handler that cannot be started is an ending too.
 
@@ -11,6 +11,7 @@ mod parallel;
 mod resident;
 mod rust;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::event::Event;
@@ -32,7 +33,7 @@ pub(crate) enum Handler {
     Command(Box<CommandHandler>),
     Lines(Box<LinesHandler>),
     Resident(ResidentHandler),
-    Rust(RustHandler),
+    Rust(Arc<RustHandler>),
     /// There is none: its hook is switched off.
     Missing,
 }
@@ -55,7 +56,11 @@ pub(crate) struct Task<'a> {
 
 impl Handler {
     /// Resolves and prepares whatever can be before the first event. `registered` is what was registered for the hook.
-    pub(crate) fn prepare(hook: &Hook, surroundings: &Surroundings, registered: Option<RustHandler>) -> Self {
+    pub(crate) fn prepare(
+        hook: &Hook,
+        surroundings: &Surroundings,
+        registered: Option<Arc<RustHandler>>,
+    ) -> Self {
         match &hook.handler {
             HandlerSpec::Command(spec) => {
                 Self::Command(Box::new(CommandHandler::prepare(spec, surroundings)))
@@ -73,7 +78,11 @@ impl Handler {
 
     /// True when it can be given more than one task.
     pub(crate) fn takes_many(&self) -> bool {
-        matches!(self, Self::Lines(_) | Self::Resident(_) | Self::Rust(RustHandler::Batch(_)))
+        match self {
+            Self::Lines(_) | Self::Resident(_) => true,
+            Self::Rust(rust) => matches!(**rust, RustHandler::Batch(_)),
+            Self::Command(_) | Self::Missing => false,
+        }
     }
 
     /// Runs all tasks of one dispatch. `done` is told how each of them ended, by its position, once and as soon as that

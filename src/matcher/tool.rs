@@ -14,6 +14,15 @@ pub struct ToolPattern {
     form: Form,
 }
 
+/// The text is the pattern.
+impl PartialEq for ToolPattern {
+    fn eq(&self, other: &Self) -> bool {
+        self.text == other.text
+    }
+}
+
+impl Eq for ToolPattern {}
+
 #[derive(Clone)]
 enum Form {
     /// Any one of these names.

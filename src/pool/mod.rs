@@ -47,6 +47,7 @@ use crossbeam_utils::Backoff;
 
 use self::admission::AdmissionWord;
 use self::park::Parking;
+pub(crate) use self::resize::Departed;
 use self::room::Room;
 use self::threads::WorkerThread;
 use crate::class::{PerClass, PriorityClass};
@@ -256,6 +257,13 @@ impl<H: Host> Pool<H> {
 impl<H: Host> Shared<H> {
     /// Runs `f` on a core that has taken in everything that was pushed and has done what is due, and tells of what left.
     fn with_core<R>(&self, f: impl FnOnce(&mut Core<H::Job>, Time) -> R) -> R {
+        let (answer, left) = self.within_core(f);
+        self.tell(left);
+        answer
+    }
+
+    /// The same, but leaves it to the caller to tell of what left, which must not be forgotten.
+    fn within_core<R>(&self, f: impl FnOnce(&mut Core<H::Job>, Time) -> R) -> (R, Vec<Resolved<H::Job>>) {
         let mut left = Vec::new();
         let (answer, wake) = {
             let mut core = self.lock();
@@ -273,8 +281,7 @@ impl<H: Host> Shared<H> {
         if wake {
             self.parking.notify();
         }
-        self.tell(left);
-        answer
+        (answer, left)
     }
 
     /// Takes in what is in the lanes. See "Order" in the module's description. Answers with the time, which is read

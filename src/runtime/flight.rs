@@ -4,9 +4,9 @@
 //! out what is left when the time of a handler that cannot be stopped is over, and may then give the worker's place to
 //! another thread. Whoever takes a job out resolves it, so each has exactly one outcome.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::hooks::HookEntry;
 use super::job::Job;
 use crate::breaker::Pass;
 use crate::process::Cancel;
@@ -18,11 +18,8 @@ use crate::time::Time;
 pub(super) struct Flight {
     pub(super) worker: usize,
     pub(super) run: RunKey,
-    /// Position of the hook in the engine.
-    pub(super) hook: usize,
+    pub(super) entry: Arc<HookEntry>,
     pub(super) started: Time,
-    /// Between the end of a drain and the end of this flight.
-    pub(super) grace: Duration,
     pub(super) stop: Cancel,
     /// Of the hook's breaker, if it has one.
     pub(super) pass: Option<Pass>,
@@ -60,14 +57,14 @@ impl Flight {
     pub(super) fn new(
         worker: usize,
         run: RunKey,
-        hook: usize,
-        (started, grace): (Time, Duration),
+        entry: Arc<HookEntry>,
+        started: Time,
         (stop, pass): (Cancel, Option<Pass>),
         jobs: Vec<Running>,
     ) -> Self {
         let jobs = jobs.into_iter().map(Some).collect();
         let state = Mutex::new(State { jobs, phase: Phase::InTime });
-        Self { worker, run, hook, started, grace, stop, pass, state }
+        Self { worker, run, entry, started, stop, pass, state }
     }
 
     /// Takes one job out; `None`: somebody else has.

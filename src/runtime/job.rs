@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use super::bytes::Payload;
 use super::engine::Engine;
+use super::hooks::HookEntry;
 use crate::class::PriorityClass;
 use crate::outcome::{Attempt, JobId, Outcome, WaitSplit};
 use crate::process::Cancel;
@@ -20,8 +21,8 @@ use crate::time::Time;
 #[derive(Debug)]
 pub(super) struct Job {
     pub(super) id: JobId,
-    /// Position of the hook in the engine.
-    pub(super) hook: usize,
+    /// What its hook was defined as when it was admitted.
+    pub(super) entry: Arc<HookEntry>,
     pub(super) class: PriorityClass,
     pub(super) admitted: Time,
     pub(super) payload: Arc<Payload>,

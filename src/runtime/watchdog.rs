@@ -144,7 +144,7 @@ impl Watchdog {
     fn last(&self, flight: &Flight, ending: CancelLevel) -> Time {
         match ending {
             CancelLevel::None => NEVER,
-            CancelLevel::Stop => self.clock.now() + flight.grace,
+            CancelLevel::Stop => self.clock.now() + flight.entry.hook.grace,
             CancelLevel::Kill => self.clock.now(),
         }
     }

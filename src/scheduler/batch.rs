@@ -1,4 +1,4 @@
-//! Batches: jobs of one hook, class and key that one handler run takes together.
+//! Batches: jobs of one hook, definition, class and key that one handler run takes together.
 //!
 //! A batch is open while it takes members. It *lingers* at first, if its hook says so: it cannot be picked until it is
 //! full, its linger has passed, the queue is under pressure, nothing more comes, or something more important waits
@@ -9,7 +9,7 @@
 //! A job joins only if the job in front of it in its chain is a member too: members stay in order, and a batch holds a
 //! prefix of each chain. It is asked to when it arrives, and when a job in front of it in its chain goes. An event larger than the byte limit is a batch by itself.
 
-use super::{BatchParams, BatchSlot, Core, HookSlot, JobSlot, ListKind, Place, Timer, Unit, Waits};
+use super::{BatchParams, BatchSlot, Batching, Core, HookSlot, JobSlot, ListKind, Place, Timer, Unit, Waits};
 use crate::class::PriorityClass;
 use crate::time::Time;
 
@@ -18,6 +18,7 @@ use crate::time::Time;
 pub(super) struct BatchKey {
     pub(super) hook: HookSlot,
     class: PriorityClass,
+    definition: u32,
     key: u64,
 }
 
@@ -60,8 +61,9 @@ impl Batch {
 
 impl<T> Core<T> {
     /// Puts a job into the open batch of its key, or opens one.
-    pub(super) fn join_batch(&mut self, slot: JobSlot, limits: BatchParams, now: Time) {
-        let key = self.batch_key(slot);
+    pub(super) fn join_batch(&mut self, slot: JobSlot, batching: Batching, now: Time) {
+        let key = self.batch_key(slot, batching);
+        let limits = batching.bounds;
         if let Some(open) = self.open.get(&key).copied() {
             if self.try_join(open, slot) {
                 return;
@@ -106,7 +108,8 @@ impl<T> Core<T> {
     }
 
     fn try_join(&mut self, slot: BatchSlot, job: JobSlot) -> bool {
-        let (key, bytes) = (self.batch_key(job), u64::from(self.job(job).bytes));
+        let Some(batching) = self.job(job).batching else { return false };
+        let (key, bytes) = (self.batch_key(job, batching), u64::from(self.job(job).bytes));
         let batch = self.batch(slot);
         let fits = batch.open && batch.key == key && batch.bytes + bytes <= batch.limits.bytes;
         if fits {
@@ -199,6 +202,16 @@ impl<T> Core<T> {
         }
     }
 
+    /// Ends the linger of the hook's batches.
+    pub(super) fn flush_batches_of(&mut self, hook: HookSlot) {
+        let of_hook =
+            |slot: &BatchSlot| self.batches.get(slot.index()).is_some_and(|batch| batch.key.hook == hook);
+        let lingering: Vec<_> = self.lingering.iter().copied().filter(of_hook).collect();
+        for slot in lingering {
+            self.make_ready(slot);
+        }
+    }
+
     /// Moves a batch to where it stands since a member went or a lender changed.
     pub(super) fn restand_batch(&mut self, slot: BatchSlot) {
         let standing = self.batch_standing(slot);
@@ -255,9 +268,10 @@ impl<T> Core<T> {
         self.batches.get_mut(slot.index()).expect("a batch lives as long as its members")
     }
 
-    fn batch_key(&self, slot: JobSlot) -> BatchKey {
+    fn batch_key(&self, slot: JobSlot, batching: Batching) -> BatchKey {
         let job = self.job(slot);
-        BatchKey { hook: job.hook, class: job.class, key: job.batch_key }
+        let Batching { definition, key, .. } = batching;
+        BatchKey { hook: job.hook, class: job.class, definition, key }
     }
 }
 

@@ -48,7 +48,7 @@ use priority_queue::PriorityQueue;
 use slab::Slab;
 
 pub(crate) use self::job::{Arrival, Dispatch, JobKey, Picked, Resolved, Retry, RunKey};
-pub(crate) use self::params::{BatchParams, CoreParams, HookParams, PickParams, SeatParams};
+pub(crate) use self::params::{BatchParams, Batching, CoreParams, HookParams, PickParams, SeatParams};
 pub(crate) use self::rule::AdmissionRule;
 
 use self::batch::{Batch, BatchKey};
@@ -149,19 +149,29 @@ impl<T> Core<T> {
         slot
     }
 
+    /// Another definition of the hook holds from now on. Jobs that are here keep theirs, but for how many of the hook's
+    /// may run at once. Its batches wait for no more members: who comes now goes by the new definition.
+    pub(crate) fn set_hook(&mut self, hook: HookSlot, params: HookParams, now: Time) {
+        self.tick(now);
+        self.hook(hook).params = params;
+        self.set_hook_clocks(hook);
+        self.flush_batches_of(hook);
+        self.unpark(hook);
+    }
+
     /// Takes in a job that was admitted. The jobs of a chain keep the order of their arrivals.
     pub(crate) fn arrive(&mut self, arrival: Arrival<T>, now: Time) -> JobKey {
         self.tick(now);
         let seq = self.arrivals;
         self.arrivals += 1;
-        let Arrival { hook, class, session, batch_key, bytes, admitted, max_wait, body } = arrival;
+        let Arrival { hook, class, session, batching, bytes, admitted, max_wait, body } = arrival;
         let chain = session.map(|session| ChainKey { hook, session });
         let slot = JobSlot::from_index(self.jobs.insert(Waiting {
             seq,
             hook,
             class,
             chain,
-            batch_key,
+            batching,
             bytes,
             // A clock that is read twice at the same moment may be a little ahead of the core's.
             admitted: admitted.min(now),
@@ -347,9 +357,8 @@ impl<T> Core<T> {
 
     /// Puts a job that nothing of its chain is in front of where it can be picked: in a batch, or ready by itself.
     fn place(&mut self, slot: JobSlot, now: Time) {
-        let hook = self.job(slot).hook;
-        if let Some(params) = self.hook(hook).params.batch {
-            self.join_batch(slot, params, now);
+        if let Some(batching) = self.job(slot).batching {
+            self.join_batch(slot, batching, now);
         } else {
             let (class, key) = self.standing(slot);
             self.job_mut(slot).place = Place::Ready { class, key, parked: false };

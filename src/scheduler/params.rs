@@ -61,12 +61,21 @@ pub(crate) struct PickParams {
 pub(crate) struct HookParams {
     /// Most handlers of the hook at once; at least 1.
     pub(crate) max_concurrency: Option<u32>,
-    /// The hook's handler takes several events at once.
-    pub(crate) batch: Option<BatchParams>,
+}
+
+/// How a job may be put together with others. It brings this along, so what a hook is changed to later does not reach it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Batching {
+    /// Which of its hook's definitions it goes by: a batch never mixes two.
+    pub(crate) definition: u32,
+    /// What the members of a batch have in common beside their hook, class and definition.
+    pub(crate) key: u64,
+    /// The same for all jobs of one definition.
+    pub(crate) bounds: BatchParams,
 }
 
 /// Bounds of one batch.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct BatchParams {
     /// Most jobs; at least 1.
     pub(crate) size: u32,

@@ -20,10 +20,12 @@ use super::report::{Depth, SimulationReport};
 use crate::class::{PerClass, PriorityClass};
 use crate::config::Config;
 use crate::hook::{BatchKey, Hook, HookName, Order};
-use crate::metrics::{Counts, Ledger, Snapshot};
+use crate::metrics::{Counts, HookCounts, Ledger, Snapshot};
 use crate::outcome::{OutcomeKind, Refusal, Skip};
-use crate::params::{core_params, hook_params};
-use crate::scheduler::{Arrival, Core, Dispatch, HookParams, HookSlot, Picked, Retry, RunKey};
+use crate::params::{batch_params, core_params, hook_params};
+use crate::scheduler::{
+    Arrival, BatchParams, Batching, Core, Dispatch, HookParams, HookSlot, Picked, Retry, RunKey,
+};
 use crate::time::{Time, nanos};
 
 /// A stream that knows whose jobs it has.
@@ -91,6 +93,8 @@ struct HookFacts {
     name: HookName,
     is_serial: bool,
     in_order: bool,
+    /// Of its batches. `None`: it takes one event at a time.
+    bounds: Option<BatchParams>,
     by_session: bool,
     /// The longest run of that many events; `None`: the configuration's default.
     hook: Option<std::sync::Arc<Hook>>,
@@ -145,11 +149,12 @@ impl World {
         let mut core = Core::new(core_params(config));
         let mut hooks: Vec<HookFacts> = Vec::new();
         for hook in &config.hooks {
-            core.add_hook(hook_params(hook, hook.handler.takes_many()));
+            core.add_hook(hook_params(hook));
             hooks.push(HookFacts {
                 name: hook.name.clone(),
                 is_serial: is_serial(&hook.handler),
                 in_order: hook.order == Order::Session,
+                bounds: batch_params(hook, hook.handler.takes_many()),
                 by_session: hook.batch.as_ref().is_some_and(|batch| batch.key == BatchKey::Session),
                 hook: Some(std::sync::Arc::clone(hook)),
                 counts: PerClass::default(),
@@ -165,6 +170,7 @@ impl World {
                     name: name.expect("names of classes are words of small letters"),
                     is_serial: false,
                     in_order: true,
+                    bounds: None,
                     by_session: false,
                     hook: None,
                     counts: PerClass::default(),
@@ -322,7 +328,11 @@ impl World {
             hook: slot,
             class,
             session: session.filter(|_| facts.in_order),
-            batch_key: session.filter(|_| facts.by_session).map_or(0, |session| session + 1),
+            batching: facts.bounds.map(|bounds| Batching {
+                definition: 0,
+                key: session.filter(|_| facts.by_session).map_or(0, |session| session + 1),
+                bounds,
+            }),
             bytes: job.bytes,
             admitted: now,
             max_wait,
@@ -429,7 +439,13 @@ impl World {
 
     fn report(self) -> SimulationReport {
         let still_admitted = self.core.waiting().values().map(|n| u64::from(*n)).sum();
-        let snapshot = Snapshot::new(self.hooks.into_iter().map(|facts| (facts.name, facts.counts, None)), 0);
+        let hooks = self.hooks.into_iter().map(|facts| HookCounts {
+            name: facts.name,
+            classes: facts.counts,
+            breaker: None,
+            removed: false,
+        });
+        let snapshot = Snapshot::new(hooks, 0);
         let mean_wait = PerClass::from_fn(|class| {
             let started = snapshot.classes[class].wait().map_or(0, |wait| wait.samples);
             let mean = self.waits[class].checked_div(started.into()).unwrap_or(0);

@@ -14,6 +14,7 @@
 //! | `retry.rs` | handlers that fail and are tried again |
 //! | `breaker.rs` | handlers that fail and fail, and are left alone |
 //! | `signals.rs` | INT and TERM |
+//! | `reload.rs` | a configuration that changes while it runs |
 //! | `logging.rs` | log lines |
 //! | `bench.rs` | the command `bench` |
 //! | `simulate.rs` | the command `simulate` |
@@ -35,6 +36,7 @@ mod ledger;
 mod limits;
 mod logging;
 mod options;
+mod reload;
 mod report;
 mod retry;
 mod scheduling;

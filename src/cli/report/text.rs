@@ -84,7 +84,10 @@ impl Page<'_> {
         }
         let is_used = |hook: &&HookSnapshot| hook.counts.submitted() > 0;
         let (used, unused): (Vec<_>, Vec<_>) = hooks.iter().partition(is_used);
-        let names = used.iter().map(|hook| Cell::new(hook.name.as_str(), Style::new()));
+        let names = used.iter().map(|hook| {
+            let removed = if hook.removed { " (removed)" } else { "" };
+            Cell::new(format!("{}{removed}", hook.name), Style::new())
+        });
         let classes = used.iter().map(|hook| {
             let classes: Vec<_> = hook.classes().map(PriorityClass::name).collect();
             Cell::new(classes.join(", "), Style::new())

@@ -116,6 +116,7 @@ pub(super) fn compile(
         debug: raw.debug,
         hooks,
         files: context.files.clone(),
+        sources: Arc::default(),
     };
     if context.doubts {
         doubts::tell(&config, &merged, problems);

@@ -4,6 +4,8 @@ mod breaker;
 mod cancel;
 mod outcomes;
 mod overrun;
+mod reload;
+mod reload_keys;
 mod retry;
 mod rust;
 mod surroundings;

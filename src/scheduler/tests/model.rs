@@ -6,7 +6,7 @@
 use crate::class::PriorityClass;
 use crate::outcome::{OutcomeKind, Refusal};
 use crate::scheduler::tests::causes::Causes;
-use crate::scheduler::tests::script::Setup;
+use crate::scheduler::tests::script::{Definition, Setup};
 use crate::scheduler::{BatchParams, CoreParams};
 
 /// A job, by the order of arrival.
@@ -37,6 +37,8 @@ pub(super) struct Model {
 #[derive(Clone, Debug)]
 pub(super) struct Job {
     pub(super) hook: usize,
+    /// What its hook was defined as when it came.
+    pub(super) definition: Definition,
     pub(super) class: PriorityClass,
     pub(super) session: Option<u64>,
     pub(super) key: u64,
@@ -186,6 +188,16 @@ impl Model {
         self.relax();
     }
 
+    /// Another definition of the hook: nobody comes to its batches any more.
+    pub(super) fn define(&mut self, hook: usize, to: Definition) {
+        self.setup.hooks[hook] = to;
+        for batch in &mut self.batches {
+            if self.jobs[batch.members[0]].hook == hook {
+                batch.lingers_until = None;
+            }
+        }
+    }
+
     pub(super) fn pause_hook(&mut self, hook: usize, to: bool) {
         self.paused_hooks[hook] = to;
     }
@@ -319,7 +331,7 @@ impl Model {
     fn settle(&mut self, id: Id) {
         let chain = self.chain(id);
         let Some(head) = chain.first().copied().filter(|head| self.is_head(*head)) else { return };
-        let Some(limits) = self.setup.hooks[self.jobs[head].hook].batch else { return };
+        let Some(limits) = self.jobs[head].definition.batch else { return };
         if self.batch_of(head).is_none() {
             self.join_or_open(head, limits);
         }
@@ -353,7 +365,10 @@ impl Model {
     }
 
     fn shares(&self, batch: usize, id: Id) -> bool {
-        let kind = |id: Id| (self.jobs[id].hook, self.jobs[id].class, self.jobs[id].key);
+        let kind = |id: Id| {
+            let job = &self.jobs[id];
+            (job.hook, job.definition.number, job.class, job.key)
+        };
         kind(self.batches[batch].members[0]) == kind(id)
     }
 

@@ -11,7 +11,7 @@ use crate::class::{PerClass, PriorityClass};
 use crate::outcome::{OutcomeKind, Refusal, WaitSplit};
 use crate::scheduler::job::Picked;
 use crate::scheduler::tests::model::{Id, Job, Model, State, Unit};
-use crate::scheduler::tests::script::{Again, MS, Setup, Step};
+use crate::scheduler::tests::script::{Again, Definition, MS, Setup, Step};
 use crate::scheduler::{Arrival, Core, HookSlot, JobKey, Retry, RunKey};
 use crate::time::Time;
 
@@ -82,7 +82,7 @@ impl World {
     pub(super) fn new(setup: Setup) -> Self {
         let mut core = Core::new(setup.core);
         for hook in &setup.hooks {
-            core.add_hook(*hook);
+            core.add_hook(hook.params());
         }
         Self {
             core,
@@ -127,6 +127,12 @@ impl World {
                 self.core.set_params(params, now);
                 self.model.set_params(params);
                 self.setup.core = params;
+            }
+            Step::Define(hook, to) => {
+                let number = self.setup.hooks[hook].number + 1;
+                self.setup.hooks[hook] = Definition { number, ..to };
+                self.core.set_hook(slot(hook), to.params(), now);
+                self.model.define(hook, self.setup.hooks[hook]);
             }
             Step::PauseHook(hook) => {
                 self.core.pause_hook(slot(hook), now);
@@ -184,8 +190,10 @@ impl World {
         bytes: u32,
         max_wait_ms: Option<u64>,
     ) {
+        let definition = self.setup.hooks[hook];
         let job = Job {
             hook,
+            definition,
             class,
             session,
             key,
@@ -211,7 +219,7 @@ impl World {
             hook: slot(hook),
             class,
             session,
-            batch_key: key,
+            batching: definition.batching(key),
             bytes,
             admitted: Time(admitted),
             max_wait: max_wait_ms.map(|ms| Duration::from_nanos(ms * MS)),
