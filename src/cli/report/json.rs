@@ -1,12 +1,13 @@
 //! The report for programs: one JSON object whose shape never depends on what happened.
 //!
 //! Every name of the ledger is there, zeros included, in the order of the ledger. A time without samples is `null` at
-//! its place, so `.hooks.NAME.wait_us.p99` can be asked for in any report. A hook has a `breaker` if one is configured, and `removed` if the hook itself is so no more. Hooks stand in the order of the
+//! its place, so `.hooks.NAME.wait_us.p99` can be asked for in any report. A hook has a `breaker` if one is configured,
+//! and `removed` if the hook itself is so no more. `wait_split_us` sums what all jobs that have ended waited for. Hooks stand in the order of the
 //! configuration, classes in the order of importance.
 
 use std::time::Duration;
 
-use hookpool::{BreakerStatus, Counts, HookSnapshot, Ledger, OutcomeKind, Refusal, Skip, Timing};
+use hookpool::{BreakerStatus, Counts, HookSnapshot, Ledger, OutcomeKind, Refusal, Skip, Timing, WaitSplit};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use super::{EventCounts, RunReport};
@@ -120,6 +121,7 @@ impl Serialize for Part<'_> {
         if self.removed {
             map.serialize_entry("removed", &true)?;
         }
+        map.serialize_entry("wait_split_us", &Waited(self.counts.waited_for()))?;
         map.end()
     }
 }
@@ -133,6 +135,14 @@ impl Serialize for Breaker<'_> {
         map.serialize_entry("opened", &self.0.opened)?;
         map.serialize_entry("failures_in_a_row", &self.0.failures_in_a_row)?;
         map.end()
+    }
+}
+
+struct Waited(WaitSplit);
+
+impl Serialize for Waited {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|(cause, part)| (cause.name(), micros(part))))
     }
 }
 

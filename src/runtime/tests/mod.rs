@@ -9,6 +9,7 @@ mod reload_keys;
 mod retry;
 mod rust;
 mod surroundings;
+mod why;
 
 use std::time::Duration;
 
