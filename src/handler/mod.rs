@@ -6,6 +6,7 @@
 
 mod batch;
 mod command;
+mod hint;
 mod lines;
 mod parallel;
 mod resident;
@@ -20,6 +21,7 @@ use crate::process::Cancel;
 
 use self::batch::LinesHandler;
 pub(crate) use self::command::{CommandHandler, Surroundings};
+pub(crate) use self::hint::more_time;
 pub use self::parallel::Parallel;
 use self::resident::ResidentHandler;
 pub(crate) use self::resident::Residents;

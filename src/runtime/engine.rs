@@ -17,7 +17,7 @@ use super::retry::reason_to_leave;
 use super::watchdog::Watchdog;
 use crate::breaker::{Breaker, Pass};
 use crate::event::Event;
-use crate::handler::{Handler, Task, panic_text};
+use crate::handler::{Handler, Task, more_time, panic_text};
 use crate::hook::Hook;
 use crate::metrics::HookCounters;
 use crate::outcome::{Answer, Ending, JobId, Outcome, OutcomeKind};
@@ -199,7 +199,8 @@ impl Engine {
             } else {
                 too_long(hook)
             };
-            let ending = Ending { run: Some(ran()), ..Ending::new(OutcomeKind::TimedOut, reason) };
+            let hint = (!self.is_stopping()).then(|| more_time(hook));
+            let ending = Ending { run: Some(ran()), hint, ..Ending::new(OutcomeKind::TimedOut, reason) };
             self.end(job, true, ending);
         }
         let Some(pool) = self.pool.get().and_then(Weak::upgrade) else { return };
@@ -266,6 +267,7 @@ impl Engine {
             attempts,
             run: ending.run,
             reason: ending.reason,
+            hint: ending.hint,
             message: ending.message,
             verdict: ending.verdict,
             process: ending.process,

@@ -9,6 +9,7 @@ use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
 use super::super::Task;
+use super::super::hint::NOT_RESIDENT;
 use super::super::lines::answers::{Item, Line};
 use super::super::lines::splice::{Head, push_line};
 use super::instance::{Instance, Keepers};
@@ -202,7 +203,8 @@ impl<'a, 'd> Flight<'a, 'd> {
                 (false, Parted::Cancelled) => Ending::not_wanted(),
                 _ => Ending { run: Some(ran), ..parted.ending(hook.timeout, &ended.end, ended.stage) },
             };
-            (self.done)(index, Ending { process: report.take(), ..ending });
+            let ending = Ending { process: report.take(), ..ending }.hinted(hook, &owner.command.prepared);
+            (self.done)(index, ending);
         }
     }
 
@@ -303,9 +305,10 @@ impl Parted {
             Self::ClosedInput | Self::Unread => {
                 Self::failed("its process closed its input and did not read it")
             }
-            Self::Done | Self::Ended => {
-                Self::failed(&format!("its process ended without an answer to it ({end})"))
-            }
+            Self::Done | Self::Ended => Ending {
+                hint: (*end == End::Exited(0)).then(|| NOT_RESIDENT.to_owned()),
+                ..Self::failed(&format!("its process ended without an answer to it ({end})"))
+            },
         }
     }
 
