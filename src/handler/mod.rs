@@ -51,8 +51,9 @@ pub(crate) struct Task<'a> {
     pub(crate) cancel: &'a Cancel,
     /// Stops the handler, whatever it runs.
     pub(crate) stop: &'a Cancel,
-    /// Told by a handler that cannot be stopped how long it may run from now on: then its tasks are taken from it.
-    pub(crate) watch: &'a dyn Fn(Duration),
+    /// Told by a handler that cannot be stopped how long it may run from now on, and, if it has been given this task
+    /// alone of those of the dispatch, its position: then its tasks are taken from it.
+    pub(crate) watch: &'a dyn Fn(Duration, Option<usize>),
 }
 
 impl Handler {

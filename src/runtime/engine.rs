@@ -7,11 +7,13 @@ use std::cell::{Cell, RefCell};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use super::breaking::{Releases, too_long};
+use super::crew::Crew;
 use super::flight::{Flight, Running};
-use super::job::Job;
+use super::job::{Job, Stop};
 use super::outcomes::{Subscribers, Told};
 use super::retry::reason_to_leave;
 use super::watchdog::Watchdog;
@@ -154,7 +156,7 @@ impl Engine {
     ) -> Vec<Running> {
         let picked_as = dispatch.class;
         debug_assert_eq!(dispatch.hook.0 as usize, dispatch.first.body.hook, "hooks are numbered alike");
-        let runs_alone = dispatch.rest.is_empty();
+        let crew = (!dispatch.rest.is_empty()).then(|| Arc::new(Crew::new(stop.clone())));
         let mut running = Vec::with_capacity(1 + dispatch.rest.len());
         for picked in std::iter::once(dispatch.first).chain(dispatch.rest) {
             let (place, mut job) = picked.part();
@@ -171,29 +173,58 @@ impl Engine {
             }
             job.waited.get_or_insert(wait);
             // Who cancels one member of a batch does not stop the others.
-            let cancel = if runs_alone { stop.clone() } else { Cancel::new() };
-            if !job.shared.start(cancel.clone()) {
+            let stop = match &crew {
+                None => Stop { cancel: stop.clone(), crew: None },
+                Some(crew) => Stop { cancel: Cancel::new(), crew: Some((Arc::clone(crew), crew.add())) },
+            };
+            if !job.shared.start(stop.clone()) {
+                stop.is_over();
                 let reason = "it was stopped before its handler was started";
                 self.end(job, true, Ending::new(OutcomeKind::Cancelled, reason));
                 continue;
             }
             telemetry::started(&entry.hook, &job.payload.event, job.id, job.class, picked_as, wait);
-            running.push(Running { job, place, cancel });
+            running.push(Running { job, place, stop });
+        }
+        if let Some(crew) = crew {
+            crew.complete();
         }
         running
     }
 
+    /// Sees to a flight whose time is over. Observers are somebody else's code and may take their time, so where there
+    /// are any it is done by a thread of its own, which is given back: the next deadline does not wait for them.
+    pub(super) fn overdue_apart(self: &Arc<Self>, flight: &Arc<Flight>) -> Option<JoinHandle<()>> {
+        let apart = (!self.observers.is_empty()).then(|| {
+            let (engine, flight) = (Arc::clone(self), Arc::clone(flight));
+            let thread = std::thread::Builder::new().name("hookpool-overdue".to_owned());
+            thread.spawn(move || engine.overdue(&flight)).ok()
+        });
+        let apart = apart.flatten();
+        if apart.is_none() {
+            self.overdue(flight);
+        }
+        apart
+    }
+
     /// The time of a handler in Rust is over: its jobs get their outcome, and its seat goes to a spare thread if there
     /// may be one more.
-    pub(super) fn overdue(&self, flight: &Arc<Flight>) {
+    fn overdue(&self, flight: &Arc<Flight>) {
         let ran = || self.clock.now().since(flight.started);
         // It may have been set aside when its time was over, and the pool ends only now.
         let mut turn = None;
         let late = flight.time_out(|| turn = self.record_overdue(flight)).unwrap_or_default();
         self.tell_turn(flight.hook, turn);
-        for Running { job, .. } in late {
+        for (Running { job, .. }, was_given) in late {
             flight.stop.cancel();
             let hook = &self.entry(&job).hook;
+            if !was_given {
+                let reason =
+                    "its batch failed, and there was no time left to give it to the handler by itself";
+                let ending = Ending { run: Some(ran()), ..Ending::new(OutcomeKind::Failed, reason) };
+                self.end(job, true, ending);
+                continue;
+            }
             let reason = if self.is_stopping() {
                 "it was still running when the grace at the end of the shutdown was over".to_owned()
             } else {
@@ -312,8 +343,9 @@ impl Host for Engine {
         let flight = Flight::new(worker, run, hook, (started, entry.hook.grace), (stop, pass), running);
         let flight = Arc::new(flight);
         let is_watched = Cell::new(false);
-        let watch = |timeout| {
+        let watch = |timeout, alone| {
             is_watched.set(true);
+            flight.gives(alone);
             self.watchdog.set(&flight, self.clock.now() + timeout);
         };
         let task = |view| View::task(view, &entry.hook, &flight.stop, &watch);
@@ -391,11 +423,16 @@ impl View {
             event: job.payload.event.clone(),
             job: job.id,
             attempt: job.attempt(),
-            cancel: running.cancel.clone(),
+            cancel: running.stop.cancel.clone(),
         }
     }
 
-    fn task<'a>(&'a self, hook: &'a Hook, stop: &'a Cancel, watch: &'a dyn Fn(Duration)) -> Task<'a> {
+    fn task<'a>(
+        &'a self,
+        hook: &'a Hook,
+        stop: &'a Cancel,
+        watch: &'a dyn Fn(Duration, Option<usize>),
+    ) -> Task<'a> {
         Task {
             hook,
             event: &self.event,

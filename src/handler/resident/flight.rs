@@ -85,7 +85,8 @@ impl<'a, 'd> Flight<'a, 'd> {
         }
     }
 
-    /// Reads what a process has written at rest, before it is given anything. False: it has ended, or wrote a broken answer.
+    /// Reads what a process has written at rest, before it is given anything. False: it has ended, or wrote a broken
+    /// answer. A line that it has only begun ends here: what it says next is said to the next event.
     fn is_fit(&mut self, instance: &mut Instance, stop: &Cancel, complain: &dyn Fn(&str)) -> bool {
         let Instance { live, said, answered, .. } = instance;
         let (mut broken, wrote) = (None, Cell::new(false));
@@ -98,6 +99,12 @@ impl<'a, 'd> Flight<'a, 'd> {
         let turn = live.turn(stop, CancelLevel::Stop, Some(now), &mut see);
         if wrote.get() {
             live.read_rest(&mut see);
+        }
+        if !turn.over
+            && broken.is_none()
+            && let Some(item) = said.finish()
+        {
+            let _ = self.take(item, &mut said.keepers(), answered, &mut broken, complain);
         }
         !turn.over && !turn.refused && broken.is_none()
     }
