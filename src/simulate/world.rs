@@ -215,7 +215,7 @@ impl World {
             if self.submitted >= jobs || arrival > last {
                 // Batches need not wait for what never comes.
                 self.due.clear();
-                self.core.close();
+                self.core.close(Time(self.now));
                 break;
             }
             self.step(arrival, jobs);
@@ -345,16 +345,14 @@ impl World {
 
     fn start(&mut self, dispatch: Dispatch<Job>) {
         let Dispatch { run, hook, class: _, first, rest } = dispatch;
-        let now = Time(self.now);
         for job in std::iter::once(&first).chain(&rest) {
-            let wait = now.since(job.admitted);
             let Some(facts) = self.hooks.get_mut(hook.0 as usize) else { return };
             if job.body.attempts > 0 {
                 facts.counts[job.class].count_restarted();
                 continue;
             }
-            facts.counts[job.class].count_started(wait);
-            let span = nanos(wait);
+            facts.counts[job.class].count_started(&job.waited);
+            let span = nanos(job.waited.total());
             self.waits[job.class] += u128::from(span);
             self.waited[job.class] += u64::from(span > 0);
             self.in_time[job.class] += u64::from(span <= self.target);
@@ -424,7 +422,7 @@ impl World {
             self.bytes -= u64::from(left.body.bytes);
             let slot = self.sources.get(left.body.stream as usize).map_or(HookSlot(0), |source| source.slot);
             if let Some(facts) = self.hooks.get_mut(slot.0 as usize) {
-                facts.counts[left.class].count_left(left.outcome);
+                facts.counts[left.class].count_left(left.outcome, &left.waited);
             }
         }
     }
