@@ -92,7 +92,7 @@ impl Telemetry {
         if let Some(unreported) = self.refusals.pass(self.clock.now(), Limiter::QUEUE) {
             say(|| {
                 tracing::warn!(
-                    hook = %hook.name, class = %class, reason = %why, unreported,
+                    hook = %hook.name, class = %class, reason = %why, unreported, hint = why.hint(),
                     "dropped a {} hook: {}", plain(event.name()), explain(why)
                 );
             });
@@ -226,10 +226,17 @@ fn tell_of(outcome: &Outcome, complaints: &Limiter, now: Time) {
     match outcome.kind {
         OutcomeKind::TimedOut | OutcomeKind::NotStarted | OutcomeKind::Panicked => {
             if let Some(unreported) = complaints.pass(now, Limiter::HOOK) {
-                line!(warn, unreported, "hook {}: {}", outcome.kind, outcome.reason);
+                line!(
+                    warn,
+                    unreported,
+                    hint = outcome.hint.as_deref(),
+                    "hook {}: {}",
+                    outcome.kind,
+                    outcome.reason
+                );
             }
         }
-        OutcomeKind::Failed => line!(info, "hook failed: {}", outcome.reason),
+        OutcomeKind::Failed => line!(info, hint = outcome.hint.as_deref(), "hook failed: {}", outcome.reason),
         _ => {}
     }
 }

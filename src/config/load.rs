@@ -271,10 +271,10 @@ impl ConfigLoader {
         Checked::new(problems.into_list(), found.files, found.missing, config.as_ref())
     }
 
-    /// `doubts`: also warns of what is right and does nothing, or not here.
+    /// `checking`: also warns of what is right and does nothing, or not here, and keeps no places of values.
     fn compile(
         self,
-        doubts: bool,
+        checking: bool,
         found: &mut Found,
         problems: &mut Problems,
     ) -> Option<(Config, Effective)> {
@@ -325,7 +325,7 @@ impl ConfigLoader {
             files,
             is_complete,
             registered_handlers: self.registered_handlers,
-            doubts,
+            checking,
         };
         compile(&layers, context, problems)
     }

@@ -6,6 +6,7 @@
 
 mod batch;
 mod command;
+mod hint;
 mod lines;
 mod parallel;
 mod resident;
@@ -21,6 +22,7 @@ use crate::process::Cancel;
 
 use self::batch::LinesHandler;
 pub(crate) use self::command::{CommandHandler, Surroundings};
+pub(crate) use self::hint::more_time;
 pub use self::parallel::Parallel;
 use self::resident::ResidentHandler;
 pub(crate) use self::resident::Residents;
@@ -50,8 +52,9 @@ pub(crate) struct Task<'a> {
     pub(crate) cancel: &'a Cancel,
     /// Stops the handler, whatever it runs.
     pub(crate) stop: &'a Cancel,
-    /// Told by a handler that cannot be stopped how long it may run from now on: then its tasks are taken from it.
-    pub(crate) watch: &'a dyn Fn(Duration),
+    /// Told by a handler that cannot be stopped how long it may run from now on, and, if it has been given this task
+    /// alone of those of the dispatch, its position: then its tasks are taken from it.
+    pub(crate) watch: &'a dyn Fn(Duration, Option<usize>),
 }
 
 impl Handler {

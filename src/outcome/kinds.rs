@@ -101,6 +101,20 @@ impl Refusal {
     pub const fn is_for_room(self) -> bool {
         matches!(self, Self::Full | Self::ClassFull | Self::BytesFull)
     }
+
+    /// What would let such jobs in. `None`: nothing does.
+    #[must_use]
+    pub const fn hint(self) -> Option<&'static str> {
+        match self {
+            Self::Full => Some(
+                "raise `queue.capacity` or `pool.workers`, or drop the least important with `queue.on_full = \"displace\"`",
+            ),
+            Self::ClassFull => Some("raise the class's `ceiling`, or give it more `seats`"),
+            Self::BytesFull => Some("raise `queue.max_bytes` or `pool.workers`"),
+            Self::TooLarge => Some("raise `queue.max_event_bytes`, which is at most `queue.max_bytes`"),
+            Self::Closed => None,
+        }
+    }
 }
 
 names! {

@@ -25,6 +25,8 @@ pub(crate) struct Ending {
     pub(crate) kind: OutcomeKind,
     /// In words; empty for a success.
     pub(crate) reason: String,
+    /// What would help, where that is certain.
+    pub(crate) hint: Option<String>,
     /// `None`: it never ran, or whoever runs the handler has to look at the clock.
     pub(crate) run: Option<Duration>,
     pub(crate) process: Option<Box<ProcessReport>>,
@@ -43,6 +45,7 @@ impl Ending {
         Self {
             kind,
             reason,
+            hint: None,
             run: None,
             process: None,
             message: None,
@@ -89,6 +92,9 @@ pub struct Outcome {
     pub run: Option<Duration>,
     /// In words, why it ended like this; empty for a success.
     pub reason: String,
+    /// What would help, when the end of its handler proves it: a program that is missing, a timeout, a signal. It is
+    /// never taken from what the handler wrote. What kept a handler from being started says so in `reason`.
+    pub hint: Option<String>,
     /// What the handler said of it to people, if anything.
     pub message: Option<String>,
     /// What the handler said of it to programs, if anything.

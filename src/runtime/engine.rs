@@ -10,8 +10,9 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 
 use super::breaking::Releases;
+use super::crew::Crew;
 use super::flight::{Flight, Running};
-use super::job::Job;
+use super::job::{Job, Stop};
 use super::outcomes::{Subscribers, Told};
 use super::retry::reason_to_leave;
 use super::watchdog::Watchdog;
@@ -136,7 +137,7 @@ impl Engine {
     ) -> Vec<Running> {
         let picked_as = dispatch.class;
         debug_assert_eq!(dispatch.hook, dispatch.first.body.entry.record.slot, "hooks are numbered alike");
-        let runs_alone = dispatch.rest.is_empty();
+        let crew = (!dispatch.rest.is_empty()).then(|| Arc::new(Crew::new(stop.clone())));
         let mut running = Vec::with_capacity(1 + dispatch.rest.len());
         for picked in std::iter::once(dispatch.first).chain(dispatch.rest) {
             let (place, mut job) = picked.part();
@@ -153,16 +154,27 @@ impl Engine {
                 entry.record.counters.restarted(job.class);
             }
             // Who cancels one member of a batch does not stop the others.
-            let cancel = if runs_alone { stop.clone() } else { Cancel::new() };
-            if !job.shared.start(cancel.clone()) {
+            let stop = match &crew {
+                None => Stop { cancel: stop.clone(), crew: None },
+                Some(crew) => Stop { cancel: Cancel::new(), crew: Some((Arc::clone(crew), crew.add())) },
+            };
+            if !job.shared.start(stop.clone()) {
+                stop.is_over();
                 let reason = "it was stopped before its handler was started";
                 self.end(job, true, Ending::new(OutcomeKind::Cancelled, reason));
                 continue;
             }
             telemetry::started(&entry.hook, &job.payload.event, job.id, job.class, picked_as, &waited);
-            running.push(Running { job, place, cancel });
+            running.push(Running { job, place, stop });
+        }
+        if let Some(crew) = crew {
+            crew.complete();
         }
         running
+    }
+
+    pub(super) fn has_observers(&self) -> bool {
+        !self.observers.is_empty()
     }
 
     pub(super) fn is_stopping(&self) -> bool {
@@ -201,6 +213,7 @@ impl Engine {
             attempts,
             run: ending.run,
             reason: ending.reason,
+            hint: ending.hint,
             message: ending.message,
             verdict: ending.verdict,
             process: ending.process,
@@ -245,8 +258,9 @@ impl Host for Engine {
         let flight = Flight::new(worker, run, Arc::clone(&entry), started, (stop, pass), running);
         let flight = Arc::new(flight);
         let is_watched = Cell::new(false);
-        let watch = |timeout| {
+        let watch = |timeout, alone| {
             is_watched.set(true);
+            flight.gives(alone);
             self.watchdog.set(&flight, self.clock.now() + timeout);
         };
         let task = |view| View::task(view, &entry.hook, &flight.stop, &watch);
@@ -325,11 +339,16 @@ impl View {
             event: job.payload.event.clone(),
             job: job.id,
             attempt: job.attempt(),
-            cancel: running.cancel.clone(),
+            cancel: running.stop.cancel.clone(),
         }
     }
 
-    fn task<'a>(&'a self, hook: &'a Hook, stop: &'a Cancel, watch: &'a dyn Fn(Duration)) -> Task<'a> {
+    fn task<'a>(
+        &'a self,
+        hook: &'a Hook,
+        stop: &'a Cancel,
+        watch: &'a dyn Fn(Duration, Option<usize>),
+    ) -> Task<'a> {
         Task {
             hook,
             event: &self.event,

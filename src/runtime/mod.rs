@@ -9,6 +9,7 @@
 //! | `registered.rs` | which hook a handler in Rust is for |
 //! | `submit.rs` | the way of an event to the lanes: match, class, admission |
 //! | `engine.rs` | the way of a job from its pick to its outcome |
+//! | `crew.rs` | the members of a batch, and when none of them is wanted any more |
 //! | `flight.rs` | the jobs of one dispatch while their handler runs |
 //! | `retry.rs` | what follows from the end of an attempt |
 //! | `breaking.rs` | what the hooks' breakers let run, and what they count |
@@ -22,6 +23,7 @@
 mod breaking;
 mod builder;
 mod bytes;
+mod crew;
 mod end;
 mod engine;
 mod flight;

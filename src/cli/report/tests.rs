@@ -269,11 +269,20 @@ fn failures_of_many_jobs_are_told_once_for_each_hook_and_kind() {
         kind: OutcomeKind::Failed,
         count: 3,
         reason: "exit status 2".to_owned(),
+        hint: None,
         output_tail: "to-stdout".to_owned(),
     };
     assert_eq!(*bad, expected);
     assert_eq!((missing.kind, missing.count), (OutcomeKind::NotStarted, 2));
     assert!(missing.reason.contains("/nonexistent/program"), "{missing:?}");
+}
+
+#[test]
+fn a_failure_is_answered_with_what_would_help() {
+    let report = run("[hook.lost]\non = ['stop']\nrun = 'PATH= no-such-program 2>/dev/null'\n", &[STOP]);
+    let text = shown(&report);
+    let expected = "failures\n  lost  1 failed: exit status 127\n    hint: a shell says 127 when it does not find a command:";
+    assert!(text.contains(expected), "{text}");
 }
 
 fn parsed(report: &RunReport, layout: Layout) -> Value {

@@ -190,6 +190,10 @@ impl Page<'_> {
             let reason = if reason.is_empty() { "no reason is known".to_owned() } else { reason };
             let hook = clean::line(&note.hook, REASON_CHARS);
             let _ = writeln!(text, "  {hook}  {}{first}: {reason}", paint(self.palette.bad, &what));
+            if let Some(hint) = &note.hint {
+                let hint = clean::line(hint, REASON_CHARS);
+                let _ = writeln!(text, "    {} {hint}", paint(self.palette.faint, "hint:"));
+            }
             if at >= WITH_OUTPUT {
                 continue;
             }

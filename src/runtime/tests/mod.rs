@@ -2,6 +2,7 @@
 
 mod breaker;
 mod cancel;
+mod hints;
 mod outcomes;
 mod overrun;
 mod reload;
