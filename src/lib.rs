@@ -15,6 +15,7 @@ mod params;
 mod pool;
 #[doc(hidden)]
 pub mod process;
+mod recording;
 mod runtime;
 mod scheduler;
 mod simulate;
@@ -41,6 +42,7 @@ pub use matcher::{
 pub use metrics::{Counts, HookSnapshot, Ledger, Snapshot, Timing};
 pub use outcome::{Answer, Attempt, JobId, Json, Outcome, OutcomeKind, ProcessReport, Refusal, Skip};
 pub use process::{Captured, End, StartError, StopReason, Stopped, UnknownReason};
+pub use recording::{Fate, Recorded, RecordedJob, RecordedRun, Recorder, Recording, RunEnd};
 pub use runtime::{
     BuildError, Decision, HandlerProblem, HookPool, HookPoolBuilder, JobHandle, Outcomes, Preview,
     ResizeError, Submission, SubmittedHook,

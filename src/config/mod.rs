@@ -28,7 +28,7 @@ mod value;
 pub use check::Checked;
 pub(crate) use env::{inherited_environment, inherited_session};
 pub use export::{example, schema};
-pub(crate) use file::{parse_file, read_file};
+pub(crate) use file::{cannot_read, parse_file, read_source};
 pub use load::ConfigLoader;
 pub use loaded::Loaded;
 pub(crate) use nearest::nearest;

@@ -19,6 +19,7 @@ use crate::outcome::Outcome;
 use crate::params::{core_params, hook_params};
 use crate::pool::{MOST_WORKERS, Pool};
 use crate::process::{Runner, Sweeper, new_pool_marker};
+use crate::recording::Recorder;
 use crate::telemetry::{Limiter, Telemetry};
 use crate::time::Clock;
 
@@ -30,6 +31,7 @@ pub struct HookPoolBuilder {
     replay: bool,
     sweep_escapees: bool,
     observers: Vec<Observer>,
+    recorder: Option<Recorder>,
     registered: Registered,
 }
 
@@ -79,6 +81,12 @@ impl HookPoolBuilder {
     /// caught and logged.
     pub fn on_outcome(mut self, observer: impl Fn(&Outcome) + Send + Sync + 'static) -> Self {
         self.observers.push(Box::new(observer));
+        self
+    }
+
+    /// Records what the pool does into a file, as a load for simulations.
+    pub fn record(mut self, recorder: &Recorder) -> Self {
+        self.recorder = Some(recorder.clone());
         self
     }
 
@@ -182,8 +190,11 @@ impl HookPoolBuilder {
         let hook_params: Vec<_> =
             hooks.iter().map(|entry| hook_params(&entry.hook, entry.handler.takes_many())).collect();
         let workers = params.seats.in_all().max(MOST_WORKERS);
+        if let Some(recorder) = &self.recorder {
+            recorder.begin(self.replay);
+        }
         let threads = (workers, usize::from(config.pool.max_overrun));
-        let engine = Arc::new(Engine::new(hooks, threads, clock, telemetry, self.observers));
+        let engine = Arc::new(Engine::new(hooks, threads, clock, telemetry, self.observers, self.recorder));
         let pool =
             Pool::start(params, &hook_params, clock, Arc::clone(&engine)).map_err(BuildError::Thread)?;
         let pool = Arc::new(pool);

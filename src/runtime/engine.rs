@@ -23,6 +23,7 @@ use crate::metrics::HookCounters;
 use crate::outcome::{Answer, Ending, JobId, Outcome, OutcomeKind};
 use crate::pool::{Finished, Host, Pool};
 use crate::process::{Cancel, CancelLevel};
+use crate::recording::Recorder;
 use crate::scheduler::{Dispatch, JobKey};
 use crate::telemetry::{self, Limiter, Telemetry};
 use crate::time::Clock;
@@ -59,6 +60,7 @@ pub(super) struct Engine {
     /// Jobs that were dropped without an outcome.
     pub(super) lost: Arc<AtomicU64>,
     observers: Vec<Observer>,
+    pub(super) recorder: Option<Recorder>,
     pub(super) subscribers: Subscribers,
     /// What each worker runs is stopped by its token.
     cancels: Vec<Mutex<Cancel>>,
@@ -91,6 +93,7 @@ impl Engine {
         clock: Clock,
         telemetry: Telemetry,
         observers: Vec<Observer>,
+        recorder: Option<Recorder>,
     ) -> Self {
         Self {
             hooks,
@@ -98,6 +101,7 @@ impl Engine {
             telemetry,
             lost: Arc::default(),
             observers,
+            recorder,
             subscribers: Subscribers::open(),
             cancels: (0..workers).map(|_| Mutex::default()).collect(),
             stopping: AtomicU8::new(CancelLevel::None as u8),
@@ -256,6 +260,7 @@ impl Engine {
         let wait = job.waited.unwrap_or_else(|| self.clock.now().since(job.admitted));
         let entry = self.entry(&job);
         entry.counters.resolved(class, started, ending.kind, ending.run);
+        self.record_end(id, started, &attempts, &ending);
         let outcome = Outcome {
             job: id,
             hook: entry.hook.name.clone(),

@@ -10,6 +10,7 @@
 //! | `flight.rs` | the jobs of one dispatch while their handler runs |
 //! | `retry.rs` | what follows from the end of an attempt |
 //! | `breaking.rs` | what the hooks' breakers let run, and what they count |
+//! | `record.rs` | what a recording is told |
 //! | `watchdog.rs` | until when handlers in Rust may run |
 //! | `resize.rs` | workers, while it runs |
 //! | `end.rs` | the end of the pool, and the last sweep |
@@ -25,6 +26,7 @@ mod engine;
 mod flight;
 mod job;
 mod outcomes;
+mod record;
 mod registered;
 mod resize;
 mod retry;

@@ -12,6 +12,7 @@ use super::Inner;
 use super::bytes::{ByteBudget, Charge, Payload};
 use super::engine::HookEntry;
 use super::job::{Duty, Job, JobHandle, JobShared};
+use super::record::Submitted;
 use super::submission::{Decision, Preview, Submission, SubmittedHook};
 use crate::breaker::Breaker;
 use crate::class::PriorityClass;
@@ -22,6 +23,7 @@ use crate::kind::KindSet;
 use crate::matcher::{Matched, Matcher};
 use crate::outcome::{JobId, Refusal, Skip};
 use crate::pool::Reserved;
+use crate::recording::Fate;
 use crate::scheduler::{Arrival, HookSlot};
 use crate::telemetry;
 
@@ -106,14 +108,23 @@ impl Inner {
         if let Some(why) = skip {
             entry.counters.skipped(class, why);
             telemetry::skipped(hook, incoming.event, why);
+            // An event that is not written yet is written for a recording only.
+            if self.engine.recorder.is_some()
+                && let Some(event) = incoming.event.event()
+            {
+                let submitted = Submitted { entry, event, class, waits: incoming.when_room };
+                self.engine.record_arrival(&submitted, Fate::Skipped(why), None, None);
+            }
             return Some(Decision::Skipped(why));
         }
         let event = incoming.event.event()?;
+        let submitted = Submitted { entry, event, class, waits: incoming.when_room };
         Some(match self.admit(incoming, event, class) {
-            Ok((place, payload)) => Decision::Admitted(self.push(place, payload, at, entry, class)),
+            Ok((place, payload)) => Decision::Admitted(self.push(place, payload, at, &submitted)),
             Err(why) => {
                 entry.counters.refused(class, why);
                 self.engine.telemetry.refused(hook, event, class, why);
+                self.engine.record_arrival(&submitted, Fate::Refused(why), None, None);
                 Decision::Refused(why)
             }
         })
@@ -164,9 +175,9 @@ impl Inner {
         place: Reserved,
         payload: Arc<Payload>,
         at: usize,
-        entry: &HookEntry,
-        class: PriorityClass,
+        submitted: &Submitted<'_>,
     ) -> JobHandle {
+        let Submitted { entry, class, .. } = *submitted;
         let hook = &entry.hook;
         let id = JobId(self.intake.next_job.fetch_add(1, Ordering::Relaxed) + 1);
         let shared = Arc::new(JobShared::default());
@@ -199,6 +210,7 @@ impl Inner {
         entry.counters.admitted(class);
         // Before the push: the job may have started when that returns.
         engine.telemetry.queued(hook, &event, id, class, waiting);
+        engine.record_arrival(submitted, Fate::Admitted(None), Some(admitted), Some(id));
         self.pool.push(place, arrival);
         handle
     }
@@ -214,7 +226,15 @@ fn batch_key(hook: &Hook, event: &Event) -> u64 {
     let key = match hook.batch.as_ref().map(|batch| &batch.key) {
         None | Some(BatchKey::Hook) => None,
         Some(BatchKey::Session) => event.session_key(),
-        Some(BatchKey::Field(path)) => event.field_key(path),
+        Some(BatchKey::Field(_)) => field_key(hook, event),
     };
     key.unwrap_or(0)
+}
+
+/// The value of the field that the events of a batch have in common.
+pub(super) fn field_key(hook: &Hook, event: &Event) -> Option<u64> {
+    match &hook.batch.as_ref()?.key {
+        BatchKey::Field(path) => event.field_key(path),
+        BatchKey::Hook | BatchKey::Session => None,
+    }
 }

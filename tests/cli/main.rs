@@ -16,6 +16,7 @@
 //! | `signals.rs` | INT and TERM |
 //! | `logging.rs` | log lines |
 //! | `bench.rs` | the command `bench` |
+//! | `record.rs` | recordings of runs, as loads of `simulate` |
 //! | `simulate.rs` | the command `simulate` |
 //!
 //! Invariant: no test depends on the speed of the machine. Handlers wait for files, the harness waits for states.
@@ -35,6 +36,7 @@ mod ledger;
 mod limits;
 mod logging;
 mod options;
+mod record;
 mod report;
 mod retry;
 mod scheduling;
