@@ -14,7 +14,7 @@
 //! | `pick.rs` | which class next: seats, strict order with bounded bypass, weights, `max_concurrency` |
 //! | `run.rs` | starting, completing, retrying |
 //! | `expiry.rs` | jobs that wait too long; pause |
-//! | `list.rs`, `job.rs`, `params.rs` | the parts |
+//! | `list.rs`, `job.rs`, `params.rs`, `hashing.rs` | the parts |
 //!
 //! **Life of a job.** It arrives, and waits in one [`Place`]: behind another job of its chain, in an open batch, ready
 //! by itself, or delayed until a retry. [`Core::pick`] takes it out and gives it a seat; [`Core::complete`] frees the
@@ -28,6 +28,7 @@
 mod batch;
 mod chain;
 mod expiry;
+mod hashing;
 mod job;
 mod list;
 mod offer;
@@ -52,6 +53,7 @@ pub(crate) use self::rule::AdmissionRule;
 use self::batch::{Batch, BatchKey};
 use self::chain::{Chain, ChainKey};
 use self::expiry::{ExpiryGroup, GroupSlot};
+use self::hashing::Keyed;
 use self::job::{BatchSlot, JobSlot, Place, Run, RunJob, Waiting};
 use self::list::{List, ListKind};
 use self::pick::Picker;
@@ -69,10 +71,10 @@ pub(crate) struct Core<T> {
     params: CoreParams,
     hooks: Vec<HookState>,
     jobs: Slab<Waiting<T>>,
-    chains: HashMap<ChainKey, Chain>,
+    chains: HashMap<ChainKey, Chain, Keyed>,
     batches: Slab<Batch>,
     /// The batch of each key that still takes members.
-    open: HashMap<BatchKey, BatchSlot>,
+    open: HashMap<BatchKey, BatchSlot, Keyed>,
     lingering: BTreeSet<BatchSlot>,
     groups: Vec<ExpiryGroup>,
     runs: Slab<Run>,
@@ -82,7 +84,7 @@ pub(crate) struct Core<T> {
     /// Every waiting job, by its own class.
     waiting: PerClass<u32>,
     picker: Picker,
-    timers: PriorityQueue<Timer, Reverse<(Time, u64)>>,
+    timers: PriorityQueue<Timer, Reverse<(Time, u64)>, Keyed>,
     resolved: Vec<Resolved<T>>,
     paused: PerClass<bool>,
     /// Next arrival number.
@@ -114,13 +116,14 @@ enum Timer {
 
 impl<T> Core<T> {
     pub(crate) fn new(params: CoreParams) -> Self {
+        let keyed = Keyed::default();
         Self {
             params,
             hooks: Vec::new(),
             jobs: Slab::new(),
-            chains: HashMap::new(),
+            chains: HashMap::with_hasher(keyed),
             batches: Slab::new(),
-            open: HashMap::new(),
+            open: HashMap::with_hasher(keyed),
             lingering: BTreeSet::new(),
             groups: Vec::new(),
             runs: Slab::new(),
@@ -128,7 +131,7 @@ impl<T> Core<T> {
             ready: PerClass::default(),
             waiting: PerClass::default(),
             picker: Picker::default(),
-            timers: PriorityQueue::new(),
+            timers: PriorityQueue::with_hasher(keyed),
             resolved: Vec::new(),
             paused: PerClass::default(),
             arrivals: 0,
