@@ -8,6 +8,10 @@
 //! given to the simulation as `overhead`.
 
 #![expect(
+    clippy::disallowed_methods,
+    reason = "arrivals come at their time, and handlers that sleep are what is measured"
+)]
+#![expect(
     clippy::print_stderr,
     clippy::print_stdout,
     clippy::unwrap_used,

@@ -40,7 +40,9 @@ pub use matcher::{
     FieldIs, Matched, Matcher, Selector, SelectorError, SelectorPlace, SelectorProblem, ToolPattern,
 };
 pub use metrics::{Counts, HookSnapshot, Ledger, Snapshot, Timing};
-pub use outcome::{Answer, Attempt, JobId, Json, Outcome, OutcomeKind, ProcessReport, Refusal, Skip};
+pub use outcome::{
+    Answer, Attempt, JobId, Json, Outcome, OutcomeKind, ProcessReport, Refusal, Skip, WaitCause, WaitSplit,
+};
 pub use process::{Captured, End, StartError, StopReason, Stopped, UnknownReason};
 pub use recording::{Fate, Recorded, RecordedJob, RecordedRun, Recorder, Recording, RunEnd};
 pub use runtime::{

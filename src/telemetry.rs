@@ -17,7 +17,7 @@ use crate::breaker::Turn;
 use crate::class::PriorityClass;
 use crate::event::{Event, Subject};
 use crate::hook::{Hook, HookName};
-use crate::outcome::{Attempt, JobId, Outcome, OutcomeKind, Refusal, Skip};
+use crate::outcome::{Attempt, JobId, Outcome, OutcomeKind, Refusal, Skip, WaitSplit};
 use crate::time::{Clock, Time, nanos};
 
 /// Lines that are limited, and what they depend on.
@@ -101,12 +101,12 @@ pub(crate) fn started(
     job: JobId,
     class: PriorityClass,
     picked_as: PriorityClass,
-    wait: Duration,
+    waited: &WaitSplit,
 ) {
     say(|| {
         tracing::debug!(
             hook = %hook.name, class = %class, job = %job, session = event.session(),
-            picked_as = %picked_as, wait_ms = millis(wait), "started"
+            picked_as = %picked_as, wait_ms = millis(waited.total()), %waited, "started"
         );
     });
 }
@@ -205,7 +205,13 @@ fn tell_of(outcome: &Outcome, complaints: &Limiter, now: Time) {
             run.as_secs_f64()
         );
     } else {
-        line!(debug, "Hook {} ended without running: {}", plain(event.name()), outcome.kind);
+        line!(
+            debug,
+            "Hook {} ended without running: {}; {}",
+            plain(event.name()),
+            outcome.kind,
+            outcome.waited_for
+        );
     }
     match outcome.kind {
         OutcomeKind::TimedOut | OutcomeKind::NotStarted | OutcomeKind::Panicked => {

@@ -6,7 +6,7 @@ use super::timing::{Durations, Timing};
 use crate::breaker::BreakerStatus;
 use crate::class::{PerClass, PriorityClass};
 use crate::hook::HookName;
-use crate::outcome::{OutcomeKind, Refusal, Skip};
+use crate::outcome::{OutcomeKind, Refusal, Skip, WaitSplit};
 
 /// What was submitted, by one hook, in one class, or in all, and what became of it. The unit is event × matching hook.
 #[derive(Clone, Debug, Default)]
@@ -16,6 +16,7 @@ pub struct Counts {
     pub(super) skipped: [u64; Skip::COUNT],
     pub(super) outcomes: [u64; OutcomeKind::COUNT],
     pub(super) retries: u64,
+    pub(super) waited_for: WaitSplit,
     pub(super) queued: u64,
     pub(super) running: u64,
     pub(super) wait: Durations,
@@ -89,6 +90,12 @@ impl Counts {
         self.wait.timing()
     }
 
+    /// What the jobs that have ended waited for, all waits together, also of those that left without being started.
+    #[must_use]
+    pub fn waited_for(&self) -> WaitSplit {
+        self.waited_for
+    }
+
     /// Time from start to end, of the handlers that ran. `None` without any.
     #[must_use]
     pub fn run(&self) -> Option<Timing> {
@@ -108,6 +115,7 @@ impl AddAssign<&Self> for Counts {
         add(&mut self.skipped, &other.skipped);
         add(&mut self.outcomes, &other.outcomes);
         self.retries += other.retries;
+        self.waited_for += &other.waited_for;
         self.queued += other.queued;
         self.running += other.running;
         self.wait.add(&other.wait);

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::snapshot::Counts;
-use crate::outcome::{OutcomeKind, Refusal, Skip};
+use crate::outcome::{OutcomeKind, Refusal, Skip, WaitSplit};
 
 impl Counts {
     pub(crate) fn count_admitted(&mut self) {
@@ -23,11 +23,12 @@ impl Counts {
         }
     }
 
-    /// A waiting job was picked.
-    pub(crate) fn count_started(&mut self, wait: Duration) {
+    /// A waiting job was picked for the first time.
+    pub(crate) fn count_started(&mut self, waited: &WaitSplit) {
         self.queued -= 1;
         self.running += 1;
-        self.wait.record(wait);
+        self.wait.record(waited.total());
+        self.waited_for += waited;
     }
 
     /// An attempt has ended, and the job waits for the next one.
@@ -55,9 +56,10 @@ impl Counts {
         self.count_outcome(outcome);
     }
 
-    /// A job that waited has its outcome.
-    pub(crate) fn count_left(&mut self, outcome: OutcomeKind) {
+    /// A job that waited has its outcome. `waited`: for its first start, if it never came.
+    pub(crate) fn count_left(&mut self, outcome: OutcomeKind, waited: &WaitSplit) {
         self.queued -= 1;
+        self.waited_for += waited;
         self.count_outcome(outcome);
     }
 

@@ -1,6 +1,6 @@
 //! The words of the ledger: how an admitted job ended, why one was refused, why one was skipped.
 //!
-//! Every list here is complete and in the order of reports. A report shows each name, zeros included.
+//! Every list is complete and in the order of reports. A report shows each name, zeros included.
 
 use std::fmt;
 
@@ -39,6 +39,7 @@ macro_rules! names {
         }
     };
 }
+pub(super) use names;
 
 names! {
     /// How an admitted job ended. Each admitted job has exactly one.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::class::PriorityClass;
 use crate::event::Event;
 use crate::hook::HookName;
-use crate::outcome::{Json, OutcomeKind};
+use crate::outcome::{Json, OutcomeKind, WaitSplit};
 use crate::process::{Captured, End, Stopped};
 
 /// Numbers the jobs of a pool, from 1.
@@ -81,6 +81,8 @@ pub struct Outcome {
     pub kind: OutcomeKind,
     /// Time from admission to its first start, or to its end if it never started.
     pub wait: Duration,
+    /// What it waited for: parts that make up `wait` exactly.
+    pub waited_for: WaitSplit,
     /// The attempts before the last one, if it was tried again (`hook.NAME.retry`).
     pub attempts: Vec<Attempt>,
     /// Time from start to end, of the last attempt. `None`: its handler never ran.

@@ -112,7 +112,7 @@ fn a_full_disk_ends_the_recording_and_nothing_else() {
 #[test]
 fn what_comes_too_fast_is_counted() {
     // A pipe that nobody reads holds some 64 kB, so the writer stands still.
-    let (reader, writer) = std::io::pipe().unwrap();
+    let (reader, writer) = io::pipe().unwrap();
     let path = format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&writer));
     let recorder = Recorder::create(path).unwrap();
     drop(writer);
@@ -120,7 +120,7 @@ fn what_comes_too_fast_is_counted() {
     for n in 0..60_000 {
         recorder.arrived(job(n, Fate::Refused(Refusal::Full)), None);
     }
-    let text = std::thread::spawn(move || std::io::read_to_string(reader).unwrap());
+    let text = std::thread::spawn(move || io::read_to_string(reader).unwrap());
     let lost = recorder.finish().unwrap().lost;
     drop(recorder);
     let found = read_text(&text.join().unwrap()).unwrap();

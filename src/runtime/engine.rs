@@ -20,7 +20,7 @@ use crate::event::Event;
 use crate::handler::{Handler, Task, panic_text};
 use crate::hook::Hook;
 use crate::metrics::HookCounters;
-use crate::outcome::{Answer, Ending, JobId, Outcome, OutcomeKind};
+use crate::outcome::{Answer, Ending, JobId, Outcome, OutcomeKind, WaitSplit};
 use crate::pool::{Finished, Host, Pool};
 use crate::process::{Cancel, CancelLevel};
 use crate::recording::Recorder;
@@ -163,17 +163,17 @@ impl Engine {
         for picked in std::iter::once(dispatch.first).chain(dispatch.rest) {
             let (place, mut job) = picked.part();
             let entry = self.entry(&job);
+            let is_first = job.waited.is_none();
+            let waited = job.has_waited(place.waited, self.clock.now());
             if let Err(why) = pass {
                 self.turn_away(job, why);
                 continue;
             }
-            let wait = self.clock.now().since(job.admitted);
-            if job.waited.is_none() {
-                entry.counters.started(job.class, wait);
+            if is_first {
+                entry.counters.started(job.class, waited.total());
             } else {
                 entry.counters.restarted(job.class);
             }
-            job.waited.get_or_insert(wait);
             // Who cancels one member of a batch does not stop the others.
             let cancel = if runs_alone { stop.clone() } else { Cancel::new() };
             if !job.shared.start(cancel.clone()) {
@@ -181,7 +181,7 @@ impl Engine {
                 self.end(job, true, Ending::new(OutcomeKind::Cancelled, reason));
                 continue;
             }
-            telemetry::started(&entry.hook, &job.payload.event, job.id, job.class, picked_as, wait);
+            telemetry::started(&entry.hook, &job.payload.event, job.id, job.class, picked_as, &waited);
             running.push(Running { job, place, cancel });
         }
         running
@@ -256,18 +256,20 @@ impl Engine {
     /// Gives the job its outcome. `started`: it has been picked.
     pub(super) fn end(&self, mut job: Job, started: bool, ending: Ending) {
         let attempts = std::mem::take(&mut job.attempts);
+        let waited = job.has_waited(WaitSplit::default(), self.clock.now());
         let Job { id, class, ref payload, .. } = job;
-        let wait = job.waited.unwrap_or_else(|| self.clock.now().since(job.admitted));
         let entry = self.entry(&job);
         entry.counters.resolved(class, started, ending.kind, ending.run);
         self.record_end(id, started, &attempts, &ending);
+        entry.counters.waited(class, &waited);
         let outcome = Outcome {
             job: id,
             hook: entry.hook.name.clone(),
             event: payload.event.clone(),
             class,
             kind: ending.kind,
-            wait,
+            wait: waited.total(),
+            waited_for: waited,
             attempts,
             run: ending.run,
             reason: ending.reason,
@@ -361,7 +363,8 @@ impl Host for Engine {
         None
     }
 
-    fn resolve(&self, job: Job, outcome: OutcomeKind) {
+    fn resolve(&self, mut job: Job, outcome: OutcomeKind, waited: WaitSplit) {
+        job.has_waited(waited, self.clock.now());
         let reason = reason_to_leave(&job, outcome);
         self.end(job, false, Ending::new(outcome, reason));
     }

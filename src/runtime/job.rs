@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use super::bytes::Payload;
 use super::engine::Engine;
 use crate::class::PriorityClass;
-use crate::outcome::{Attempt, JobId, Outcome};
+use crate::outcome::{Attempt, JobId, Outcome, WaitSplit};
 use crate::process::Cancel;
 use crate::scheduler::JobKey;
 use crate::time::Time;
@@ -29,11 +29,17 @@ pub(super) struct Job {
     pub(super) duty: Duty,
     /// The attempts that have failed and were not the last.
     pub(super) attempts: Vec<Attempt>,
-    /// From its admission to its first start; `None`: it has not been started.
-    pub(super) waited: Option<Duration>,
+    /// Its wait; `None`: it still waits for its first start. Boxed, as most that wait have none.
+    pub(super) waited: Option<Box<WaitSplit>>,
 }
 
 impl Job {
+    /// What it waited for, if it waits no more since now: that is what the core says and, on top, how long it took to
+    /// come here. Said once, it stays: a job that is tried again has waited before its first attempt.
+    pub(super) fn has_waited(&mut self, waited: WaitSplit, now: Time) -> WaitSplit {
+        **self.waited.get_or_insert_with(|| Box::new(waited.until(now.since(self.admitted))))
+    }
+
     /// Number of the attempt that runs, or comes next: 1 for the first.
     pub(super) fn attempt(&self) -> u32 {
         u32::try_from(self.attempts.len()).unwrap_or(u32::MAX).saturating_add(1)

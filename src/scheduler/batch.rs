@@ -9,7 +9,7 @@
 //! A job joins only if the job in front of it in its chain is a member too: members stay in order, and a batch holds a
 //! prefix of each chain. It is asked to when it arrives, and when a job in front of it in its chain goes. An event larger than the byte limit is a batch by itself.
 
-use super::{BatchParams, BatchSlot, Core, HookSlot, JobSlot, ListKind, Place, Timer, Unit};
+use super::{BatchParams, BatchSlot, Core, HookSlot, JobSlot, ListKind, Place, Timer, Unit, Waits};
 use crate::class::PriorityClass;
 use crate::time::Time;
 
@@ -40,6 +40,14 @@ enum BatchPlace {
 }
 
 impl Batch {
+    /// What its members wait for.
+    fn waits(&self) -> Waits {
+        match self.place {
+            BatchPlace::Lingering => Waits::Lingers,
+            BatchPlace::Ready { class, .. } => Waits::Stands(class),
+        }
+    }
+
     /// Where it stands, if it does not linger.
     #[cfg(test)]
     pub(super) fn stands(&self) -> Option<(PriorityClass, u64)> {
@@ -113,6 +121,9 @@ impl<T> Core<T> {
         let batch = self.batch(slot);
         batch.members.push(job);
         batch.bytes += bytes;
+        let waits = batch.waits();
+        self.wait_for(job, waits);
+        let batch = self.batch(slot);
         let full = batch.members.len() >= batch.limits.size as usize || batch.bytes >= batch.limits.bytes;
         if full {
             self.close_batch(slot);
@@ -174,6 +185,7 @@ impl<T> Core<T> {
             self.timers.remove(&Timer::Linger(slot));
             let (class, key) = self.batch_standing(slot);
             self.batch(slot).place = BatchPlace::Ready { class, key, parked: false };
+            self.members_wait(slot);
             self.ready[class].insert(key, Unit::Batch(slot));
         } else {
             self.restand_batch(slot);
@@ -198,15 +210,29 @@ impl<T> Core<T> {
         let BatchKey { hook, class: own, .. } = batch.key;
         match batch.place {
             BatchPlace::Lingering if standing.0.is_more_important_than(own) => self.make_ready(slot),
-            BatchPlace::Ready { class, key, parked } if standing != (class, key) => {
-                self.queue_of(hook, class, parked).remove(key);
+            BatchPlace::Ready { class: before, key, parked } if standing != (before, key) => {
+                self.queue_of(hook, before, parked).remove(key);
                 let (class, key) = standing;
                 self.queue_of(hook, class, parked).insert(key, Unit::Batch(slot));
                 self.batch(slot).place = BatchPlace::Ready { class, key, parked };
+                if class != before {
+                    self.members_wait(slot);
+                }
                 self.unpark(hook);
             }
             _ => {}
         }
+    }
+
+    /// The batch is ready now, or stands in another class.
+    fn members_wait(&mut self, slot: BatchSlot) {
+        let batch = self.batch(slot);
+        let waits = batch.waits();
+        let members = std::mem::take(&mut batch.members);
+        for member in &members {
+            self.wait_for(*member, waits);
+        }
+        self.batch(slot).members = members;
     }
 
     /// The best standing of its members.

@@ -87,6 +87,7 @@ impl<T> Core<T> {
     pub(crate) fn pause_hook(&mut self, hook: HookSlot, now: Time) {
         self.tick(now);
         self.hook(hook).paused = true;
+        self.set_hook_clocks(hook);
         self.update_clocks(now);
     }
 
@@ -94,6 +95,7 @@ impl<T> Core<T> {
     pub(crate) fn resume_hook(&mut self, hook: HookSlot, now: Time) {
         self.tick(now);
         self.hook(hook).paused = false;
+        self.set_hook_clocks(hook);
         self.update_clocks(now);
         self.unpark(hook);
     }

@@ -28,8 +28,9 @@ impl BuildHasher for Keyed {
 pub(super) struct Folded(u64);
 
 impl Hasher for Folded {
+    /// Once more, so that the last number reaches every bit, too.
     fn finish(&self) -> u64 {
-        self.0
+        fold(self.0)
     }
 
     /// For the completeness of the trait: the keys are numbers.
@@ -44,14 +45,8 @@ impl Hasher for Folded {
     }
 
     fn write_u64(&mut self, number: u64) {
-        // The golden ratio: every bit of the sum reaches the middle of the product, and both halves are kept.
-        let product = u128::from(self.0 ^ number) * 0x9E37_79B9_7F4A_7C15;
-        #[expect(clippy::cast_possible_truncation, reason = "the lower half")]
-        let low = product as u64;
-        #[expect(clippy::cast_possible_truncation, reason = "the upper half fits")]
-        let high = (product >> 64) as u64;
-        // Another step for the next number, so that keys of the same numbers in another order differ.
-        self.0 = (low ^ high).rotate_left(23);
+        // Turned, so that keys of the same numbers in another order differ.
+        self.0 = fold(self.0 ^ number).rotate_left(23);
     }
 
     fn write_usize(&mut self, number: usize) {
@@ -61,6 +56,13 @@ impl Hasher for Folded {
     fn write_isize(&mut self, number: isize) {
         self.write_usize(number.cast_unsigned());
     }
+}
+
+/// The golden ratio: every bit of the number reaches the middle of the product, and both halves are kept.
+#[expect(clippy::cast_possible_truncation, reason = "the halves are what is wanted")]
+fn fold(number: u64) -> u64 {
+    let product = u128::from(number) * 0x9E37_79B9_7F4A_7C15;
+    product as u64 ^ (product >> 64) as u64
 }
 
 #[cfg(test)]
@@ -73,7 +75,7 @@ mod tests {
     fn keys_that_are_close_are_spread_over_the_slots() {
         for keyed in [Keyed(0), Keyed(u64::MAX), Keyed::default()] {
             let slots = |step: u64| -> usize {
-                let low = |n: u64| keyed.hash_one((7_u32, n * step)) % 4096;
+                let low = |n: u64| keyed.hash_one((7_u32, n.wrapping_mul(step))) % 4096;
                 (0..4096).map(low).collect::<HashSet<_>>().len()
             };
             // As many as chance would fill, or about: 63 %.

@@ -14,6 +14,7 @@
 //! | `pick.rs` | which class next: seats, strict order with bounded bypass, weights, `max_concurrency` |
 //! | `run.rs` | starting, completing, retrying |
 //! | `expiry.rs` | jobs that wait too long; pause |
+//! | `wait.rs` | why jobs wait: the causes of each wait, to the nanosecond |
 //! | `list.rs`, `job.rs`, `params.rs`, `hashing.rs` | the parts |
 //!
 //! **Life of a job.** It arrives, and waits in one [`Place`]: behind another job of its chain, in an open batch, ready
@@ -39,6 +40,7 @@ mod rule;
 mod run;
 #[cfg(test)]
 mod tests;
+mod wait;
 
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, HashMap};
@@ -58,6 +60,7 @@ use self::job::{BatchSlot, JobSlot, Place, Run, RunJob, Waiting};
 use self::list::{List, ListKind};
 use self::pick::Picker;
 use self::ready::{ReadyQueue, Unit};
+use self::wait::{HookClocks, Tally, WaitClocks, Waits};
 use crate::class::{PerClass, PriorityClass};
 use crate::outcome::OutcomeKind;
 use crate::time::Time;
@@ -87,6 +90,7 @@ pub(crate) struct Core<T> {
     timers: PriorityQueue<Timer, Reverse<(Time, u64)>, Keyed>,
     resolved: Vec<Resolved<T>>,
     paused: PerClass<bool>,
+    clocks: WaitClocks,
     /// Next arrival number.
     arrivals: u64,
     /// Ties between equal deadlines are broken by the order in which they were set.
@@ -104,6 +108,7 @@ struct HookState {
     /// Units that were ready when the hook had as many runs as it may have.
     parked: PerClass<ReadyQueue>,
     groups: Vec<GroupSlot>,
+    clocks: HookClocks,
 }
 
 /// What a deadline is for. The key of the deadline queue: setting it again replaces it.
@@ -134,6 +139,7 @@ impl<T> Core<T> {
             timers: PriorityQueue::with_hasher(keyed),
             resolved: Vec::new(),
             paused: PerClass::default(),
+            clocks: WaitClocks::default(),
             arrivals: 0,
             timer_ticks: 0,
             closing: false,
@@ -160,11 +166,13 @@ impl<T> Core<T> {
             chain,
             batch_key,
             bytes,
-            admitted,
+            // A clock that is read twice at the same moment may be a little ahead of the core's.
+            admitted: admitted.min(now),
             place: Place::Behind,
             expiry: None,
             started: false,
             links: list::Links::default(),
+            tally: Tally::default(),
             body,
         }));
         self.waiting[class] += 1;
@@ -176,6 +184,7 @@ impl<T> Core<T> {
             Some(key) => self.join_chain(slot, key, now),
             None => self.place(slot, now),
         }
+        self.begin_wait(slot);
         self.relieve();
         JobKey { slot, seq }
     }
@@ -220,7 +229,8 @@ impl<T> Core<T> {
     }
 
     /// Nothing more comes: batches stop lingering.
-    pub(crate) fn close(&mut self) {
+    pub(crate) fn close(&mut self, now: Time) {
+        self.tick(now);
         self.closing = true;
         self.flush_batches();
     }
@@ -244,15 +254,19 @@ impl<T> Core<T> {
     pub(crate) fn tick(&mut self, now: Time) {
         while let Some((timer, Reverse((due, _)))) = self.timers.peek().map(|(timer, due)| (*timer, *due)) {
             if due > now {
-                return;
+                break;
             }
             self.timers.pop();
+            // However late somebody calls, it has happened when it was due.
+            let at = due.max(self.clocks.now());
+            self.pass(at);
             match timer {
                 Timer::Linger(batch) => self.make_ready(batch),
-                Timer::Expiry(group) => self.expire(group, now),
-                Timer::Retry(slot) => self.end_delay(slot, now),
+                Timer::Expiry(group) => self.expire(group, at),
+                Timer::Retry(slot) => self.end_delay(slot, at),
             }
         }
+        self.pass(now);
     }
 
     /// When [`Core::tick`] has something to do next. Exact: nobody wakes up for nothing.
@@ -279,6 +293,7 @@ impl<T> Core<T> {
 
     /// The oldest job of the class gives up its place.
     pub(crate) fn displace_oldest(&mut self, class: PriorityClass, now: Time) {
+        self.pass(now);
         if let Some(slot) = self.lanes[class].first() {
             self.resolve(slot, OutcomeKind::Displaced, now);
         }
@@ -316,6 +331,7 @@ impl<T> Core<T> {
 
     /// Takes a waiting job out of everything that it is in, and hands it out with that outcome.
     fn resolve(&mut self, slot: JobSlot, outcome: OutcomeKind, now: Time) -> PriorityClass {
+        let waited = self.end_wait(slot);
         self.unplace(slot);
         self.forget(slot);
         let chain = self.job(slot).chain;
@@ -328,7 +344,7 @@ impl<T> Core<T> {
             self.advance_chain(key, now);
         }
         self.unpark(job.hook);
-        self.resolved.push(Resolved { body: job.body, class: job.class, outcome });
+        self.resolved.push(Resolved { body: job.body, class: job.class, outcome, waited });
         job.class
     }
 
@@ -340,6 +356,7 @@ impl<T> Core<T> {
         } else {
             let (class, key) = self.standing(slot);
             self.job_mut(slot).place = Place::Ready { class, key, parked: false };
+            self.wait_for(slot, Waits::Stands(class));
             self.ready[class].insert(key, Unit::Job(slot));
         }
         self.extend_batch(slot);

@@ -34,6 +34,16 @@ impl SeatParams {
     pub(crate) fn in_all(&self) -> usize {
         (self.workers + self.standby) as usize
     }
+
+    /// The class may take standby seats.
+    pub(crate) fn stands_by(&self, class: PriorityClass) -> bool {
+        !self.standby_for.is_more_important_than(class)
+    }
+
+    /// The seats that the class could take if nothing else ran and it had no limit of its own.
+    pub(crate) fn open_to(&self, class: PriorityClass) -> u32 {
+        self.workers.saturating_add(if self.stands_by(class) { self.standby } else { 0 })
+    }
 }
 
 /// How the class of the next job is chosen.

@@ -193,7 +193,7 @@ fn bind(config: &Config, load: &Load, stream: &StreamLoad, problems: &mut Proble
             // A simulated load of classes, recorded.
             (_, Some(_)) if feed::class_of(name).is_some() => return made(None, feed::class_of(name)),
             (_, Some(_)) => {
-                Some(format!("to leave its jobs out, configure it with `on`, `run` and `enabled = false`"))
+                Some("to leave its jobs out, configure it with `on`, `run` and `enabled = false`".to_owned())
             }
         };
         problems.push(stream.origin.clone(), key, Severity::Error, message, hint);

@@ -18,9 +18,8 @@ impl World {
         let Dispatch { run, hook, class: _, first, rest } = dispatch;
         let now = Time(self.now);
         let Some(facts) = self.hooks.get_mut(hook.0 as usize) else { return };
-        let pass = match facts.breaker.as_ref().map(|breaker| breaker.pick(now)).transpose() {
-            Ok(pass) => pass,
-            Err(_) => return self.turn_away(run, hook, first, rest),
+        let Ok(pass) = facts.breaker.as_ref().map(|breaker| breaker.pick(now)).transpose() else {
+            return self.turn_away(run, hook, first, rest);
         };
         for job in std::iter::once(&first).chain(&rest) {
             let counts = &mut facts.counts[job.class];
@@ -28,9 +27,8 @@ impl World {
                 counts.count_restarted();
                 continue;
             }
-            let wait = now.since(job.admitted);
-            counts.count_started(wait);
-            let span = nanos(wait);
+            counts.count_started(&job.waited);
+            let span = nanos(job.waited.total());
             self.waits[job.class] += u128::from(span);
             self.waited[job.class] += u64::from(span > 0);
             self.in_time[job.class] += u64::from(span <= self.target);
@@ -51,7 +49,7 @@ impl World {
                     0 => OutcomeKind::NotStarted,
                     _ => job.body.last.outcome(),
                 };
-                facts.counts[job.class].count_left(outcome);
+                facts.counts[job.class].count_left(outcome, &job.waited);
                 self.bytes -= u64::from(job.body.bytes);
                 self.tape.becomes(job.body.number, Fate::Admitted(Some(outcome)));
             }

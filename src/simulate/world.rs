@@ -174,7 +174,7 @@ impl World {
             let is_over = self.submitted >= jobs || arrival > last;
             if is_over && self.held_up.is_none() {
                 // Batches need not wait for what never comes.
-                self.core.close();
+                self.core.close(Time(self.now));
                 break;
             }
             if !self.step(arrival, jobs) {
@@ -313,7 +313,7 @@ impl World {
             self.bytes -= u64::from(left.body.bytes);
             let slot = self.feed.slot_of(&left.body).unwrap_or(HookSlot(0));
             if let Some(facts) = self.hooks.get_mut(slot.0 as usize) {
-                facts.counts[left.class].count_left(left.outcome);
+                facts.counts[left.class].count_left(left.outcome, &left.waited);
             }
             self.tape.becomes(left.body.number, Fate::Admitted(Some(left.outcome)));
         }

@@ -1,12 +1,13 @@
 //! The report for programs: one JSON object whose shape never depends on what happened.
 //!
 //! Every name of the ledger is there, zeros included, in the order of the ledger. A time without samples is `null` at
-//! its place, so `.hooks.NAME.wait_us.p99` can be asked for in any report. A hook has a `breaker` if it is configured. Hooks stand in the order of the
+//! its place, so `.hooks.NAME.wait_us.p99` can be asked for in any report. A hook has a `breaker` if it is configured.
+//! `wait_split_us` sums what all jobs that have ended waited for. Hooks stand in the order of the
 //! configuration, classes in the order of importance.
 
 use std::time::Duration;
 
-use hookpool::{BreakerStatus, Counts, Ledger, OutcomeKind, Refusal, Skip, Timing};
+use hookpool::{BreakerStatus, Counts, Ledger, OutcomeKind, Refusal, Skip, Timing, WaitSplit};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use super::{EventCounts, RunReport};
@@ -102,6 +103,7 @@ impl Serialize for Part<'_> {
         if let Some(breaker) = &self.1 {
             map.serialize_entry("breaker", &Breaker(breaker))?;
         }
+        map.serialize_entry("wait_split_us", &Waited(self.0.waited_for()))?;
         map.end()
     }
 }
@@ -115,6 +117,14 @@ impl Serialize for Breaker<'_> {
         map.serialize_entry("opened", &self.0.opened)?;
         map.serialize_entry("failures_in_a_row", &self.0.failures_in_a_row)?;
         map.end()
+    }
+}
+
+struct Waited(WaitSplit);
+
+impl Serialize for Waited {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|(cause, part)| (cause.name(), micros(part))))
     }
 }
 

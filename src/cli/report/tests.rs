@@ -342,7 +342,9 @@ fn json_members_stand_in_the_order_of_the_contract() {
         \"outcomes\":{\"succeeded\":0,\"failed\":0,\"timed_out\":0,\"panicked\":0,\"not_started\":0,\
         \"displaced\":0,\"expired\":0,\"cancelled\":0,\"abandoned\":0},\"queued\":0,\"running\":0,\"retries\":0";
     let times = "{\"p50\":null,\"p99\":null,\"max\":null}";
-    let part = format!("{{{zeros},\"wait_us\":{times},\"run_us\":{times}}}");
+    let split =
+        "{\"more_important\":0,\"chain\":0,\"no_seat\":0,\"linger\":0,\"paused\":0,\"limit\":0,\"wake\":0}";
+    let part = format!("{{{zeros},\"wait_us\":{times},\"run_us\":{times},\"wait_split_us\":{split}}}");
     let expected = format!(
         "{{\"events\":{{\"read\":0,\"invalid\":0,\"matched\":0}},{zeros},\"balanced\":true,\"elapsed_us\":1500000,\
          \"hooks\":{{\"zebra\":{part},\"ape\":{part}}},\

@@ -1,4 +1,4 @@
-//! The report for people: a headline, a table by hook and one by class, what failed and why, which breakers opened, what
+//! The report for people: a headline, a table by hook and one by class, why jobs waited, what failed and why, which breakers opened, what
 //! was not run and what to do about it, and the ledger.
 //!
 //! Columns are there for what happened somewhere, so nothing is hidden and nothing is noise. Text of handlers is
@@ -12,7 +12,7 @@ use hookpool::{BreakerState, Counts, HookSnapshot, OutcomeKind, PriorityClass, R
 use super::palette::paint;
 use super::table::{Cell, Column, Table};
 use super::units::{duration, per_second, some};
-use super::{Palette, RunReport, clean};
+use super::{Palette, RunReport, clean, waits};
 
 /// Widest line of a table, and of what a handler wrote.
 const WIDTH: usize = 100;
@@ -30,6 +30,7 @@ pub(crate) fn render(report: &RunReport, palette: &Palette) -> String {
         page.headline(),
         page.hooks(),
         page.classes(),
+        page.waits(),
         page.failures(),
         page.breakers(),
         page.not_run(),
@@ -42,7 +43,7 @@ pub(crate) fn render(report: &RunReport, palette: &Palette) -> String {
 /// The parts of a simulation's report, which has no input and no failures of its own.
 pub(crate) fn simulated(report: &RunReport, palette: &Palette) -> Vec<String> {
     let page = Page { report, palette };
-    let parts = vec![page.classes(), page.hooks(), page.not_run(), page.ledger()];
+    let parts = vec![page.classes(), page.hooks(), page.waits(), page.not_run(), page.ledger()];
     parts.into_iter().filter(|part| !part.is_empty()).collect()
 }
 
@@ -167,6 +168,10 @@ impl Page<'_> {
 
     fn number(&self, number: u64, style: Style) -> Cell {
         Cell::new(number.to_string(), if number == 0 { self.palette.faint } else { style })
+    }
+
+    fn waits(&self) -> String {
+        waits::table(&self.report.ledger.snapshot.hooks, WIDTH, self.palette)
     }
 
     fn failures(&self) -> String {

@@ -82,13 +82,13 @@ pub(super) fn run(args: &RunArgs, log: &LogArgs) -> Result<ExitCode, CliError> {
     let failures = std::mem::take(&mut *failures.lock().unwrap_or_else(PoisonError::into_inner));
     let report =
         RunReport { events: counts, ledger, elapsed: begun.elapsed(), failures: failures.into_notes() };
-    let recorded = recorder.map_or(Ok(0), |recorder| recorder.finish().map(|done| done.lost));
+    let lost = recorder.map_or(Ok(0), |recorder| recorder.finish().map(|done| done.lost));
     print(args, &report)?;
     read?;
     if !report.ledger.is_balanced() {
         return Err(CliError::Internal("the ledger does not balance".to_owned()));
     }
-    let lost = recorded.map_err(record)?;
+    let lost = lost.map_err(record)?;
     if lost > 0 {
         complain(&format!(
             "hookpool: {lost} lines of the recording came too fast for its file, and are missing"

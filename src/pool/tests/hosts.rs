@@ -9,7 +9,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::Duration;
 
 use crate::class::{PerClass, PriorityClass};
-use crate::outcome::{OutcomeKind, Refusal};
+use crate::outcome::{OutcomeKind, Refusal, WaitSplit};
 use crate::pool::drain::Remainder;
 use crate::pool::{Finished, Host, Pool};
 use crate::scheduler::{
@@ -324,7 +324,7 @@ impl Host for TestHost {
         Some(finished)
     }
 
-    fn resolve(&self, mut job: Job, outcome: OutcomeKind) {
+    fn resolve(&self, mut job: Job, outcome: OutcomeKind, _waited: WaitSplit) {
         let gate = self.resolve_gate.lock().unwrap().clone();
         if let Some(gate) = gate {
             gate.pass();

@@ -7,6 +7,7 @@ mod overrun;
 mod retry;
 mod rust;
 mod surroundings;
+mod why;
 
 use std::time::Duration;
 

@@ -11,7 +11,7 @@ use proptest::strategy::ValueTree;
 use proptest::test_runner::RngSeed;
 
 use crate::class::{PerClass, PriorityClass};
-use crate::outcome::OutcomeKind;
+use crate::outcome::{OutcomeKind, WaitCause};
 use crate::scheduler::tests::model::Id;
 use crate::scheduler::tests::script::{MS, Step, a_changing_story, a_story};
 use crate::scheduler::tests::world::{Happening, World, run};
@@ -340,14 +340,14 @@ proptest! {
                     let keys = core.complete(run, Duration::from_millis(1), retries, now);
                     waiting.extend(ids.into_iter().rev().zip(keys));
                 }
-                Step::Complete { .. } => {}
+                Step::Complete { .. } | Step::Late(_) => {}
                 Step::Advance { ms } => now = now + Duration::from_nanos(ms * MS),
                 Step::Cancel { nth } => {
                     if let Some(key) = waiting.values().nth(nth % waiting.len().max(1)) {
                         core.cancel(*key, now);
                     }
                 }
-                Step::Close => core.close(),
+                Step::Close => core.close(now),
                 Step::Abandon => core.abandon_waiting(now),
                 Step::Change(params) => core.set_params(params, now),
                 Step::PauseHook(hook) => core.pause_hook(hooks[hook], now),
@@ -389,11 +389,18 @@ fn the_scripts_reach_what_they_are_about() {
             };
             *seen.entry(what).or_default() += 1;
         }
+        for id in 0..world.model.arrived() {
+            let parts = world.model.waited(id);
+            for (cause, _) in parts.iter().filter(|(_, part)| !part.is_zero()) {
+                *seen.entry(cause.name()).or_default() += 1;
+            }
+        }
     }
     for what in
         ["picked", "batch", "inherited", "bypass", "retry", "displaced", "expired", "cancelled", "abandoned"]
             .into_iter()
             .chain(["full", "class_full", "closed"])
+            .chain(WaitCause::ALL.iter().map(|cause| cause.name()))
     {
         assert!(seen.get(what).is_some_and(|times| *times >= 100), "{what} is too rare: {seen:?}");
     }

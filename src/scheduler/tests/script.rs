@@ -50,6 +50,8 @@ pub(super) enum Step {
     ResumeHook(usize),
     PauseClass(PriorityClass),
     ResumeClass(PriorityClass),
+    /// The next job is offered so many nanoseconds after its admission, unless it can expire.
+    Late(u64),
     /// Other parameters from now on.
     Change(CoreParams),
 }
@@ -204,5 +206,6 @@ fn a_step(hooks: usize) -> impl Strategy<Value = Step> {
         10 => (0..hooks).prop_map(Step::ResumeHook),
         3 => a_class().prop_map(Step::PauseClass),
         10 => a_class().prop_map(Step::ResumeClass),
+        10 => (0..MS).prop_map(Step::Late),
     ]
 }

@@ -113,7 +113,7 @@ impl Pool {
         while self.books.offered < jobs || self.books.running > 0 || self.waiting() > 0 {
             if self.books.offered >= jobs {
                 next_arrival = u64::MAX;
-                self.core.close();
+                self.core.close(Time(self.now));
                 self.resume_all();
             }
             let end = self.ends.peek().map_or(u64::MAX, |Reverse((end, _))| *end);
