@@ -15,6 +15,7 @@ mod params;
 mod pool;
 #[doc(hidden)]
 pub mod process;
+mod recording;
 mod runtime;
 mod scheduler;
 mod simulate;
@@ -43,6 +44,7 @@ pub use outcome::{
     Answer, Attempt, JobId, Json, Outcome, OutcomeKind, ProcessReport, Refusal, Skip, WaitCause, WaitSplit,
 };
 pub use process::{Captured, End, StartError, StopReason, Stopped, UnknownReason};
+pub use recording::{Fate, Recorded, RecordedJob, RecordedRun, Recorder, Recording, RunEnd};
 pub use runtime::{
     BuildError, Decision, HandlerProblem, HookPool, HookPoolBuilder, JobHandle, Outcomes, Preview,
     ReloadError, Reloaded, ResizeError, Submission, SubmittedHook,

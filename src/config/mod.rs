@@ -31,7 +31,7 @@ pub use change::{Applies, Change};
 pub use check::Checked;
 pub(crate) use env::{inherited_environment, inherited_session};
 pub use export::{example, schema};
-pub(crate) use file::{parse_file, read_file};
+pub(crate) use file::{cannot_read, parse_file, read_source};
 pub(crate) use live::Amendment;
 pub use load::ConfigLoader;
 pub use loaded::Loaded;

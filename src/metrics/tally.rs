@@ -32,11 +32,13 @@ impl Counts {
     }
 
     /// An attempt has ended, and the job waits for the next one.
-    pub(crate) fn count_retried(&mut self, run: Duration) {
+    pub(crate) fn count_retried(&mut self, run: Option<Duration>) {
         self.running -= 1;
         self.queued += 1;
         self.retries += 1;
-        self.run.record(run);
+        if let Some(run) = run {
+            self.run.record(run);
+        }
     }
 
     /// A job was picked for its next attempt.
@@ -45,10 +47,12 @@ impl Counts {
         self.running += 1;
     }
 
-    /// A job that ran has its outcome.
-    pub(crate) fn count_ended(&mut self, outcome: OutcomeKind, run: Duration) {
+    /// A job that was picked has its outcome. `run`: how long its handler ran, if it did.
+    pub(crate) fn count_ended(&mut self, outcome: OutcomeKind, run: Option<Duration>) {
         self.running -= 1;
-        self.run.record(run);
+        if let Some(run) = run {
+            self.run.record(run);
+        }
         self.count_outcome(outcome);
     }
 

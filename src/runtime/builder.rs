@@ -20,6 +20,7 @@ use crate::outcome::Outcome;
 use crate::params::core_params;
 use crate::pool::{MOST_WORKERS, Pool};
 use crate::process::{Runner, Sweeper, new_pool_marker};
+use crate::recording::Recorder;
 use crate::telemetry::Telemetry;
 use crate::time::Clock;
 
@@ -31,6 +32,7 @@ pub struct HookPoolBuilder {
     replay: bool,
     sweep_escapees: bool,
     observers: Vec<Observer>,
+    recorder: Option<Recorder>,
     registered: Registered,
 }
 
@@ -80,6 +82,12 @@ impl HookPoolBuilder {
     /// caught and logged.
     pub fn on_outcome(mut self, observer: impl Fn(&Outcome) + Send + Sync + 'static) -> Self {
         self.observers.push(Box::new(observer));
+        self
+    }
+
+    /// Records what the pool does into a file, as a load for simulations.
+    pub fn record(mut self, recorder: &Recorder) -> Self {
+        self.recorder = Some(recorder.clone());
         self
     }
 
@@ -169,7 +177,10 @@ impl HookPoolBuilder {
         let params = core_params(&config);
         let hooks: Vec<_> = made.added.iter().map(|(_, params)| *params).collect();
         let threads = (params.seats.in_all().max(MOST_WORKERS), config.pool.max_overrun);
-        let engine = Arc::new(Engine::new(threads, clock, telemetry, self.observers));
+        if let Some(recorder) = &self.recorder {
+            recorder.begin(self.replay);
+        }
+        let engine = Arc::new(Engine::new(threads, clock, telemetry, self.observers, self.recorder));
         let pool = Pool::start(params, &hooks, clock, Arc::clone(&engine)).map_err(BuildError::Thread)?;
         let pool = Arc::new(pool);
         engine.attach(&pool);

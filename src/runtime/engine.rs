@@ -23,6 +23,7 @@ use crate::hook::Hook;
 use crate::outcome::{Answer, Ending, JobId, Outcome, OutcomeKind, WaitSplit};
 use crate::pool::{Finished, Host, Pool};
 use crate::process::{Cancel, CancelLevel};
+use crate::recording::Recorder;
 use crate::scheduler::{Dispatch, JobKey};
 use crate::telemetry::{self, Telemetry};
 use crate::time::Clock;
@@ -58,6 +59,7 @@ pub(super) struct Engine {
     /// Jobs that were dropped without an outcome.
     pub(super) lost: Arc<AtomicU64>,
     observers: Vec<Observer>,
+    pub(super) recorder: Option<Recorder>,
     pub(super) subscribers: Subscribers,
     /// What each worker runs is stopped by its token.
     cancels: Vec<Mutex<Cancel>>,
@@ -79,12 +81,14 @@ impl Engine {
         clock: Clock,
         telemetry: Telemetry,
         observers: Vec<Observer>,
+        recorder: Option<Recorder>,
     ) -> Self {
         Self {
             clock,
             telemetry,
             lost: Arc::default(),
             observers,
+            recorder,
             subscribers: Subscribers::open(),
             cancels: (0..workers).map(|_| Mutex::default()).collect(),
             stopping: AtomicU8::new(CancelLevel::None as u8),
@@ -202,6 +206,7 @@ impl Engine {
         let entry = Arc::clone(&job.entry);
         entry.record.counters.resolved(class, started, ending.kind, ending.run);
         entry.record.counters.waited(class, &waited);
+        self.record_end(id, started, &attempts, &ending);
         let outcome = Outcome {
             job: id,
             hook: entry.hook.name.clone(),

@@ -87,13 +87,21 @@ impl HookEntry {
         let key = match self.hook.batch.as_ref().map(|batch| &batch.key) {
             None | Some(BatchKey::Hook) => None,
             Some(BatchKey::Session) => event.session_key(),
-            Some(BatchKey::Field(path)) => event.field_key(path),
+            Some(BatchKey::Field(_)) => field_key(&self.hook, event),
         };
         Some(Batching { definition: self.definition, key: key.unwrap_or(0), bounds })
     }
 
     pub(super) fn params(&self) -> (HookSlot, HookParams) {
         (self.record.slot, hook_params(&self.hook))
+    }
+}
+
+/// The value of the field that the events of a batch have in common.
+pub(super) fn field_key(hook: &Hook, event: &Event) -> Option<u64> {
+    match &hook.batch.as_ref()?.key {
+        BatchKey::Field(path) => event.field_key(path),
+        BatchKey::Hook | BatchKey::Session => None,
     }
 }
 

@@ -13,6 +13,7 @@
 //! | `flight.rs` | the jobs of one dispatch while their handler runs |
 //! | `retry.rs` | what follows from the end of an attempt |
 //! | `breaking.rs` | what the hooks' breakers let run, and what they count |
+//! | `record.rs` | what a recording is told |
 //! | `watchdog.rs` | until when handlers in Rust may run |
 //! | `overdue.rs` | what becomes of those that run longer |
 //! | `end.rs` | the end of the pool, and the last sweep |
@@ -31,6 +32,7 @@ mod hooks;
 mod job;
 mod outcomes;
 mod overdue;
+mod record;
 mod registered;
 mod reload;
 mod retry;

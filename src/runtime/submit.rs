@@ -12,6 +12,7 @@ use super::Inner;
 use super::bytes::{ByteBudget, Charge, Payload};
 use super::hooks::{HookEntry, HookSet};
 use super::job::{Duty, Job, JobHandle, JobShared};
+use super::record::Submitted;
 use super::submission::{Decision, Preview, Submission, SubmittedHook};
 use crate::breaker::Breaker;
 use crate::class::PriorityClass;
@@ -21,6 +22,7 @@ use crate::hook::{Hook, Order};
 use crate::matcher::Matched;
 use crate::outcome::{JobId, Refusal, Skip};
 use crate::pool::Reserved;
+use crate::recording::Fate;
 use crate::scheduler::Arrival;
 use crate::telemetry;
 
@@ -103,16 +105,25 @@ impl Inner {
         if let Some(why) = skip {
             entry.record.counters.skipped(class, why);
             telemetry::skipped(hook, incoming.event, why);
+            // An event that is not written yet is written for a recording only.
+            if self.engine.recorder.is_some()
+                && let Some(event) = incoming.event.event()
+            {
+                let submitted = Submitted { entry, event, class, waits: incoming.when_room };
+                self.engine.record_arrival(&submitted, Fate::Skipped(why), None, None);
+            }
             return Some(Decision::Skipped(why));
         }
         let event = incoming.event.event()?;
+        let submitted = Submitted { entry, event, class, waits: incoming.when_room };
         Some(match self.admit(incoming, event, class) {
             Ok((place, payload)) => {
-                Decision::Admitted(self.push(incoming.hooks, (place, payload), entry, class))
+                Decision::Admitted(self.push(incoming.hooks, (place, payload), &submitted))
             }
             Err(why) => {
                 entry.record.counters.refused(class, why);
                 self.engine.telemetry.refused(hook, event, class, why);
+                self.engine.record_arrival(&submitted, Fate::Refused(why), None, None);
                 Decision::Refused(why)
             }
         })
@@ -164,9 +175,9 @@ impl Inner {
         &self,
         hooks: &HookSet,
         (place, payload): (Reserved, Arc<Payload>),
-        entry: &Arc<HookEntry>,
-        class: PriorityClass,
+        submitted: &Submitted<'_>,
     ) -> JobHandle {
+        let Submitted { entry, class, .. } = *submitted;
         let hook = &entry.hook;
         let id = JobId(self.intake.next_job.fetch_add(1, Ordering::Relaxed) + 1);
         let shared = Arc::new(JobShared::default());
@@ -199,6 +210,7 @@ impl Inner {
         entry.record.counters.admitted(class);
         // Before the push: the job may have started when that returns.
         engine.telemetry.queued(hook, &event, id, class, waiting);
+        engine.record_arrival(submitted, Fate::Admitted(None), Some(admitted), Some(id));
         self.pool.push(place, arrival);
         handle
     }

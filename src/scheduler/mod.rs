@@ -15,7 +15,7 @@
 //! | `run.rs` | starting, completing, retrying |
 //! | `expiry.rs` | jobs that wait too long; pause |
 //! | `wait.rs` | why jobs wait: the causes of each wait, to the nanosecond |
-//! | `list.rs`, `job.rs`, `params.rs` | the parts |
+//! | `list.rs`, `job.rs`, `params.rs`, `hashing.rs` | the parts |
 //!
 //! **Life of a job.** It arrives, and waits in one [`Place`]: behind another job of its chain, in an open batch, ready
 //! by itself, or delayed until a retry. [`Core::pick`] takes it out and gives it a seat; [`Core::complete`] frees the
@@ -29,6 +29,7 @@
 mod batch;
 mod chain;
 mod expiry;
+mod hashing;
 mod job;
 mod list;
 mod offer;
@@ -54,6 +55,7 @@ pub(crate) use self::rule::AdmissionRule;
 use self::batch::{Batch, BatchKey};
 use self::chain::{Chain, ChainKey};
 use self::expiry::{ExpiryGroup, GroupSlot};
+use self::hashing::Keyed;
 use self::job::{BatchSlot, JobSlot, Place, Run, RunJob, Waiting};
 use self::list::{List, ListKind};
 use self::pick::Picker;
@@ -72,10 +74,10 @@ pub(crate) struct Core<T> {
     params: CoreParams,
     hooks: Vec<HookState>,
     jobs: Slab<Waiting<T>>,
-    chains: HashMap<ChainKey, Chain>,
+    chains: HashMap<ChainKey, Chain, Keyed>,
     batches: Slab<Batch>,
     /// The batch of each key that still takes members.
-    open: HashMap<BatchKey, BatchSlot>,
+    open: HashMap<BatchKey, BatchSlot, Keyed>,
     lingering: BTreeSet<BatchSlot>,
     groups: Vec<ExpiryGroup>,
     runs: Slab<Run>,
@@ -85,7 +87,7 @@ pub(crate) struct Core<T> {
     /// Every waiting job, by its own class.
     waiting: PerClass<u32>,
     picker: Picker,
-    timers: PriorityQueue<Timer, Reverse<(Time, u64)>>,
+    timers: PriorityQueue<Timer, Reverse<(Time, u64)>, Keyed>,
     resolved: Vec<Resolved<T>>,
     paused: PerClass<bool>,
     clocks: WaitClocks,
@@ -119,13 +121,14 @@ enum Timer {
 
 impl<T> Core<T> {
     pub(crate) fn new(params: CoreParams) -> Self {
+        let keyed = Keyed::default();
         Self {
             params,
             hooks: Vec::new(),
             jobs: Slab::new(),
-            chains: HashMap::new(),
+            chains: HashMap::with_hasher(keyed),
             batches: Slab::new(),
-            open: HashMap::new(),
+            open: HashMap::with_hasher(keyed),
             lingering: BTreeSet::new(),
             groups: Vec::new(),
             runs: Slab::new(),
@@ -133,7 +136,7 @@ impl<T> Core<T> {
             ready: PerClass::default(),
             waiting: PerClass::default(),
             picker: Picker::default(),
-            timers: PriorityQueue::new(),
+            timers: PriorityQueue::with_hasher(keyed),
             resolved: Vec::new(),
             paused: PerClass::default(),
             clocks: WaitClocks::default(),

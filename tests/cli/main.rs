@@ -17,6 +17,7 @@
 //! | `reload.rs` | a configuration that changes while it runs |
 //! | `logging.rs` | log lines |
 //! | `bench.rs` | the command `bench` |
+//! | `record.rs` | recordings of runs, as loads of `simulate` |
 //! | `simulate.rs` | the command `simulate` |
 //!
 //! Invariant: no test depends on the speed of the machine. Handlers wait for files, the harness waits for states.
@@ -36,6 +37,7 @@ mod ledger;
 mod limits;
 mod logging;
 mod options;
+mod record;
 mod reload;
 mod report;
 mod retry;

@@ -14,7 +14,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use hookpool::config::ConfigLoader;
-use hookpool::{Config, Event, HookPool, Ledger, OutcomeKind};
+use hookpool::{Config, Event, HookPool, Ledger, OutcomeKind, Recorder};
 
 use self::source::{Found, Sources};
 use super::args::{LogArgs, ReportFormat, RunArgs, WhenFull};
@@ -35,13 +35,19 @@ pub(super) fn run(args: &RunArgs, log: &LogArgs) -> Result<ExitCode, CliError> {
     if args.dry_run {
         return dry::run(args, config);
     }
+    let record = |source| CliError::Record { path: args.record.clone().unwrap_or_default(), source };
+    let recorder = args.record.as_ref().map(Recorder::create).transpose().map_err(record)?;
     let reloads = is_stream(args);
     let signals = Signals::watch(reloads).map_err(CliError::Signals)?;
     let failures = Arc::new(Mutex::new(Failures::default()));
     let (noted, show_output, line) = (Arc::clone(&failures), args.show_output, Arc::clone(&progress));
     let limit = config.queue.max_event_bytes;
     let is_live = args.rate.is_some() || args.realtime;
-    let pool = HookPool::builder()
+    let mut builder = HookPool::builder();
+    if let Some(recorder) = &recorder {
+        builder = builder.record(recorder);
+    }
+    let pool = builder
         .config(config)
         .replay(!is_live)
         .sweep_escapees(true)
@@ -77,10 +83,17 @@ pub(super) fn run(args: &RunArgs, log: &LogArgs) -> Result<ExitCode, CliError> {
     let failures = std::mem::take(&mut *failures.lock().unwrap_or_else(PoisonError::into_inner));
     let report =
         RunReport { events: counts, ledger, elapsed: begun.elapsed(), failures: failures.into_notes() };
+    let lost = recorder.map_or(Ok(0), |recorder| recorder.finish().map(|done| done.lost));
     print(args, &report)?;
     read?;
     if !report.ledger.is_balanced() {
         return Err(CliError::Internal("the ledger does not balance".to_owned()));
+    }
+    let lost = lost.map_err(record)?;
+    if lost > 0 {
+        complain(&format!(
+            "hookpool: {lost} lines of the recording came too fast for its file, and are missing"
+        ));
     }
     let total = &report.ledger.snapshot.total;
     let failed = OutcomeKind::ALL.iter().any(|kind| kind.is_failure() && total.outcome(*kind) > 0);
