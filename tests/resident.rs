@@ -94,7 +94,7 @@ fn a_broken_line_at_rest_replaces_the_process_and_harms_no_event() {
 #[test]
 fn half_a_line_at_rest_is_glued_to_no_answer() {
     for (said, is_kept) in
-        [("loading", true), ("{\\\"id\\\":\\\"", false), (" {", true), ("{\\\"id\\\":\\\"0\\\"}", true)]
+        [("loading", true), ("{\\\"id\\\":\\\"", false), (" {", true), ("{\\\"id\\\":\\\"0\\\"}", false)]
     {
         let subject = Subject::new("resident", "timeout = '60s'");
         let before = subject.who();
