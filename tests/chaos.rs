@@ -1,5 +1,5 @@
 //! Everything at once: events of every sort from several threads, handlers of every mode that misbehave in every way
-//! that the tests know, and somebody who resizes, pauses, cancels and resets all the while. Then the books balance,
+//! that the tests know, and somebody who reloads, resizes, pauses, cancels and resets all the while. Then the books balance,
 //! order has held, and no process, thread or descriptor is left.
 //!
 //! The choices come from a seed; what the threads make of them does not, so a seed is a load and no script. Here a
@@ -142,6 +142,22 @@ const KINDS: &[(&str, u64)] = &[
     ("PreCompact", 12),
     ("Notification", 30),
     ("nobody_wants_this", 30),
+];
+
+/// Settings that are changed while it runs, and what to.
+const LIVE: &[(&str, &[&str])] = &[
+    ("queue.capacity", &["20", "100", "1000"]),
+    ("queue.on_full", &["drop_new", "displace"]),
+    ("scheduler.bypass", &["off", "{ high = 2, normal = 2, low = 3 }"]),
+    ("class.low.seats", &["1", "3"]),
+    ("priority.stop", &["low", "critical"]),
+    ("hook.command.timeout", &["100ms", "150ms"]),
+    ("hook.free.max_concurrency", &["1", "5"]),
+    ("hook.batches.batch.size", &["1", "30"]),
+    ("hook.resident.instances", &["1", "3"]),
+    ("hook.resident.max_events", &["20", "200"]),
+    ("hook.lines.mode", &["lines", "resident"]),
+    ("hook.off.enabled", &["true", "false"]),
 ];
 
 /// Numbers from a seed (splitmix64).
@@ -334,10 +350,16 @@ fn disturb(pool: &HookPool, is_over: &AtomicBool, seed: u64) -> u64 {
     while !is_over.load(Ordering::Relaxed) {
         let hook = HOOKS[usize::try_from(dice.roll(HOOKS.len() as u64)).unwrap()];
         let class = PriorityClass::ALL[usize::try_from(dice.roll(4)).unwrap()];
-        match dice.roll(10) {
+        match dice.roll(12) {
             0 => assert!(pool.pause(hook)),
             1 | 3 | 8 | 9 => resume_all(pool),
             2 => pool.pause_class(class),
+            10 => {
+                let (key, values) = LIVE[usize::try_from(dice.roll(LIVE.len() as u64)).unwrap()];
+                let value = values[usize::try_from(dice.roll(values.len() as u64)).unwrap()];
+                pool.set(key, value).unwrap();
+            }
+            11 => drop(pool.reload().unwrap()),
             4 => {
                 let (workers, standby) = (1 + dice.roll(8), dice.roll(3));
                 pool.resize(u16::try_from(workers).unwrap(), u16::try_from(standby).unwrap()).unwrap();
