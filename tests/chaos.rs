@@ -146,7 +146,7 @@ const KINDS: &[(&str, u64)] = &[
 
 /// Settings that are changed while it runs, and what to.
 const LIVE: &[(&str, &[&str])] = &[
-    ("queue.capacity", &["20", "100", "1000"]),
+    ("queue.capacity", &["60", "100", "1000"]),
     ("queue.on_full", &["drop_new", "displace"]),
     ("scheduler.bypass", &["off", "{ high = 2, normal = 2, low = 3 }"]),
     ("class.low.seats", &["1", "3"]),
