@@ -7,6 +7,8 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use crate::text::escaped;
+
 /// Most errors, and most warnings, that are kept of one loading. Each has its own limit, so that no number of warnings
 /// hides that there is an error.
 const MAX_PROBLEMS: usize = 1000;
@@ -259,23 +261,17 @@ impl Problems {
     }
 }
 
-/// Text from outside for a message: in quotes, without control characters, not longer than a line.
+/// Text from outside for a message: in quotes, without characters that are unsafe to show, not longer than a line.
 pub(super) fn quoted(text: &str) -> String {
     format!("\"{}\"", shown(text))
 }
 
-/// Text from outside without control characters and not longer than a line.
+/// Text from outside without characters that are unsafe to show, and not longer than a line.
 pub(crate) fn shown(text: &str) -> String {
     const LIMIT: usize = 80;
-    let mut clean: String = text.chars().take(LIMIT).flat_map(printable).collect();
+    let mut clean: String = text.chars().take(LIMIT).flat_map(escaped).collect();
     if text.chars().nth(LIMIT).is_some() {
         clean.push('…');
     }
     clean
-}
-
-fn printable(c: char) -> impl Iterator<Item = char> {
-    let escaped = c.is_control().then(|| c.escape_default());
-    let plain = escaped.is_none().then_some(c);
-    escaped.into_iter().flatten().chain(plain)
 }
