@@ -11,9 +11,19 @@ pub fn is_unsafe(c: char) -> bool {
         || matches!(c, '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{e0000}'..='\u{e007f}')
 }
 
-/// The same characters, each unsafe one as its escape.
-pub(crate) fn escaped(c: char) -> impl Iterator<Item = char> {
-    let escape = is_unsafe(c).then(|| c.escape_default());
-    let plain = escape.is_none().then_some(c);
-    escape.into_iter().flatten().chain(plain)
+/// Text for a message: each unsafe character as its escape, and not longer than a line.
+pub(crate) fn shown(text: &str) -> String {
+    const LIMIT: usize = 80;
+    let mut clean = String::new();
+    for c in text.chars().take(LIMIT) {
+        if is_unsafe(c) {
+            clean.extend(c.escape_default());
+        } else {
+            clean.push(c);
+        }
+    }
+    if text.chars().nth(LIMIT).is_some() {
+        clean.push('…');
+    }
+    clean
 }

@@ -7,7 +7,7 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use crate::text::escaped;
+pub(crate) use crate::text::shown;
 
 /// Most errors, and most warnings, that are kept of one loading. Each has its own limit, so that no number of warnings
 /// hides that there is an error.
@@ -264,14 +264,4 @@ impl Problems {
 /// Text from outside for a message: in quotes, without characters that are unsafe to show, not longer than a line.
 pub(super) fn quoted(text: &str) -> String {
     format!("\"{}\"", shown(text))
-}
-
-/// Text from outside without characters that are unsafe to show, and not longer than a line.
-pub(crate) fn shown(text: &str) -> String {
-    const LIMIT: usize = 80;
-    let mut clean: String = text.chars().take(LIMIT).flat_map(escaped).collect();
-    if text.chars().nth(LIMIT).is_some() {
-        clean.push('…');
-    }
-    clean
 }
