@@ -7,6 +7,7 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use crate::text::escape;
 pub(crate) use crate::text::shown;
 
 /// Most errors, and most warnings, that are kept of one loading. Each has its own limit, so that no number of warnings
@@ -153,9 +154,9 @@ impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::BuiltIn => f.write_str("built-in default"),
-            Self::File { path, position: None } => write!(f, "{}", path.display()),
+            Self::File { path, position: None } => f.write_str(&escape(&path.to_string_lossy())),
             Self::File { path, position: Some(at) } => {
-                write!(f, "{}:{}:{}", path.display(), at.line, at.column)
+                write!(f, "{}:{}:{}", escape(&path.to_string_lossy()), at.line, at.column)
             }
             Self::Variable { name, value } => write!(f, "{name}={value}"),
             Self::Override { key, value } => write!(f, "option {key}={value}"),
