@@ -17,15 +17,17 @@ use std::thread;
 use std::time::Duration;
 
 use hookpool::text::is_unsafe;
-use wait4::Wait4;
 
 const MB: usize = 1_000_000;
 
 /// Far more than anything here takes.
 const WATCHDOG: Duration = Duration::from_mins(3);
 
-/// A folder, and the program in it.
-struct World(tempfile::TempDir);
+/// A folder, and the program in it, which may use so many bytes of memory that it can write to.
+struct World {
+    folder: tempfile::TempDir,
+    memory: usize,
+}
 
 /// What the program did.
 #[derive(Debug)]
@@ -33,12 +35,11 @@ struct Done {
     code: Option<i32>,
     stdout: Vec<u8>,
     stderr: String,
-    peak: usize,
 }
 
 impl World {
     fn new(hooks: impl AsRef<[u8]>) -> Self {
-        let world = Self(tempfile::tempdir().unwrap());
+        let world = Self { folder: tempfile::tempdir().unwrap(), memory: 100 * MB };
         fs::write(world.path("hooks.toml"), hooks).unwrap();
         world
     }
@@ -49,7 +50,7 @@ impl World {
     }
 
     fn path(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
+        self.folder.path().join(name)
     }
 
     /// Makes a file of a beginning, one part many times over, and an end, without holding it.
@@ -66,8 +67,11 @@ impl World {
 
     #[expect(clippy::disallowed_methods, reason = "programs are found by the PATH of the tests")]
     fn run_with(&self, args: &[&str], variables: &[(&str, &[u8])]) -> Done {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_hookpool"));
-        command.args(args).current_dir(self.0.path()).env_clear().env("HOME", self.0.path());
+        // Memory that it does not get it cannot do without: it would end by a signal. Not by a shell, which drops variables.
+        let mut command = Command::new("prlimit");
+        command.arg(format!("--data={}", self.memory));
+        command.arg(env!("CARGO_BIN_EXE_hookpool")).args(args);
+        command.current_dir(self.folder.path()).env_clear().env("HOME", self.folder.path());
         command.env("PATH", std::env::var_os("PATH").unwrap());
         command.envs(variables.iter().map(|(name, value)| (name, std::ffi::OsStr::from_bytes(value))));
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -88,14 +92,13 @@ impl World {
                 let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
             }
         });
-        let used = child.wait4().unwrap();
+        let status = child.wait().unwrap();
         drop(ended);
         watchdog.join().unwrap();
         Done {
-            code: used.status.code(),
+            code: status.code(),
             stdout: stdout.join().unwrap(),
             stderr: String::from_utf8_lossy(&stderr.join().unwrap()).into_owned(),
-            peak: usize::try_from(used.rusage.maxrss).unwrap(),
         }
     }
 }
@@ -113,18 +116,12 @@ impl Done {
     }
 
     /// Nothing that was said can move a cursor, and each line was begun by the program.
-    fn is_clean(&self) -> &Self {
+    fn is_clean(&self) {
         for text in [&*String::from_utf8_lossy(&self.stdout), &self.stderr] {
             let bad = text.chars().find(|c| is_unsafe(*c) && *c != '\n');
             assert_eq!(bad, None, "{}", text.escape_debug());
             assert!(text.lines().all(|line| !line.starts_with("forged")), "{text}");
         }
-        self
-    }
-
-    fn within(&self, megabytes: usize) -> &Self {
-        assert!(self.peak < megabytes * MB, "{} MB", self.peak / MB);
-        self
     }
 }
 
@@ -150,7 +147,7 @@ fn an_event_of_any_size_and_depth_takes_bounded_memory_and_hides_nothing_behind_
         let counts = done.counts(["events.invalid", "outcomes.succeeded"]);
         assert_eq!(counts, [1, 1], "{what}: {}", done.stderr);
         assert!(done.stderr.starts_with("in:1: ") && done.stderr.len() < 500, "{what}: {}", done.stderr);
-        done.is_clean().within(120);
+        done.is_clean();
     }
 }
 
@@ -173,7 +170,7 @@ fn what_json_allows_reaches_a_handler_to_the_byte() {
         let done = world.run(&["run", "in", "--report", "json"]);
         assert_eq!(done.counts(["outcomes.succeeded"]), [1], "{what}: {}", done.stderr);
         assert!(fs::read(world.path("got.1")).unwrap() == event, "{what}");
-        done.is_clean().within(120);
+        done.is_clean();
     }
 }
 
@@ -183,9 +180,9 @@ fn a_configuration_of_any_content_is_refused_in_a_few_words_and_little_memory() 
     let wide: Vec<u8> = "hook.a.on = 1\n".encode_utf16().flat_map(u16::to_le_bytes).collect();
     for (what, begin, (part, times), says) in [
         ("50 MB", &b"#"[..], (&[b'x'; 1000][..], 50_000), "larger than 4 MB"),
-        ("NULs", b"", (&[0; 1000], 1000), "hooks.toml:1:1: error: no valid TOML"),
+        ("NULs", b"", (&[0; 1000], 1000), "hooks.toml:1:1: error: no valid TOML: there is a NUL"),
         ("no text", b"a = '\xff'", (b"", 0), "hooks.toml:1:6: error: the file is not UTF-8 text"),
-        ("two bytes a letter", &wide, (b"", 0), "error: "),
+        ("two bytes a letter", &wide, (b"", 0), "hint: a file in UTF-16 has to be saved as UTF-8"),
         ("lists in lists", b"a = ", (b"[", 3_000_000), "no valid TOML"),
         ("tables in tables", b"a = ", (b"{a=", 1_000_000), "no valid TOML"),
         ("dots", b"a", (b".a", 1_500_000), "no valid TOML"),
@@ -194,14 +191,15 @@ fn a_configuration_of_any_content_is_refused_in_a_few_words_and_little_memory() 
         ("unknown keys", b"", (b"x\\", 2), "no valid TOML"),
         ("a lone carriage return", b"a = 1\rb = 2\n", (b"", 0), "no valid TOML"),
     ] {
-        let world = World::new("");
+        // A file of some megabytes may take some hundred for a moment.
+        let world = World { memory: 400 * MB, ..World::new("") };
         world.write("hooks.toml", begin, (part, times), b"");
-        for command in ["check", "run", "config"] {
-            let done = world.run(&[command, "hooks.toml"][..if command == "check" { 2 } else { 1 }]);
+        for args in [&["check"][..], &["run", "-"], &["config"]] {
+            let done = world.run(args);
             let said = [&*String::from_utf8_lossy(&done.stdout), &done.stderr].concat();
-            assert_eq!(done.code, Some(3), "{command} of {what}: {said}");
-            assert!(said.contains(says) && said.len() < 1500, "{command} of {what}: {said}");
-            done.is_clean().within(300);
+            assert_eq!(done.code, Some(3), "{args:?} with {what}: {said}");
+            assert!(said.contains(says) && said.len() < 1500, "{args:?} with {what}: {said}");
+            done.is_clean();
         }
     }
 }
@@ -233,7 +231,9 @@ fn no_text_of_a_configuration_plays_with_the_terminal() {
     for text in [&good, &bad, &raw] {
         let world = World::new(text);
         fs::write(world.path("in"), GOOD).unwrap();
-        for args in [&["check"][..], &["config", "--origins"], &["run", "in"], &["run", "--dry-run", "in", "-vvv"]] {
+        for args in
+            [&["check"][..], &["config", "--origins"], &["run", "in"], &["run", "--dry-run", "in", "-vvv"]]
+        {
             world.run(args).is_clean();
         }
     }
@@ -256,9 +256,14 @@ fn no_name_of_a_file_plays_with_the_terminal() {
     let world = World::keeping();
     let name = "\u{1b}[2J\nforged\u{202e}";
     fs::write(world.path(name), "nonsense\n").unwrap();
-    for args in [&["run", name][..], &["run", "\u{1b}[2J\nforged missing"], &["check", name], &["check", "\nforged"]] {
+    for args in
+        [&["run", name][..], &["run", "\u{1b}[2J\nforged missing"], &["check", name], &["check", "\nforged"]]
+    {
         let done = world.run(args);
-        assert!([&done.stderr, &*String::from_utf8_lossy(&done.stdout)].concat().contains("\\nforged"), "{done:?}");
+        assert!(
+            [&done.stderr, &*String::from_utf8_lossy(&done.stdout)].concat().contains("\\nforged"),
+            "{done:?}"
+        );
         done.is_clean();
     }
 }
@@ -277,8 +282,11 @@ fn no_output_of_a_handler_plays_with_the_terminal_or_forges_a_line() {
         ("a broken answer", "resident", format!("{{\"id\":\"\u{1b}[2J\u{202e}\rforged\n")),
         ("noise", "single", format!("\u{1b}[2J\u{9b}31m\0\nforged\r\u{202e}\u{7}{long}")),
     ] {
-        let run = if mode == "single" { "cat output; cat output >&2; exit 1" } else { "read -r line; cat output" };
-        let hooks = format!("[hook.rude]\non = ['*']\ntimeout = '10m'\nmode = '{mode}'\nrun = ['sh', '-c', '{run}']\n");
+        let run =
+            if mode == "single" { "cat output; cat output >&2; exit 1" } else { "read -r line; cat output" };
+        let hooks = format!(
+            "[hook.rude]\non = ['*']\ntimeout = '10m'\nmode = '{mode}'\nrun = ['sh', '-c', '{run}']\n"
+        );
         let world = World::new(hooks);
         fs::write(world.path("output"), output).unwrap();
         fs::write(world.path("in"), GOOD).unwrap();
@@ -288,7 +296,13 @@ fn no_output_of_a_handler_plays_with_the_terminal_or_forges_a_line() {
             assert!(done.stderr.len() < 20_000, "{what}: {} bytes", done.stderr.len());
             done.is_clean();
         }
-        assert_eq!(world.run(&["run", "in", "--report", "json"]).counts(["outcomes.failed"]), [1], "{what}");
+        let [failed, succeeded] =
+            world.run(&["run", "in", "--report", "json"]).counts(["outcomes.failed", "outcomes.succeeded"]);
+        assert_eq!(
+            (failed, succeeded),
+            if what == "an answer to nobody" { (0, 1) } else { (1, 0) },
+            "{what}"
+        );
     }
 }
 
@@ -301,8 +315,13 @@ fn output_without_measure_is_read_to_its_end_and_not_kept() {
         ("no line end", "single", format!("{flood} | tr -d \"\\n\""), "outcomes.succeeded"),
         ("noise", "lines", flood.to_owned(), "outcomes.succeeded"),
         ("one answer", "lines", format!("printf \"{{\"; {flood} | tr -d \"\\n\""), "outcomes.failed"),
-        ("answers", "lines", "yes \"{}\" | head -c 20000000".to_owned(), "outcomes.failed"),
-        ("one answer", "resident", format!("read -r line; printf \"{{\"; {flood} | tr -d \"\\n\""), "outcomes.failed"),
+        ("answers", "lines", "yes \"{}\" | head -c 2000000".to_owned(), "outcomes.failed"),
+        (
+            "one answer",
+            "resident",
+            format!("read -r line; printf \"{{\"; {flood} | tr -d \"\\n\""),
+            "outcomes.failed",
+        ),
     ] {
         let world = World::new(format!(
             "[hook.flood]\non = ['*']\ntimeout = '10m'\nmode = '{mode}'\nrun = ['sh', '-c', '{run}']\n"
@@ -310,7 +329,7 @@ fn output_without_measure_is_read_to_its_end_and_not_kept() {
         fs::write(world.path("in"), GOOD).unwrap();
         let done = world.run(&["run", "in", "--report", "json"]);
         assert_eq!(done.counts([ended]), [1], "{what} in {mode}: {done:?}");
-        done.is_clean().within(60);
+        done.is_clean();
     }
 }
 
@@ -318,11 +337,21 @@ fn output_without_measure_is_read_to_its_end_and_not_kept() {
 fn a_load_of_any_content_is_refused_with_its_place() {
     for (what, begin, (part, times), says) in [
         ("50 MB", &b"#"[..], (&[b'x'; 1000][..], 50_000), "larger than 4 MB"),
-        ("NULs", b"", (&[0; 1000], 1000), "load:1:1: error: no valid TOML"),
+        ("NULs", b"", (&[0; 1000], 1000), "load:1:1: error: no valid TOML: there is a NUL"),
         ("a recording of one line", b"{", (&[b' '; 1000], 50_000), "load:1:1: error: no line of a recording"),
-        ("a recording of rude text", b"{\"\x1b[2J\xe2\x80\xae\r", (b"", 0), "load:1:1: error: no line of a recording"),
+        (
+            "a recording of rude text",
+            b"{\"\x1b[2J\xe2\x80\xae\r",
+            (b"", 0),
+            "load:1:1: error: no line of a recording",
+        ),
         ("nothing ever comes", b"[class.low]\narrivals = []\n", (b"", 0), "load:2:12: error: "),
-        ("times beyond all measure", b"[class.low]\narrivals = { every = 1e17 }\n", (b"", 0), "at most 30 days"),
+        (
+            "times beyond all measure",
+            b"[class.low]\narrivals = { every = 1e17 }\n",
+            (b"", 0),
+            "at most 30 days",
+        ),
     ] {
         let world = World::new("");
         world.write("load", begin, (part, times), b"");
@@ -330,7 +359,7 @@ fn a_load_of_any_content_is_refused_with_its_place() {
         let said = [&*String::from_utf8_lossy(&done.stdout), &done.stderr].concat();
         assert_eq!(done.code, Some(3), "{what}: {said}");
         assert!(said.contains(says) && said.len() < 1500, "{what}: {said}");
-        done.is_clean().within(100);
+        done.is_clean();
     }
 }
 
@@ -338,7 +367,8 @@ fn a_load_of_any_content_is_refused_with_its_place() {
 fn all_that_fuzzing_has_found_of_events_goes_through_the_program_at_once() {
     let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus/event");
     // A package has none: it is only in the repository.
-    let files: Vec<PathBuf> = fs::read_dir(corpus).into_iter().flatten().map(|file| file.unwrap().path()).collect();
+    let files: Vec<PathBuf> =
+        fs::read_dir(corpus).into_iter().flatten().map(|file| file.unwrap().path()).collect();
     let world = World::new("[hook.a]\non = ['*']\nenabled = false\nrun = 'x'\n");
     let mut args = vec!["run", "--report", "json", "--event", "x", "-v"];
     args.extend(files.iter().map(|file| file.to_str().unwrap()));

@@ -40,7 +40,12 @@ impl FromStr for FieldPath {
                 '.' => segments.push(std::mem::take(&mut segment).into_boxed_str()),
                 '\\' => match letters.next() {
                     Some(escaped @ ('.' | '\\')) => segment.push(escaped),
-                    _ => return Err(format!("`{}` is no path: `\\` goes before `.` or `\\` only", shown(text))),
+                    _ => {
+                        return Err(format!(
+                            "`{}` is no path: `\\` goes before `.` or `\\` only",
+                            shown(text)
+                        ));
+                    }
                 },
                 _ => segment.push(letter),
             }

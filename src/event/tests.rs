@@ -81,7 +81,8 @@ fn errors_say_what_where_and_what_would_be_right() {
 #[test]
 fn a_control_character_in_a_name_has_to_be_escaped() {
     for name in ["a\0", "a\nb", "\u{1f}", "x\\u0041\t"] {
-        let error = Event::from_json(format!("{{\"event\":\"Stop\",\n\"{name}\":1}}")).unwrap_err().to_string();
+        let error =
+            Event::from_json(format!("{{\"event\":\"Stop\",\n\"{name}\":1}}")).unwrap_err().to_string();
         assert!(error.starts_with("the event is not valid JSON at line "), "{error}");
         assert!(error.contains("control character"), "{error}");
     }

@@ -105,9 +105,10 @@ pub fn variables(bytes: &[u8]) {
 /// A variable that is one of ours does something or is refused, and it does what an option with its text does.
 fn one(name: &str, value: &str, loaded: Option<&Loaded>, loader: ConfigLoader) {
     let Some(rest) = name.strip_prefix("HOOKPOOL_") else { return };
-    let is_of_handlers = ["HOOK", "KIND", "EVENT", "SESSION", "JOB", "INSTANCE", "ATTEMPT", "DEPTH", "POOL_ID"]
-        .contains(&rest)
-        || rest == "DEADLINE_MS";
+    let is_of_handlers =
+        ["HOOK", "KIND", "EVENT", "SESSION", "JOB", "INSTANCE", "ATTEMPT", "DEPTH", "POOL_ID"]
+            .contains(&rest)
+            || rest == "DEADLINE_MS";
     if is_of_handlers {
         assert!(loaded.is_some(), "{name} is no setting");
         return;

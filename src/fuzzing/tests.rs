@@ -23,8 +23,31 @@ const FIXTURES: &[(&str, &str, &str)] = &[
 
 /// What damage puts in: what means something to a parser, or what nobody thinks of.
 const TOKENS: &[&[u8]] = &[
-    b"\0", b"\xff", b"\xEF\xBB\xBF", b"\r\n", b"\"", b"\\", b"{", b"}", b"[", b"]", b",", b":", b"=", b".", b"'",
-    b"\\ud800", b"\\u0000", b"1e999", b"-0", b"18446744073709551616", b"null", b"true", b"${", b"#", b"\x1b[2J",
+    b"\0",
+    b"\xff",
+    b"\xEF\xBB\xBF",
+    b"\r\n",
+    b"\"",
+    b"\\",
+    b"{",
+    b"}",
+    b"[",
+    b"]",
+    b",",
+    b":",
+    b"=",
+    b".",
+    b"'",
+    b"\\ud800",
+    b"\\u0000",
+    b"1e999",
+    b"-0",
+    b"18446744073709551616",
+    b"null",
+    b"true",
+    b"${",
+    b"#",
+    b"\x1b[2J",
     "\u{202e}".as_bytes(),
 ];
 
