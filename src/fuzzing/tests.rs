@@ -103,28 +103,46 @@ impl Damage {
     }
 }
 
-#[test]
-fn nothing_that_comes_in_breaks_what_holds_at_its_door() {
-    for (door, property) in DOORS {
-        let check = |bytes: &[u8], what: &str| {
-            if catch_unwind(AssertUnwindSafe(|| property(bytes))).is_err() {
-                panic!("the door `{door}` fails for {what}:\n{}", bytes.escape_ascii());
-            }
-        };
-        check(b"", "nothing");
-        for token in TOKENS {
-            check(token, "a token");
+/// Gives the door everything that there is for it.
+fn try_everything(door: &str) {
+    let (_, property) = DOORS.iter().find(|(name, _)| *name == door).unwrap();
+    let check = |bytes: &[u8], what: &str| {
+        if catch_unwind(AssertUnwindSafe(|| property(bytes))).is_err() {
+            panic!("the door `{door}` fails for {what}:\n{}", bytes.escape_ascii());
         }
-        for path in inputs(door) {
-            let input = fs::read(&path).unwrap();
-            let what = path.display().to_string();
-            check(&input, &what);
-            if input.len() <= LONGEST {
-                let mut damage = Damage(input.len() as u64);
-                for _ in 0..COPIES {
-                    check(&damage.of(&input), &format!("a damaged {what}"));
-                }
+    };
+    check(b"", "nothing");
+    for token in TOKENS {
+        check(token, "a token");
+    }
+    for path in inputs(door) {
+        let input = fs::read(&path).unwrap();
+        let what = path.display().to_string();
+        check(&input, &what);
+        if input.len() <= LONGEST {
+            let mut damage = Damage(input.len() as u64);
+            for _ in 0..COPIES {
+                check(&damage.of(&input), &format!("a damaged {what}"));
             }
         }
     }
 }
+
+/// A test for each door, so that they are tried side by side.
+macro_rules! doors {
+    ($($door:ident),*) => {
+        $(
+            #[test]
+            fn $door() {
+                try_everything(stringify!($door));
+            }
+        )*
+
+        #[test]
+        fn every_door_is_tried() {
+            assert!(DOORS.iter().map(|(name, _)| *name).eq([$(stringify!($door)),*]));
+        }
+    };
+}
+
+doors!(answers, configuration, event, recording, selector, simulation, variables);

@@ -99,6 +99,7 @@ mod tests {
         for reader in [Reader::Shell, Reader::Plain] {
             assert_eq!(expand("${env:NONE}", reader).unwrap_err(), "the variable `NONE` is not set");
             assert!(expand("${env:}", reader).is_err());
+            assert!(expand("${env:env:USER}", reader).is_err());
         }
     }
 }
