@@ -114,7 +114,10 @@ pub(super) fn read(payload: &[u8], fallback: Option<&str>) -> Result<(Facts, Ran
     let timestamp_ms = members.timestamp.and_then(|raw| recognise::timestamp_ms(raw.get()));
 
     let before = payload.len() - text.len() + (text.len() - text.trim_ascii_start().len());
-    Ok((Facts { name, session: session.map(Into::into), tool, timestamp_ms }, before..before + object.len()))
+    Ok((
+        Facts { name, session: session.map(Into::into), tool: tool.map(Into::into), timestamp_ms },
+        before..before + object.len(),
+    ))
 }
 
 /// The values of some members, each in the place of its name.
