@@ -19,7 +19,7 @@ pub fn configuration(bytes: &[u8]) {
         return refused(problems.finish().expect_err("it was refused").problems.iter(), bytes);
     };
     let loader = || {
-        let loader = ConfigLoader::new().working_dir("/work").environment([("WHO".into(), "nobody".into())]);
+        let loader = ConfigLoader::new().working_dir("/work ${x}").environment([("WHO".into(), "nobody".into())]);
         loader.text(NAME, text)
     };
     let checked = loader().check();
