@@ -1,170 +1,208 @@
 //! What has ended is forgotten: ten times as many jobs, sessions, processes, changes or pools leave no more allocated than
-//! the first ones did. What each case does, it does to the end before anything is counted, so nothing here depends on time.
-//! One test in a process of its own: it counts what the whole process has allocated.
+//! the first ones did. One test in a process of its own: it counts what the whole process has allocated.
 
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::alloc::System;
+use std::ops::Range;
 use std::time::{Duration, Instant};
 
-use hookpool::{Answer, BatchAnswer, Call, Config, Event, HookManager, HookPool, Recorder};
+use hookpool::{
+    Answer, BatchAnswer, Call, Config, Counts, Event, HookManager, HookPool, HookPoolBuilder, OutcomeKind,
+    Recorder, Refusal, Skip,
+};
 use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
 
 #[global_allocator]
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
-const AMPLE: Duration = Duration::from_mins(2);
-/// What may come to be beside what is forgotten: a queue that was fuller than ever, a histogram that took in a longer time.
-const BLOCKS: i64 = 30;
-const BYTES: i64 = 100_000;
+const AMPLE: Duration = Duration::from_mins(1);
+/// What may be there in addition, whatever the number of rounds: room for a queue that was fuller than ever, a histogram
+/// that took in a longer time, a thread that is about to end.
+const BLOCKS: i64 = 40;
+const BYTES: i64 = 60_000;
 
 /// Something that is done again and again.
 struct Case {
     name: &'static str,
     hooks: &'static str,
-    /// How often in all; a tenth of that comes before the first count.
+    /// How often it is done in all; a tenth of that comes before the first count.
     rounds: u64,
-    act: fn(&HookPool, u64),
+    round: fn(&HookPool, u64),
+    /// Outcomes, refusals and skips that come of it.
+    happens: &'static [&'static str],
 }
-
-/// A resident handler that answers everything.
-const ANSWERS: &str = r#"['sed', '-u', '-n', 's/.*"id":"\([^"]*\)".*/{"id":"\1"}/p']"#;
 
 const CASES: &[Case] = &[
     Case {
         name: "functions, a session for each event",
         hooks: "[hook.function]\non = ['*']\n",
         rounds: 50_000,
-        act: |pool, n| submit(pool, "Stop", n, "ok"),
+        round: |pool, n| submit(pool, "Stop", n, "ok"),
+        happens: &["succeeded"],
     },
     Case {
-        name: "functions, of several classes in one session, that fail and panic",
-        hooks: "[priority]\nstop = 'high'\nnotification = 'low'\n[hook.function]\non = ['*']\n",
+        name: "functions that fail and panic, several classes in one session",
+        hooks: "priority = { stop = 'high', notification = 'low' }\n[hook.function]\non = ['*']\n",
         rounds: 5_000,
-        act: |pool, n| {
+        round: |pool, n| {
             for kind in ["Notification", "Stop", "PreToolUse"] {
                 submit(pool, kind, n, if n % 2 == 0 { "fail" } else { "panic" });
             }
         },
+        happens: &["failed", "panicked"],
     },
     Case {
-        name: "attempts, and a breaker that opens and closes",
-        hooks: "[hook.function]\non = ['*']\nretry = { attempts = 2, backoff = '1ms' }\n\
-                breaker = { failures = 3, cooldown = '10ms', max_cooldown = '10ms' }\n",
-        rounds: 1_000,
-        act: |pool, n| {
-            submit(pool, "Stop", n, "fail");
-            if n % 3 == 0 {
-                pool.reset_breaker("function");
-            }
-        },
-    },
-    Case {
-        name: "events that nobody wants, and jobs that are refused, displaced, cancelled and expire",
-        hooks: "queue = { capacity = 8, on_full = 'displace', max_wait = '1ms' }\npriority.stop = 'high'\n\
-                [hook.function]\non = ['Stop', 'PreToolUse']\n[hook.off]\non = ['*']\nrun = 'true'\nenabled = false\n",
-        rounds: 1_000,
-        act: |pool, n| {
-            pool.pause("function");
-            for kind in ["Notification", "PreToolUse", "PreToolUse", "PreToolUse", "Stop", "Stop", "Stop"] {
-                let submission = pool.submit(event(kind, n, "ok"));
-                if let Some(job) = submission.admitted_for("function").filter(|_| kind == "Stop") {
-                    job.cancel();
-                }
-                pool.submit(event(kind, n + 1, "ok"));
-            }
-            pool.resume("function");
-        },
-    },
-    Case {
-        name: "batches of functions, by a field",
+        name: "functions in batches, by a field",
         hooks: "[hook.batches]\non = ['*']\norder = 'none'\n\
                 batch = { size = 5, linger = '1ms', key = 'field:session_id' }\n",
         rounds: 5_000,
-        act: |pool, n| submit(pool, "Stop", n / 3, "ok"),
+        round: |pool, n| submit(pool, "Stop", n / 3, "ok"),
+        happens: &["succeeded"],
     },
     Case {
         name: "functions beyond their time",
         hooks: "[hook.function]\non = ['*']\ntimeout = '1ms'\n",
-        rounds: 300,
-        act: |pool, n| submit(pool, "Stop", n, "late"),
+        rounds: 500,
+        round: |pool, n| submit(pool, "Stop", n, "late"),
+        happens: &["timed_out"],
+    },
+    Case {
+        name: "attempts, and a breaker that opens and is closed",
+        hooks: "[hook.function]\non = ['*']\nretry = { attempts = 2, backoff = '1ms' }\nbreaker.failures = 3\n",
+        rounds: 5_000,
+        round: |pool, n| {
+            submit(pool, "Stop", n, "fail");
+            submit(pool, "Stop", n, "ok");
+            pool.reset_breaker("function");
+        },
+        happens: &["failed", "succeeded", "not_started", "breaker_open"],
+    },
+    Case {
+        name: "events that nobody wants, and jobs that are refused, displaced, cancelled and expire",
+        hooks: "queue = { capacity = 4, on_full = 'displace' }\npriority.stop = 'high'\n\
+                [hook.function]\non = ['stop', 'pre_tool']\n[hook.off]\non = ['stop']\nrun = 'true'\nenabled = false\n\
+                [hook.hasty]\non = ['user_prompt']\ntimeout = '1ms'\nmax_wait = '1us'\n",
+        rounds: 2_000,
+        round: |pool, n| {
+            pool.pause("function");
+            let submit = |kind, session| pool.submit(event(kind, session, "ok"));
+            for session in [n, n, n + 1, n + 2] {
+                submit("PreToolUse", session);
+            }
+            for session in [n, n, n + 1] {
+                for job in submit("Stop", session).admitted() {
+                    job.cancel();
+                }
+            }
+            for session in 0..5 {
+                submit("Stop", session);
+            }
+            submit("Notification", n);
+            pool.resume("function");
+            // Whatever becomes of the first, the second is behind it for longer than it waits.
+            let submit_late = || pool.submit_when_room(event("UserPromptSubmit", n, "late"));
+            (submit_late(), submit_late());
+        },
+        happens: &["succeeded", "displaced", "expired", "cancelled", "full", "no_match", "hook_disabled"],
     },
     Case {
         name: "commands that succeed, fail, hang and are missing",
-        hooks: "pool = { workers = 1, standby = 0 }\n[hook.good]\non = ['*']\nrun = ['/bin/cat']\n[hook.bad]\non = ['*']\nrun = 'echo no >&2; exit 1'\n\
-                [hook.hangs]\non = ['Stop']\nrun = ['/bin/sleep', '60']\ntimeout = '1ms'\n\
+        hooks: "pool = { workers = 1, standby = 0 }\n\
+                [hook.good]\non = ['*']\nrun = ['cat']\n[hook.bad]\non = ['*']\nrun = 'echo no >&2; exit 1'\n\
+                [hook.hangs]\non = ['stop']\nrun = ['sleep', '60']\ntimeout = '1ms'\n\
                 [hook.missing]\non = ['*']\nrun = ['/nowhere/at/all']\n",
         rounds: 500,
-        act: |pool, n| submit(pool, if n % 10 == 0 { "Stop" } else { "PreToolUse" }, n, "ok"),
+        round: |pool, n| submit(pool, if n % 5 == 0 { "Stop" } else { "PreToolUse" }, n, "ok"),
+        happens: &["succeeded", "failed", "timed_out", "not_started"],
     },
     Case {
-        name: "processes for batches of lines",
-        hooks: "pool = { workers = 1, standby = 0 }\n[hook.lines]\non = ['*']\nrun = 'while read -r line; do :; done'\nmode = 'lines'\n\
-                batch = { size = 4, linger = '1ms' }\n",
+        name: "a process for each batch of lines",
+        hooks: "pool = { workers = 1, standby = 0 }\n\
+                [hook.lines]\non = ['*']\nrun = ECHO\nmode = 'lines'\nbatch = { size = 4, linger = '1ms' }\n",
         rounds: 1_000,
-        act: |pool, n| submit(pool, "Stop", n, "ok"),
+        round: |pool, n| submit(pool, "Stop", n, "ok"),
+        happens: &["succeeded"],
     },
     Case {
-        name: "resident processes that are replaced, or end at rest",
-        hooks: "pool = { workers = 1, standby = 0 }\n[hook.resident]\non = ['*']\nrun = ANSWERS\nmode = 'resident'\n\
-                max_events = 3\nidle_timeout = '1ms'\n",
-        rounds: 1_000,
-        act: |pool, n| submit(pool, "Stop", n, "ok"),
+        name: "resident processes that are replaced, end at rest, or end without an answer",
+        hooks: "pool = { workers = 1, standby = 0 }\n\
+                [hook.good]\non = ['*']\nrun = ECHO\nmode = 'resident'\nmax_events = 3\nidle_timeout = '1ms'\n\
+                [hook.bad]\non = ['*']\nrun = ['head', '-n', '1']\nmode = 'resident'\n",
+        rounds: 500,
+        round: |pool, n| submit(pool, "Stop", n, "ok"),
+        happens: &["succeeded", "failed"],
     },
     Case {
-        name: "subscriptions and changes",
-        hooks: "[hook.function]\non = ['*']\n[hook.resident]\non = ['Stop']\nrun = ANSWERS\n\
-                mode = 'resident'\n",
-        rounds: 200,
-        act: |pool, n| {
+        name: "subscriptions and changes of everything",
+        hooks: CHANGING,
+        rounds: 100,
+        round: |pool, n| {
             let outcomes = pool.outcomes(4);
             submit(pool, "Stop", n, "ok");
             pool.set("hook.function.timeout", &format!("{}s", 2 + n % 7)).unwrap();
             pool.set("hook.resident.grace", &format!("{}ms", 500 + n % 7)).unwrap();
             pool.set("queue.max_wait", &format!("{}s", 20 + n % 11)).unwrap();
             pool.resize(2 + u16::try_from(n % 3).unwrap(), 1).unwrap();
-            pool.set_performance_mode(n % 2 == 0);
+            pool.set_performance_mode(true);
             submit(pool, "Stop", n, "ok");
             pool.unset("performance_mode").unwrap();
-            let config = if n % 2 == 0 {
-                "[hook.other]\non = ['*']\nrun = 'true'\n"
-            } else {
-                "[hook.function]\non = ['*']\n"
-            };
-            pool.reload_with(Config::from_toml(config).unwrap()).unwrap();
-            submit(pool, "Stop", n, "ok");
+            for hooks in ["[hook.other]\non = ['*']\nrun = 'true'\n", CHANGING] {
+                pool.reload_with(config(hooks)).unwrap();
+                submit(pool, "Stop", n, "ok");
+            }
             drop(outcomes);
         },
+        happens: &["succeeded", "performance_mode"],
     },
     Case {
         name: "managers of many sessions",
         hooks: "[hook.function]\non = ['*']\n",
-        rounds: 5_000,
-        act: |pool, n| {
+        rounds: 2_000,
+        round: |pool, n| {
             let manager = HookManager::new(pool.clone()).with_session(&format!("session {n}")).unwrap();
             let call = manager.trigger_pre_tool_hook("ok", n);
             manager.trigger_post_tool_hook_for(call.tool_use_id().unwrap(), "ok", 0, "x".repeat(100));
-            manager.trigger("SessionStart", ());
             manager.trigger("SessionStart", "no object");
         },
+        happens: &["succeeded"],
     },
     Case {
         name: "pools, with a recording",
         hooks: "",
         rounds: 200,
-        act: |_, n| {
+        round: |_, n| {
             let recorder = Recorder::create("/dev/null").unwrap();
-            let hooks = "[hook.function]\non = ['*']\n[hook.resident]\non = ['*']\nrun = ['/bin/cat']\nmode = 'resident'\n";
-            let config = Config::from_toml(hooks).unwrap();
-            let builder = HookPool::builder().config(config).record(&recorder);
-            let pool = builder.register("function", function).build().unwrap();
+            let pool = pool(CHANGING, |builder| builder.record(&recorder));
             submit(&pool, "Stop", n, "ok");
             assert!(pool.drain(AMPLE).is_balanced());
             recorder.finish().unwrap();
         },
+        happens: &[],
     },
 ];
+
+/// Hooks that one case takes away and brings back in each round.
+const CHANGING: &str =
+    "[hook.function]\non = ['*']\n[hook.resident]\non = ['stop']\nrun = ECHO\nmode = 'resident'\n";
+
+/// Answers every event.
+const ECHO: &str = r#"['sed', '-u', '-n', 's/.*"id":"\([^"]*\)".*/{"id":"\1","ok":true}/p']"#;
+
+fn config(hooks: &str) -> Config {
+    // Few places, so that the queue is full at once and has all the room that it will ever take.
+    let queue = if hooks.contains("queue") { "" } else { "queue.capacity = 20\n" };
+    let text = format!("{queue}{}", hooks.replace("ECHO", ECHO));
+    Config::from_toml(&text).unwrap_or_else(|error| panic!("{error}"))
+}
+
+fn pool(hooks: &str, with: impl FnOnce(HookPoolBuilder) -> HookPoolBuilder) -> HookPool {
+    let each = |calls: &[Call]| BatchAnswer::Each(calls.iter().map(function).collect());
+    let builder = HookPool::builder().config(config(hooks));
+    let builder = builder.register("function", function).register("hasty", function);
+    with(builder.register_batch("batches", each)).build().unwrap()
+}
 
 fn function(call: &Call) -> Answer {
     match call.event().tool() {
@@ -189,48 +227,70 @@ fn submit(pool: &HookPool, kind: &str, session: u64, tool: &str) {
     pool.submit_when_room(event(kind, session, tool));
 }
 
-/// What is allocated, as a number of blocks and of bytes.
-fn allocated() -> (i64, i64) {
+/// How much is allocated.
+#[derive(Clone, Copy, Debug)]
+struct Allocated {
+    blocks: i64,
+    bytes: i64,
+}
+
+impl Allocated {
+    fn least(self, other: Self) -> Self {
+        Self { blocks: self.blocks.min(other.blocks), bytes: self.bytes.min(other.bytes) }
+    }
+
+    fn since(self, before: Self) -> Self {
+        Self { blocks: self.blocks - before.blocks, bytes: self.bytes - before.bytes }
+    }
+}
+
+fn allocated() -> Allocated {
     let now = ALLOCATOR.stats();
     let less = |one: usize, other: usize| i64::try_from(one).unwrap() - i64::try_from(other).unwrap();
-    (less(now.allocations, now.deallocations), less(now.bytes_allocated, now.bytes_deallocated))
+    Allocated {
+        blocks: less(now.allocations, now.deallocations),
+        bytes: less(now.bytes_allocated, now.bytes_deallocated),
+    }
+}
+
+fn happened(total: &Counts) -> Vec<&'static str> {
+    let outcomes = OutcomeKind::ALL.iter().filter(|kind| total.outcome(**kind) > 0).map(|kind| kind.name());
+    let refused = Refusal::ALL.iter().filter(|why| total.refused(**why) > 0).map(|why| why.name());
+    let skipped = Skip::ALL.iter().filter(|why| total.skipped(**why) > 0).map(|why| why.name());
+    outcomes.chain(refused).chain(skipped).collect()
 }
 
 impl Case {
     fn run(&self) {
-        // A queue of few places, so that it is full at once, and has all the room that it will ever take.
-        let queue = if self.hooks.contains("queue") { "" } else { "queue.capacity = 20\n" };
-        let config = format!("{queue}{}", self.hooks.replace("ANSWERS", ANSWERS));
-        let config = Config::from_toml(&config).unwrap_or_else(|error| panic!("{}: {error}", self.name));
-        let pool = HookPool::builder()
-            .config(config)
-            .register("function", function)
-            .register_batch("batches", |calls: &[Call]| BatchAnswer::Each(vec![Answer::ok(); calls.len()]))
-            .build()
-            .unwrap();
-        let act = |rounds: std::ops::Range<u64>| {
-            rounds.for_each(|n| (self.act)(&pool, n));
+        let pool = pool(self.hooks, |builder| builder);
+        let run = |rounds: Range<u64>| {
+            rounds.for_each(|n| (self.round)(&pool, n));
             let total = || pool.status().total;
-            until(|| total().admitted() == total().resolved(), || format!("{}: all ends", self.name));
+            until(|| total().admitted() == total().resolved(), || format!("{}: all have ended", self.name));
+            allocated()
         };
-        act(0..self.rounds / 10);
-        let before = allocated();
-        act(self.rounds / 10..self.rounds);
-        // What a job leaves in the pool goes a moment after its outcome.
-        let grown = || (allocated().0 - before.0, allocated().1 - before.1);
+        // What a job has in the pool goes a moment after it has its outcome, so the least of some looks is what stays.
+        let part = self.rounds / 100;
+        let before = (0..10).map(|n| run(n * part..(n + 1) * part)).reduce(Allocated::least).unwrap();
+        run(10 * part..self.rounds);
+        let grown = || allocated().since(before);
         until(
-            || grown().0 <= BLOCKS && grown().1 <= BYTES,
-            || format!("{}: {:?} blocks and bytes more after {} rounds", self.name, grown(), self.rounds),
+            || grown().blocks <= BLOCKS && grown().bytes <= BYTES,
+            || format!("{}: {:?} after {} rounds", self.name, grown(), self.rounds),
         );
         let ledger = pool.drain(AMPLE);
         assert!(ledger.is_balanced(), "{}: {ledger:?}", self.name);
+        let happened = happened(&ledger.snapshot.total);
+        for expected in self.happens {
+            assert!(happened.contains(expected), "{}: {expected} is not among {happened:?}", self.name);
+        }
     }
 }
 
 fn until(is_true: impl Fn() -> bool, what: impl Fn() -> String) {
     let begun = Instant::now();
     while !is_true() {
-        assert!(begun.elapsed() < AMPLE, "{}", what());
+        assert!(begun.elapsed() < AMPLE, "never came true: {}", what());
         std::thread::yield_now();
     }
 }
