@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test panics when it cannot look")]
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -157,6 +158,65 @@ fn the_architecture_names_every_module() {
     let text = fs::read_to_string(root().join("ARCHITECTURE.md")).unwrap();
     let missing = LAYERS.iter().filter(|layer| !text.contains(&format!("`{layer}")));
     complain(missing.map(|layer| format!("ARCHITECTURE.md does not name `{layer}`")).collect());
+}
+
+/// Dependencies by what they are for: of the library, of the program alone, of tests and benchmarks.
+#[derive(Debug, Default, PartialEq)]
+struct Dependencies {
+    library: BTreeSet<String>,
+    program: BTreeSet<String>,
+    development: BTreeSet<String>,
+}
+
+impl Dependencies {
+    fn of_manifest(text: &str) -> Self {
+        let manifest: toml::Table = text.parse().unwrap();
+        let cli: Vec<_> = manifest["features"]["cli"].as_array().unwrap().iter().collect();
+        let is_of_program = |name: &str| cli.iter().any(|item| item.as_str() == Some(&format!("dep:{name}")));
+        let targets = manifest.get("target").and_then(toml::Value::as_table).into_iter().flatten();
+        let tables = targets.filter_map(|(_, target)| target.as_table()).chain([&manifest]);
+        let mut found = Self::default();
+        for table in tables {
+            let names = |key| {
+                let names = table.get(key).and_then(toml::Value::as_table).into_iter().flatten();
+                names.map(|(name, _)| name.clone())
+            };
+            found.development.extend(names("dev-dependencies"));
+            for name in names("dependencies").chain(names("build-dependencies")) {
+                let set = if is_of_program(&name) { &mut found.program } else { &mut found.library };
+                set.insert(name);
+            }
+        }
+        found
+    }
+
+    /// The first column of the table behind the heading: names, with what they are for in front, and remarks in brackets.
+    fn of_architecture(text: &str) -> Self {
+        let section = text.split("\n## Dependencies\n").nth(1).unwrap();
+        let rows = section.lines().skip_while(|line| !line.starts_with("| ---")).skip(1);
+        let rows = rows.map_while(|line| line.strip_prefix("| ")?.split_once(" | ").map(|(names, _)| names));
+        let mut found = Self::default();
+        for row in rows {
+            let (what_for, names) = row.split_once(" only: ").unwrap_or(("", row));
+            let set = match what_for {
+                "" => &mut found.library,
+                "program" => &mut found.program,
+                _ => &mut found.development,
+            };
+            for group in names.split([',', ';']) {
+                set.extend(group.split_whitespace().next().map(str::to_owned));
+            }
+        }
+        found
+    }
+}
+
+#[test]
+fn the_architecture_gives_a_reason_for_every_dependency_and_for_no_other() {
+    let read = |file: &str| fs::read_to_string(root().join(file)).unwrap();
+    let there = Dependencies::of_manifest(&read("Cargo.toml"));
+    assert!(there.library.contains("rustix"), "those of one system are among them");
+    assert_eq!(there, Dependencies::of_architecture(&read("ARCHITECTURE.md")));
 }
 
 /// Crates that are ours to replace: who uses the library must not come to depend on them.
