@@ -177,18 +177,22 @@ struct Waits {
 impl Waits {
     fn new() -> Self {
         // As large from the start as it can become.
-        let nanos = Histogram::new_with_max(Duration::from_hours(1).as_nanos() as u64, 2).unwrap();
+        let nanos = Histogram::new_with_max(nanos(Duration::from_hours(1)), 2).unwrap();
         Self { nanos, longest: Duration::ZERO }
     }
 
     fn add(&mut self, wait: Duration) {
-        self.nanos.saturating_record(wait.as_nanos() as u64);
+        self.nanos.saturating_record(nanos(wait));
         self.longest = self.longest.max(wait);
     }
 
     fn at(&self, quantile: f64) -> Duration {
         Duration::from_nanos(self.nanos.value_at_quantile(quantile))
     }
+}
+
+fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap()
 }
 
 fn event(n: u32) -> Event {
