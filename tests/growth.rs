@@ -103,7 +103,8 @@ const CASES: &[Case] = &[
             pool.resume("function");
             // Whatever becomes of the first, the second is behind it for longer than it waits.
             let submit_late = || pool.submit_when_room(event("UserPromptSubmit", n, "late"));
-            (submit_late(), submit_late());
+            submit_late();
+            submit_late();
         },
         happens: &["succeeded", "displaced", "expired", "cancelled", "full", "no_match", "hook_disabled"],
     },

@@ -169,7 +169,8 @@ const DEVELOPMENT: &str = "tests and benchmarks alone";
 
 fn dependencies_of(manifest: &str) -> Dependencies {
     let manifest: toml::Table = manifest.parse().unwrap();
-    let cli: Vec<_> = manifest["features"]["cli"].as_array().unwrap().iter().collect();
+    let features = manifest.get("features").and_then(|features| features.get("cli"));
+    let cli = features.and_then(toml::Value::as_array).expect("the program has a feature");
     let is_of_program = |name: &str| cli.iter().any(|item| item.as_str() == Some(&format!("dep:{name}")));
     let targets = manifest.get("target").and_then(toml::Value::as_table).into_iter().flatten();
     let tables = targets.filter_map(|(_, target)| target.as_table()).chain([&manifest]);
