@@ -58,15 +58,22 @@ fn what_was_not_started_says_so_in_its_reason() {
 }
 
 #[test]
-fn every_refusal_that_can_be_helped_names_a_setting_that_exists() {
+fn a_refusal_names_the_bound_that_was_reached_and_settings_that_exist() {
     use crate::outcome::Refusal;
-    for refusal in Refusal::ALL {
-        assert_eq!(refusal.hint().is_none(), *refusal == Refusal::Closed);
-    }
     let settings = include_str!("../../../config/reference.md");
-    let hints = Refusal::ALL.iter().filter_map(|refusal| refusal.hint());
-    for setting in hints.flat_map(|hint| hint.split('`').skip(1).step_by(2)) {
-        let key = setting.split([' ', '=']).next().unwrap();
-        assert!(settings.contains(key.rsplit('.').next().unwrap()), "{setting}");
+    for refusal in Refusal::ALL {
+        let bound = match refusal {
+            Refusal::Full => Some("queue.capacity"),
+            Refusal::ClassFull => Some("ceiling"),
+            Refusal::BytesFull => Some("queue.max_bytes"),
+            Refusal::TooLarge => Some("queue.max_event_bytes"),
+            Refusal::Closed => None,
+        };
+        let named: Vec<_> = refusal.hint().into_iter().flat_map(|hint| hint.split('`').skip(1).step_by(2)).collect();
+        assert_eq!(named.first().copied(), bound, "{refusal}");
+        for setting in named {
+            let key = setting.split([' ', '=']).next().unwrap();
+            assert!(settings.contains(key.rsplit('.').next().unwrap()), "{setting}");
+        }
     }
 }
