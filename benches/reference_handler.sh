@@ -71,7 +71,7 @@ def by_hookpool(count, command, keys):
             on = ["*"]
             run = {json.dumps(command)}
             timeout = "1m"
-            env = {{ CLAUDE_MPM_HOOK_DEBUG = "true", PYTHONPATH = {json.dumps(here + "/../examples/handlers")} }}
+            env = {{ CLAUDE_MPM_HOOK_DEBUG = "true", PYTHONPATH = {json.dumps(here + "/../examples/handlers")}, PYTHONDONTWRITEBYTECODE = "1" }}
             {keys}
         """)
     before = resource.getrusage(resource.RUSAGE_CHILDREN)

@@ -69,7 +69,8 @@ fn a_refusal_names_the_bound_that_was_reached_and_settings_that_exist() {
             Refusal::TooLarge => Some("queue.max_event_bytes"),
             Refusal::Closed => None,
         };
-        let named: Vec<_> = refusal.hint().into_iter().flat_map(|hint| hint.split('`').skip(1).step_by(2)).collect();
+        let named: Vec<_> =
+            refusal.hint().into_iter().flat_map(|hint| hint.split('`').skip(1).step_by(2)).collect();
         assert_eq!(named.first().copied(), bound, "{refusal}");
         for setting in named {
             let key = setting.split([' ', '=']).next().unwrap();
