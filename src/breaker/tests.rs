@@ -138,6 +138,9 @@ fn what_ran_before_it_opened_is_not_heard_after() {
     assert!(machine.refuses(at(1)));
     machine.reset();
     assert_eq!(machine.record(old, Err("late"), at(1)), None);
+    let before = machine.pick(at(1)).unwrap();
+    machine.reset();
+    assert_eq!(machine.record(before, Err("late"), at(1)), None, "a reset is a new beginning");
     assert!(!machine.refuses(at(1)));
 }
 
