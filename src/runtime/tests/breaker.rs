@@ -158,19 +158,45 @@ fn a_cool_down_begins_with_the_failure() {
 }
 
 #[test]
-fn a_batch_is_turned_away_as_a_whole() {
+fn a_batch_is_turned_away_as_a_whole_but_for_who_is_cancelled_meanwhile() {
+    let (begun, begins) = mpsc::channel();
+    let (open, gate) = mpsc::sync_channel::<()>(0);
+    let (gate, jobs) = (Mutex::new(gate), Arc::new(Mutex::new(Vec::<JobHandle>::new())));
     let config = format!(
         "pool = {{ workers = 1, standby = 0 }}\n[hook.a]\non = ['*']\norder = 'none'\n\
-         batch = {{ size = 3, linger = 0 }}\n{OPENS}\n"
+         batch = {{ size = 3, linger = 0 }}\ntimeout = '1m'\n{OPENS}\n"
     );
+    let handler = move |calls: &[Call]| {
+        if calls.iter().any(|call| call.event().name() == "gate") {
+            let _ = (begun.send(()), gate.lock().unwrap().recv());
+            return Ok(());
+        }
+        Err("bad")
+    };
+    let seen = Arc::clone(&jobs);
+    let observer = move |outcome: &crate::Outcome| {
+        if outcome.kind == OutcomeKind::NotStarted {
+            // The last one has been picked with this one.
+            seen.lock().unwrap().last().map(JobHandle::cancel);
+        }
+    };
     let config = Config::from_toml(&config).unwrap();
-    let bad = |_: &[Call]| Err::<(), _>("bad");
-    let pool = HookPool::builder().config(config).register_batch(NAME, bad).build().unwrap();
+    let pool = HookPool::builder().config(config).register_batch(NAME, handler).on_outcome(observer);
+    let pool = pool.build().unwrap();
     pool.pause(NAME);
-    let jobs: Vec<_> = (0..6).map(|_| submit(&pool, "x")).collect();
+    jobs.lock().unwrap().extend((0..6).map(|_| submit(&pool, "x").unwrap()));
     pool.resume(NAME);
-    let kinds: Vec<_> = jobs.into_iter().map(|job| ended(job).kind).collect();
-    assert_eq!(kinds, [[OutcomeKind::Failed; 3], [OutcomeKind::NotStarted; 3]].concat());
+    let all = jobs.lock().unwrap().clone();
+    let kinds: Vec<_> = all.into_iter().map(|job| ended(Some(job)).kind).collect();
+    let (bad, away) = (OutcomeKind::Failed, OutcomeKind::NotStarted);
+    assert_eq!(kinds, [bad, bad, bad, away, away, OutcomeKind::Cancelled]);
+    // Those that never ran are not among those that run.
+    pool.reset_breaker(NAME);
+    let last = submit(&pool, "gate");
+    begins.recv().unwrap();
+    assert_eq!(pool.status().total.running(), 1);
+    open.send(()).unwrap();
+    assert_eq!(ended(last).kind, OutcomeKind::Succeeded);
     assert!(pool.drain(LONG).is_balanced());
 }
 
