@@ -95,9 +95,15 @@ fn beyond_max_overrun_the_seat_is_lost_until_the_closure_returns() {
 fn at_the_end_a_closure_has_its_grace_and_then_is_left_behind_and_counted() {
     for max_overrun in [0, 4] {
         let pool = format!("{ONE}, max_overrun = {max_overrun}");
-        let (open, _told, pool) = deaf_pool(&pool, "timeout = '10m'\ngrace = '30ms'");
-        let (running, waiting) = (submit(&pool, "deaf"), submit(&pool, "quick"));
-        cancel::until(|| pool.status().total.running() == 1);
+        let (open, gate) = mpsc::channel::<()>();
+        let (begun, begins) = mpsc::channel();
+        let gate = Mutex::new(gate);
+        let deaf = move |_: &Call| {
+            let _ = (begun.send(()), gate.lock().unwrap().recv());
+        };
+        let pool = builder(&pool, "timeout = '10m'\ngrace = '30ms'").register("a", deaf).build().unwrap();
+        let (running, waiting) = (submit(&pool, "x"), submit(&pool, "x"));
+        begins.recv().unwrap();
         let ledger = pool.drain(Duration::ZERO);
         assert!(ledger.is_balanced(), "{ledger:?}");
         assert_eq!(ledger.leaked, 1);
