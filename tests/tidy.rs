@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 /// Modules of the library from the bottom to the top. A module knows those before it, never one behind it.
 const LAYERS: &[&str] = &[
+    "text",
     "class",
     "kind",
     "time",
@@ -28,6 +29,7 @@ const LAYERS: &[&str] = &[
     "handler",
     "runtime",
     "manager",
+    "fuzzing",
 ];
 
 /// Modules that know less than their place in `LAYERS` would allow.

@@ -126,6 +126,23 @@ impl LinesHandler {
     }
 }
 
+/// What a process wrote that was given these tasks, in pieces, until it ended.
+#[cfg(any(test, fuzzing))]
+pub(super) fn hear(tasks: &[Task<'_>], pieces: &[&[u8]], done: &mut dyn FnMut(usize, Ending)) {
+    let done = &mut |index, ending, _| done(index, ending);
+    let mut batch = Batch::new(tasks, (0..tasks.len()).collect(), done);
+    let mut reader = Reader::default();
+    for piece in pieces {
+        let _ = reader.push(piece, |item| {
+            batch.take(item, |_| ());
+            ControlFlow::Continue(())
+        });
+    }
+    if let Some(item) = reader.finish() {
+        batch.take(item, |_| ());
+    }
+}
+
 /// The events of one process that have no outcome yet.
 struct Batch<'a, 'd> {
     tasks: &'a [Task<'a>],
