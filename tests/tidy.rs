@@ -14,6 +14,7 @@ const LAYERS: &[&str] = &[
     "matcher",
     "hook",
     "process",
+    "http",
     "outcome",
     "breaker",
     "metrics",
@@ -33,6 +34,7 @@ const CLOSED: &[(&str, &[&str])] = &[
     ("scheduler", &["class", "outcome", "time"]),
     ("pool", &["class", "outcome", "time", "scheduler"]),
     ("process", &["hook"]),
+    ("http", &["hook", "process"]),
     ("matcher", &["kind", "event"]),
 ];
 
@@ -159,7 +161,8 @@ fn the_architecture_names_every_module() {
 }
 
 /// Crates that are ours to replace: who uses the library must not come to depend on them.
-const HIDDEN: &[&str] = &["clap", "crossbeam_deque", "figment", "rayon", "rustix", "slab", "toml"];
+const HIDDEN: &[&str] =
+    &["clap", "crossbeam_deque", "figment", "httparse", "rayon", "rustix", "rustls", "slab", "toml"];
 
 /// What the text makes public, each up to its body or its end.
 fn public_items(text: &str) -> impl Iterator<Item = &str> {

@@ -162,6 +162,13 @@ fn unknown_hook(hook: &str, hooks: &KnownHooks, origin: Origin, problems: &mut P
 /// Reads the text for the key, which the registry knows, into the layer.
 fn assign(layer: &mut Layer, key: &Key, text: &str, bare: Bare, spot: Spot, problems: &mut Problems) {
     let found = registry::find(&key.0);
+    // A secret is not repeated by what is said of it.
+    let is_secret =
+        key.hook().is_some() && key.0.get(2).is_some_and(|part| matches!(&**part, "url" | "headers"));
+    let spot = match spot {
+        Spot::Variable(pair) if is_secret => Spot::variable(&pair.0, "[secret]"),
+        spot => spot,
+    };
     let mut walk = Walk::new(layer, problems, Place::Fixed(spot.clone()));
     let looks_like_a_table = text.trim_start().starts_with('{');
     match found.setting {

@@ -262,7 +262,7 @@ impl<'a> Walk<'a> {
                     self.problems.unsupported_hook(format!("hook.{hook}."));
                 }
                 let value = value.map_or_else(String::new, |value| format!(" = {}", quoted(&value)));
-                let message = format!("`{key}{value}` is not supported by this version");
+                let message = format!("`{key}{value}` is not supported by this build");
                 self.problems.push(spot.origin(), key, Severity::Error, message, None);
             }
         }

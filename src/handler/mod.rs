@@ -6,6 +6,8 @@
 
 mod batch;
 mod command;
+#[cfg(feature = "http")]
+mod http;
 mod lines;
 mod parallel;
 mod resident;
@@ -20,6 +22,8 @@ use crate::process::Cancel;
 
 use self::batch::LinesHandler;
 pub(crate) use self::command::{CommandHandler, Surroundings};
+#[cfg(feature = "http")]
+use self::http::HttpHandler;
 pub use self::parallel::Parallel;
 use self::resident::ResidentHandler;
 pub(crate) use self::resident::Residents;
@@ -32,8 +36,10 @@ pub(crate) enum Handler {
     Command(Box<CommandHandler>),
     Lines(Box<LinesHandler>),
     Resident(ResidentHandler),
+    #[cfg(feature = "http")]
+    Http(Box<HttpHandler>),
     Rust(RustHandler),
-    /// There is none: its hook is switched off.
+    /// There is none: its hook is switched off, or this build has none of its kind.
     Missing,
 }
 
@@ -62,6 +68,10 @@ impl Handler {
             }
             HandlerSpec::Lines(spec) => Self::Lines(Box::new(LinesHandler::prepare(spec, surroundings))),
             HandlerSpec::Resident(spec) => Self::Resident(ResidentHandler::prepare(spec, hook, surroundings)),
+            #[cfg(feature = "http")]
+            HandlerSpec::Http(spec) => Self::Http(Box::new(HttpHandler::prepare(spec, surroundings))),
+            #[cfg(not(feature = "http"))]
+            HandlerSpec::Http(_) => Self::Missing,
             HandlerSpec::Registered => registered.map_or(Self::Missing, Self::Rust),
         }
     }
@@ -73,7 +83,12 @@ impl Handler {
 
     /// True when it can be given more than one task.
     pub(crate) fn takes_many(&self) -> bool {
-        matches!(self, Self::Lines(_) | Self::Resident(_) | Self::Rust(RustHandler::Batch(_)))
+        match self {
+            Self::Lines(_) | Self::Resident(_) | Self::Rust(RustHandler::Batch(_)) => true,
+            #[cfg(feature = "http")]
+            Self::Http(http) => http.takes_many(),
+            Self::Command(_) | Self::Rust(_) | Self::Missing => false,
+        }
     }
 
     /// Runs all tasks of one dispatch. `done` is told how each of them ended, by its position, once and as soon as that
@@ -87,6 +102,8 @@ impl Handler {
             }
             Self::Lines(lines) => lines.run(tasks, done),
             Self::Resident(resident) => resident.run(tasks, done),
+            #[cfg(feature = "http")]
+            Self::Http(http) => http.run(tasks, done),
             Self::Rust(rust) => rust.run(tasks, done),
             Self::Missing => {
                 let reason = "no handler is registered for the hook";
@@ -103,6 +120,8 @@ impl Handler {
             Self::Command(command) => command.fault(),
             Self::Lines(lines) => lines.fault(),
             Self::Resident(resident) => resident.fault(),
+            #[cfg(feature = "http")]
+            Self::Http(http) => http.fault(),
             Self::Rust(_) | Self::Missing => None,
         }
     }
