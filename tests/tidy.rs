@@ -19,6 +19,7 @@ const LAYERS: &[&str] = &[
     "breaker",
     "metrics",
     "config",
+    "recording",
     "scheduler",
     "params",
     "simulate",

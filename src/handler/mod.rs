@@ -1,11 +1,12 @@
 //! Handlers: what runs when a job is picked.
 //!
-//! A handler is prepared once, when the pool is built, and run on a worker thread for each dispatch: one job, or the
+//! A handler is prepared once, when its hook is defined, and run on a worker thread for each dispatch: one job, or the
 //! members of a batch. It turns what happened to each of them into an [`Ending`], and tells of it as soon as it knows;
 //! it knows nothing of queues, and it never fails: a handler that cannot be started is an ending too.
 
 mod batch;
 mod command;
+mod hint;
 #[cfg(feature = "http")]
 mod http;
 mod lines;
@@ -13,6 +14,7 @@ mod parallel;
 mod resident;
 mod rust;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::event::Event;
@@ -22,6 +24,7 @@ use crate::process::Cancel;
 
 use self::batch::LinesHandler;
 pub(crate) use self::command::{CommandHandler, Surroundings};
+pub(crate) use self::hint::more_time;
 #[cfg(feature = "http")]
 use self::http::HttpHandler;
 pub use self::parallel::Parallel;
@@ -38,7 +41,7 @@ pub(crate) enum Handler {
     Resident(ResidentHandler),
     #[cfg(feature = "http")]
     Http(Box<HttpHandler>),
-    Rust(RustHandler),
+    Rust(Arc<RustHandler>),
     /// There is none: its hook is switched off, or this build has none of its kind.
     Missing,
 }
@@ -55,13 +58,18 @@ pub(crate) struct Task<'a> {
     pub(crate) cancel: &'a Cancel,
     /// Stops the handler, whatever it runs.
     pub(crate) stop: &'a Cancel,
-    /// Told by a handler that cannot be stopped how long it may run from now on: then its tasks are taken from it.
-    pub(crate) watch: &'a dyn Fn(Duration),
+    /// Told by a handler that cannot be stopped how long it may run from now on, and, if it has been given this task
+    /// alone of those of the dispatch, its position: then its tasks are taken from it.
+    pub(crate) watch: &'a dyn Fn(Duration, Option<usize>),
 }
 
 impl Handler {
     /// Resolves and prepares whatever can be before the first event. `registered` is what was registered for the hook.
-    pub(crate) fn prepare(hook: &Hook, surroundings: &Surroundings, registered: Option<RustHandler>) -> Self {
+    pub(crate) fn prepare(
+        hook: &Hook,
+        surroundings: &Surroundings,
+        registered: Option<Arc<RustHandler>>,
+    ) -> Self {
         match &hook.handler {
             HandlerSpec::Command(spec) => {
                 Self::Command(Box::new(CommandHandler::prepare(spec, surroundings)))
@@ -84,10 +92,11 @@ impl Handler {
     /// True when it can be given more than one task.
     pub(crate) fn takes_many(&self) -> bool {
         match self {
-            Self::Lines(_) | Self::Resident(_) | Self::Rust(RustHandler::Batch(_)) => true,
+            Self::Lines(_) | Self::Resident(_) => true,
             #[cfg(feature = "http")]
             Self::Http(http) => http.takes_many(),
-            Self::Command(_) | Self::Rust(_) | Self::Missing => false,
+            Self::Rust(rust) => matches!(**rust, RustHandler::Batch(_)),
+            Self::Command(_) | Self::Missing => false,
         }
     }
 

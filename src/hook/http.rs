@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 /// A web service that gets events.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct HttpSpec {
     /// Where events are sent.
     pub url: HttpUrl,
