@@ -192,7 +192,8 @@ fn assign(layer: &mut Layer, key: &Key, text: &str, bare: Bare, spot: Spot, prob
         _ => match DeValue::parse(text.trim()) {
             Ok(value) if matches!(value.get_ref(), DeValue::Table(_)) => walk.entry(key, 0, &value),
             _ => {
-                let message = format!("`{key}` must be a table written as in TOML, not {}", quoted(text));
+                let found = if is_secret { String::new() } else { format!(", not {}", quoted(text)) };
+                let message = format!("`{key}` must be a table written as in TOML{found}");
                 let hint = Some("a table is written { key = value }".to_owned());
                 problems.push(spot.origin(), key, Severity::Error, message, hint);
             }

@@ -322,7 +322,7 @@ mod tests {
                 "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n",
                 "in the middle of the answer (HTTP 200)",
             ),
-            ("SSH-2.0-OpenSSH\r\n", "no HTTP/1: SSH-2.0-OpenSSH\\r\\n"),
+            ("SSH-2.0-OpenSSH\r\n", "no HTTP/1: SSH-2.0-OpenSSH"),
             ("HTTP/2 200\r\n\r\n", "no HTTP/1: HTTP/2 200"),
             ("\u{1b}[2J", "no HTTP/1: \\u{1b}[2J"),
             ("HTTP/1.1 abc\r\n\r\n", "head cannot be read"),

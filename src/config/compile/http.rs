@@ -5,11 +5,10 @@
 use super::super::layer::Key;
 use super::super::problem::{Problems, Severity, shown};
 use super::super::raw::RawHook;
-use super::super::source::Spot;
 use super::expand::Reader;
 use super::hook::HookCompiler;
 use super::mode::of_residents;
-use crate::hook::{HandlerSpec, HttpSpec, Secret};
+use crate::hook::{HandlerSpec, HttpSpec, HttpUrl, Secret};
 
 /// Headers that hookpool sets itself, beside those that begin with `hookpool-`.
 const OURS: &[&str] = &[
@@ -23,6 +22,12 @@ const OURS: &[&str] = &[
     "transfer-encoding",
     "upgrade",
 ];
+
+/// Headers whose values are no secrets, unless they are filled in.
+const PLAIN: &[&str] = &["accept", "accept-language", "content-type", "user-agent"];
+
+/// A path that is so long may hold a key.
+const LONG_TARGET: usize = 24;
 
 /// The longest value of a header, in bytes.
 const LONGEST_VALUE: usize = 8192;
@@ -44,8 +49,11 @@ impl HookCompiler<'_> {
         let mut secrets = Vec::new();
         let url = self.filled(name, &key, url, &mut secrets, problems).and_then(|url| {
             let wrong = |why| format!("`{key}` {why}");
-            url.parse().map_err(|why| problems.error(self.merged.spot(&key).origin(), &key, wrong(why))).ok()
+            url.parse::<HttpUrl>().map_err(|why| problems.error(self.merged.spot(&key).origin(), &key, wrong(why))).ok()
         });
+        // Many services hand out addresses that nobody else may know.
+        let target = url.as_ref().map(HttpUrl::target).filter(|target| target.len() >= LONG_TARGET);
+        secrets.extend(target.map(|target| Secret(target.to_owned())));
         let headers = self.headers(name, raw, &mut secrets, problems);
         let ca = match &raw.tls.ca {
             Some(file) => {
@@ -112,10 +120,13 @@ impl HookCompiler<'_> {
             }
             match self.filled(name, &key, value, secrets, problems) {
                 Some(value) if value.len() <= LONGEST_VALUE && value.bytes().all(is_value) => {
-                    if matches!(self.merged.spot(&key), Spot::Variable(_)) {
-                        secrets.push(Secret(value.clone()));
+                    let value = value.trim();
+                    if !PLAIN.contains(&&*lower) {
+                        // Behind a word such as `Bearer`.
+                        let rest = value.split_once(' ').map_or(value, |(_, rest)| rest);
+                        secrets.extend([value, rest].map(|secret| Secret(secret.to_owned())));
                     }
-                    headers.push((header.clone(), Secret(value.trim().to_owned())));
+                    headers.push((header.clone(), Secret(value.to_owned())));
                 }
                 Some(_) => {
                     let message = format!(

@@ -59,6 +59,15 @@ hooks.toml:3:11: error: `queue.on_full` must be \"drop_new\" or \"displace\", no
     assert_eq!(texts(&problems), [expected]);
 }
 
+#[cfg(not(feature = "http"))]
+#[test]
+fn a_url_without_its_feature_is_an_error_that_says_so() {
+    let error = load("hook.a = { on = ['stop'], url = 'http://a/' }").unwrap_err();
+    assert_eq!(error.problems.len(), 1, "{error}");
+    assert_eq!(error.problems[0].message, "`hook.a.url` is not supported by this build");
+    assert_eq!(error.problems[0].hint.as_deref(), Some("hookpool with the feature `http` has it"));
+}
+
 /// One line each: the text, the key of the only problem, and a part of what it says.
 #[test]
 fn bad_values_say_what_is_allowed() {
