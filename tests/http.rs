@@ -167,7 +167,9 @@ fn what_rests_is_bounded_and_gone_at_the_end() {
     });
     let pool = pool(&server.url(), "timeout = '60s'\norder = 'none'\n[pool]\nworkers = 12");
     let jobs: Vec<_> = (0..12).map(|_| send(&pool, EVENT)).collect();
-    jobs.iter().for_each(|job| assert_eq!(outcome(job).kind, Succeeded));
+    for job in &jobs {
+        assert_eq!(outcome(job).kind, Succeeded);
+    }
     until("four of twelve are closed", || server.ended() == 4);
     let threads = || std::fs::read_dir("/proc/self/task").unwrap().flatten();
     let named =

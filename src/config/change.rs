@@ -47,7 +47,7 @@ impl fmt::Display for Change {
             (["hook", _], None, _) => write!(f, "{key}: new ({})", self.origin)?,
             (["hook", _], _, None) => return write!(f, "{key}: gone; its jobs that wait still run"),
             (["hook", _, "env" | "url" | "headers", ..], ..) => {
-                write!(f, "{key}: changed ({})", self.origin)?
+                write!(f, "{key}: changed ({})", self.origin)?;
             }
             (_, from, to) => {
                 let text = |value: &Option<String>| value.as_deref().map_or_else(|| "not set".into(), shown);

@@ -101,7 +101,7 @@ impl HttpHandler {
             add("Event", task.event.name());
             add("Session", task.event.session().unwrap_or_default());
             add("Attempt", &task.attempt.to_string());
-            self.finish_head(head, task, until, task.event.payload().len())
+            finish_head(head, task, until, task.event.payload().len())
         };
         let mut body = Vec::new();
         let patience = Patience { cancel: task.stop, until };
@@ -139,7 +139,7 @@ impl HttpHandler {
         let timeout = first.hook.timeout_for(batch.open.len());
         let (begun, until) = (batch.begun, crate::process::later(batch.begun, timeout));
         let lines = batch.lines(timeout);
-        let head = || self.finish_head(self.head.0.clone(), &first, until, lines.len());
+        let head = || finish_head(self.head.0.clone(), &first, until, lines.len());
         let mut reader = Reader::of_service();
         let mut body = Vec::new();
         let complain = |what: &str| telemetry::misspoke(first.hook, what, &self.complaints, self.clock.now());
@@ -181,15 +181,6 @@ impl HttpHandler {
             return Err(ending);
         }
         self.client.as_deref().map_err(|why| Ending::not_started(why.clone()))
-    }
-
-    fn finish_head(&self, mut head: String, task: &Task<'_>, until: Instant, length: usize) -> Vec<u8> {
-        let left = until.saturating_duration_since(Instant::now());
-        push_header(&mut head, "Hook", task.hook.name.as_str());
-        push_header(&mut head, "Job", &task.job.to_string());
-        push_header(&mut head, "Deadline-Ms", &left.as_millis().to_string());
-        let _ = write!(head, "Content-Length: {length}\r\n\r\n");
-        head.into_bytes()
     }
 
     fn refused(&self, answer: &HttpAnswer, body: &[u8]) -> Ending {
@@ -318,6 +309,15 @@ fn fixed_head(spec: &HttpSpec) -> String {
         let _ = write!(head, "{name}: {value}\r\n");
     }
     head
+}
+
+fn finish_head(mut head: String, task: &Task<'_>, until: Instant, length: usize) -> Vec<u8> {
+    let left = until.saturating_duration_since(Instant::now());
+    push_header(&mut head, "Hook", task.hook.name.as_str());
+    push_header(&mut head, "Job", &task.job.to_string());
+    push_header(&mut head, "Deadline-Ms", &left.as_millis().to_string());
+    let _ = write!(head, "Content-Length: {length}\r\n\r\n");
+    head.into_bytes()
 }
 
 /// Adds one of our headers, unless it is empty or without measure.

@@ -129,10 +129,10 @@ impl Reader {
 
     /// Takes what belongs to the head, and gives back what does not.
     fn push_head<'a>(&mut self, piece: &'a [u8]) -> Result<&'a [u8], String> {
+        const BEGIN: &[u8] = b"HTTP/1.";
         for (at, byte) in piece.iter().enumerate() {
             self.held.push(*byte);
             self.overhead += 1;
-            const BEGIN: &[u8] = b"HTTP/1.";
             let begins = self.held.iter().zip(BEGIN).all(|(own, right)| own == right);
             if self.held.len() <= BEGIN.len() && !begins {
                 let shown = [

@@ -124,6 +124,6 @@ pub(crate) fn answer(status: u16, body: &str) -> Vec<u8> {
 
 /// Reads until the client closes the connection.
 pub(crate) fn until_closed(stream: &mut impl Read) {
-    let mut buffer = [0; 65536];
+    let mut buffer = [0; 8192];
     while stream.read(&mut buffer).is_ok_and(|count| count > 0) {}
 }

@@ -49,7 +49,9 @@ impl HookCompiler<'_> {
         let mut secrets = Vec::new();
         let url = self.filled(name, &key, url, &mut secrets, problems).and_then(|url| {
             let wrong = |why| format!("`{key}` {why}");
-            url.parse::<HttpUrl>().map_err(|why| problems.error(self.merged.spot(&key).origin(), &key, wrong(why))).ok()
+            url.parse::<HttpUrl>()
+                .map_err(|why| problems.error(self.merged.spot(&key).origin(), &key, wrong(why)))
+                .ok()
         });
         // Many services hand out addresses that nobody else may know.
         let target = url.as_ref().map(HttpUrl::target).filter(|target| target.len() >= LONG_TARGET);
