@@ -9,6 +9,8 @@ mod event;
 pub mod fuzzing;
 mod handler;
 mod hook;
+#[cfg(feature = "http")]
+mod http;
 mod kind;
 mod manager;
 mod matcher;
@@ -33,8 +35,8 @@ pub use config::Config;
 pub use event::{Event, EventError, FieldPath, RawJson, Scalar};
 pub use handler::{BatchAnswer, BatchHandler, Call, EventHandler, Parallel};
 pub use hook::{
-    BatchKey, BatchPolicy, BreakerPolicy, CommandLine, CommandSpec, HandlerSpec, Hook, HookName, InheritEnv,
-    Leftovers, MaxWait, OnBatchFailure, Order, ResidentSpec, RetryPolicy,
+    BatchKey, BatchPolicy, BreakerPolicy, CommandLine, CommandSpec, HandlerSpec, Hook, HookName, HttpSpec,
+    HttpUrl, InheritEnv, Leftovers, MaxWait, OnBatchFailure, Order, ResidentSpec, RetryPolicy, Secret,
 };
 pub use kind::{EventKind, KindSet};
 pub use manager::{
