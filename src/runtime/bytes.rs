@@ -31,6 +31,14 @@ impl ByteBudget {
         Self { used: AtomicU64::new(0), limit }
     }
 
+    pub(super) fn used(&self) -> u64 {
+        self.used.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn limit(&self) -> u64 {
+        self.limit
+    }
+
     /// Counts so many bytes. `None`: there is no room for them now.
     pub(super) fn charge(self: &Arc<Self>, bytes: u64) -> Option<Charge> {
         let add = |used: u64| used.checked_add(bytes).filter(|sum| *sum <= self.limit);

@@ -78,7 +78,7 @@ pub(super) struct Engine {
 pub(super) struct HookEntry {
     pub(super) hook: Arc<Hook>,
     pub(super) handler: Handler,
-    pub(super) counters: HookCounters,
+    pub(super) counters: Arc<HookCounters>,
     /// Keeps a hook that always fails from flooding the log.
     pub(super) complaints: Limiter,
     pub(super) breaker: Option<Breaker>,
@@ -165,9 +165,9 @@ impl Engine {
             }
             let wait = self.clock.now().since(job.admitted);
             if job.waited.is_none() {
-                entry.counters.started(job.class, wait);
+                entry.counters.started(job.class, job.kind(), wait);
             } else {
-                entry.counters.restarted(job.class);
+                entry.counters.restarted(job.class, job.kind());
             }
             job.waited.get_or_insert(wait);
             // Who cancels one member of a batch does not stop the others.
@@ -255,7 +255,7 @@ impl Engine {
         let Job { id, class, ref payload, .. } = job;
         let wait = job.waited.unwrap_or_else(|| self.clock.now().since(job.admitted));
         let entry = self.entry(&job);
-        entry.counters.resolved(class, started, ending.kind, ending.run);
+        entry.counters.resolved(class, job.kind(), started, ending.kind, ending.run);
         let outcome = Outcome {
             job: id,
             hook: entry.hook.name.clone(),
@@ -304,6 +304,9 @@ impl Host for Engine {
         let Some(entry) = running.first().map(|running| self.entry(&running.job)) else {
             return Some(Finished::after(elapsed()));
         };
+        if entry.handler.takes_many() {
+            entry.counters.dispatched(running.len());
+        }
         // A job that has its outcome is gone, while the handler may look at its event.
         let views: Vec<_> = running.iter().map(View::of).collect();
         let pass = pass.ok().flatten();

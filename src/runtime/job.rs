@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use super::bytes::Payload;
 use super::engine::Engine;
 use crate::class::PriorityClass;
+use crate::kind::EventKind;
 use crate::outcome::{Attempt, JobId, Outcome};
 use crate::process::Cancel;
 use crate::scheduler::JobKey;
@@ -34,6 +35,10 @@ pub(super) struct Job {
 }
 
 impl Job {
+    pub(super) fn kind(&self) -> EventKind {
+        self.payload.event.kind()
+    }
+
     /// Number of the attempt that runs, or comes next: 1 for the first.
     pub(super) fn attempt(&self) -> u32 {
         u32::try_from(self.attempts.len()).unwrap_or(u32::MAX).saturating_add(1)

@@ -15,6 +15,7 @@
 //! | `end.rs` | the end of the pool, and the last sweep |
 //! | `job.rs` | the job, the duty to resolve it, and its handle |
 //! | `bytes.rs` | the bound in bytes |
+//! | `status.rs` | the snapshot |
 //! | `submission.rs` | what a submit answers |
 
 mod breaking;
@@ -28,6 +29,7 @@ mod outcomes;
 mod registered;
 mod resize;
 mod retry;
+mod status;
 mod submission;
 mod submit;
 #[cfg(test)]
@@ -160,7 +162,7 @@ impl HookPool {
         &self.inner.config
     }
 
-    /// A copy of all counts.
+    /// A copy of all counts, and how the pool stands. It looks at the queue, and does what is due there.
     #[must_use]
     pub fn status(&self) -> Snapshot {
         self.inner.status()
@@ -284,15 +286,6 @@ impl HookPool {
 }
 
 impl Inner {
-    fn status(&self) -> Snapshot {
-        let now = self.engine.clock.now();
-        let hooks = self.engine.hooks.iter().map(|entry| {
-            let breaker = entry.breaker.as_ref().map(|breaker| breaker.status(now));
-            (entry.hook.name.clone(), entry.counters.counts(), breaker)
-        });
-        Snapshot::new(hooks, self.intake.no_match.load(Ordering::Relaxed))
-    }
-
     fn drain(&self, deadline: Duration) -> Ledger {
         if self.engine.is_inside() {
             self.pool.close();
@@ -300,15 +293,6 @@ impl Inner {
         }
         let leaked = self.end.drain(deadline);
         self.ledger(leaked)
-    }
-
-    fn ledger(&self, leaked: usize) -> Ledger {
-        Ledger {
-            snapshot: self.status(),
-            lost: self.engine.lost.load(Ordering::Relaxed),
-            leaked,
-            still_admitted: self.pool.waiting().values().map(|n| u64::from(*n)).sum(),
-        }
     }
 }
 

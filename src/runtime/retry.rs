@@ -27,7 +27,7 @@ impl Engine {
             self.end(job, true, ending);
             return None;
         };
-        entry.counters.retried(job.class, ending.run);
+        entry.counters.retried(job.class, job.kind(), ending.run);
         let attempts = policy.map_or(1, |policy| policy.attempts);
         let attempt = Attempt { kind: ending.kind, reason: ending.reason, run: ending.run };
         telemetry::retried(

@@ -20,6 +20,7 @@ use crate::event::{Event, Subject};
 use crate::hook::{BatchKey, Hook, Order};
 use crate::kind::KindSet;
 use crate::matcher::{Matched, Matcher};
+use crate::metrics::UnmatchedCounters;
 use crate::outcome::{JobId, Refusal, Skip};
 use crate::pool::Reserved;
 use crate::scheduler::{Arrival, HookSlot};
@@ -36,7 +37,8 @@ pub(super) struct Intake {
     pub(super) bytes: Arc<ByteBudget>,
     /// Only limits that somebody has set count.
     pub(super) replay: bool,
-    pub(super) no_match: AtomicU64,
+    /// Events that no hook wanted.
+    pub(super) unmatched: UnmatchedCounters,
     pub(super) next_job: AtomicU64,
 }
 
@@ -60,7 +62,7 @@ impl Inner {
             }
         });
         if submission.is_unmatched() && !event.is_impossible() {
-            self.intake.no_match.fetch_add(1, Ordering::Relaxed);
+            self.intake.unmatched.count(event.kind());
         }
         submission
     }
@@ -104,7 +106,7 @@ impl Inner {
         let hook = &entry.hook;
         let (class, skip) = self.assess(entry, matched);
         if let Some(why) = skip {
-            entry.counters.skipped(class, why);
+            entry.counters.skipped(class, incoming.event.kind(), why);
             telemetry::skipped(hook, incoming.event, why);
             return Some(Decision::Skipped(why));
         }
@@ -112,7 +114,7 @@ impl Inner {
         Some(match self.admit(incoming, event, class) {
             Ok((place, payload)) => Decision::Admitted(self.push(place, payload, at, entry, class)),
             Err(why) => {
-                entry.counters.refused(class, why);
+                entry.counters.refused(class, event.kind(), why);
                 self.engine.telemetry.refused(hook, event, class, why);
                 Decision::Refused(why)
             }
@@ -196,7 +198,7 @@ impl Inner {
             },
         };
         let waiting = place.waiting;
-        entry.counters.admitted(class);
+        entry.counters.admitted(class, event.kind());
         // Before the push: the job may have started when that returns.
         engine.telemetry.queued(hook, &event, id, class, waiting);
         self.pool.push(place, arrival);

@@ -20,7 +20,7 @@ use super::report::{Depth, SimulationReport};
 use crate::class::{PerClass, PriorityClass};
 use crate::config::Config;
 use crate::hook::{BatchKey, Hook, HookName, Order};
-use crate::metrics::{Counts, Ledger, Snapshot};
+use crate::metrics::{Counts, HookSnapshot, Ledger, Snapshot};
 use crate::outcome::{OutcomeKind, Refusal, Skip};
 use crate::params::{core_params, hook_params};
 use crate::scheduler::{Arrival, Core, Dispatch, HookParams, HookSlot, Picked, Retry, RunKey};
@@ -431,7 +431,8 @@ impl World {
 
     fn report(self) -> SimulationReport {
         let still_admitted = self.core.waiting().values().map(|n| u64::from(*n)).sum();
-        let snapshot = Snapshot::new(self.hooks.into_iter().map(|facts| (facts.name, facts.counts, None)), 0);
+        let hooks = self.hooks.into_iter().map(|facts| HookSnapshot::of_classes(facts.name, facts.counts));
+        let snapshot = Snapshot::new(hooks, []);
         let mean_wait = PerClass::from_fn(|class| {
             let started = snapshot.classes[class].wait().map_or(0, |wait| wait.samples);
             let mean = self.waits[class].checked_div(started.into()).unwrap_or(0);
