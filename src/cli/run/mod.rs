@@ -19,6 +19,9 @@ use super::args::{LogArgs, ReportFormat, RunArgs, WhenFull};
 use super::error::{CliError, HOOKS_FAILED, complain};
 use super::input::Pace;
 use super::logging;
+#[cfg(feature = "metrics-http")]
+use super::metrics;
+use super::metrics::MetricsFile;
 use super::progress::{Progress, ProgressCounts};
 use super::report::json::{self, Layout};
 use super::report::{EventCounts, Failures, Palette, RunReport, text};
@@ -35,6 +38,7 @@ pub(super) fn run(args: &RunArgs, log: &LogArgs) -> Result<ExitCode, CliError> {
     if args.dry_run {
         return dry::run(args, config);
     }
+    let metrics = args.metrics.as_deref().map(MetricsFile::at).transpose()?;
     let signals = Signals::watch().map_err(CliError::Signals)?;
     let failures = Arc::new(Mutex::new(Failures::default()));
     let (noted, show_output, line) = (Arc::clone(&failures), args.show_output, Arc::clone(&progress));
@@ -54,6 +58,11 @@ pub(super) fn run(args: &RunArgs, log: &LogArgs) -> Result<ExitCode, CliError> {
         })
         .build()?;
     let stop = signals.serve(&pool, drain).map_err(CliError::Signals)?;
+    #[cfg(feature = "metrics-http")]
+    if let Some(address) = args.metrics_listen {
+        let address = metrics::serve(address, &pool)?;
+        complain(&format!("hookpool: metrics are at http://{address}/metrics"));
+    }
     let strays = sweep_strays();
 
     let mut replay = Replay {
@@ -76,7 +85,10 @@ pub(super) fn run(args: &RunArgs, log: &LogArgs) -> Result<ExitCode, CliError> {
     let failures = std::mem::take(&mut *failures.lock().unwrap_or_else(PoisonError::into_inner));
     let report =
         RunReport { events: counts, ledger, elapsed: begun.elapsed(), failures: failures.into_notes() };
+    // First, as whoever reads the report may have had enough.
+    let written = metrics.map_or(Ok(()), |file| file.write(report.ledger.snapshot.clone()));
     print(args, &report)?;
+    written?;
     read?;
     if !report.ledger.is_balanced() {
         return Err(CliError::Internal("the ledger does not balance".to_owned()));
