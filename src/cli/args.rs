@@ -113,7 +113,7 @@ pub(super) struct RunArgs {
     #[arg(long, value_name = "FILE", conflicts_with = "dry_run")]
     pub(super) metrics: Option<PathBuf>,
 
-    /// While it runs, serve metrics at http://ADDRESS/metrics; ADDRESS is one of this machine, such as 127.0.0.1:9464
+    /// While it runs, answer GET /metrics at this address of this machine, such as 127.0.0.1:9464
     #[cfg(feature = "metrics-http")]
     #[arg(long, value_name = "ADDRESS", value_parser = loopback, conflicts_with = "dry_run")]
     pub(super) metrics_listen: Option<SocketAddr>,

@@ -15,6 +15,7 @@
 //! | `breaker.rs` | handlers that fail and fail, and are left alone |
 //! | `signals.rs` | INT and TERM |
 //! | `logging.rs` | log lines |
+//! | `metrics.rs` | `--metrics` and `--metrics-listen` |
 //! | `bench.rs` | the command `bench` |
 //! | `simulate.rs` | the command `simulate` |
 //!
@@ -34,6 +35,7 @@ mod input;
 mod ledger;
 mod limits;
 mod logging;
+mod metrics;
 mod options;
 mod report;
 mod retry;

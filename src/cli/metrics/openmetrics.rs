@@ -74,8 +74,9 @@ impl Exposition {
             "Jobs for which there was no place, by reason",
             refused,
         )?;
-        let skipped =
-            self.by_name("reason", || Skip::ALL.iter().map(|why| (why.name(), *why)), Counts::skipped);
+        // What no hook wanted is no hook's.
+        let reasons = || Skip::ALL.iter().filter(|why| **why != Skip::NoMatch).map(|why| (why.name(), *why));
+        let skipped = self.by_name("reason", reasons, Counts::skipped);
         families.counters(
             "hookpool_jobs_skipped",
             "Events that a hook wanted and did not get, by reason",
@@ -279,7 +280,8 @@ impl Exposition {
     }
 }
 
-/// Writes metrics of one name after the other.
+/// Writes metrics of one name after the other; of a name without samples nothing at all, as some parsers take that for an
+/// error.
 struct Families<'a>(DescriptorEncoder<'a>);
 
 impl Families<'_> {
@@ -299,6 +301,10 @@ impl Families<'_> {
         unit: Option<&Unit>,
         samples: impl IntoIterator<Item = (Labels<'l>, V)>,
     ) -> fmt::Result {
+        let mut samples = samples.into_iter().peekable();
+        if samples.peek().is_none() {
+            return Ok(());
+        }
         let mut family = self.0.encode_descriptor(name, help, unit, MetricType::Counter)?;
         for (labels, value) in samples {
             with(&mut family, &labels, |metric| metric.encode_counter::<NoLabelSet, _, u64>(&value, None))?;
@@ -313,6 +319,10 @@ impl Families<'_> {
         unit: Option<&Unit>,
         samples: impl IntoIterator<Item = (Labels<'l>, V)>,
     ) -> fmt::Result {
+        let mut samples = samples.into_iter().peekable();
+        if samples.peek().is_none() {
+            return Ok(());
+        }
         let mut family = self.0.encode_descriptor(name, help, unit, MetricType::Gauge)?;
         for (labels, value) in samples {
             with(&mut family, &labels, |metric| metric.encode_gauge(&value))?;
@@ -340,15 +350,17 @@ impl Families<'_> {
         scale: f64,
         samples: impl IntoIterator<Item = (Labels<'l>, &'l Distribution)>,
     ) -> fmt::Result {
+        let mut samples = samples.into_iter().filter(|(_, values)| values.samples() > 0).peekable();
+        if samples.peek().is_none() {
+            return Ok(());
+        }
         let mut family = self.0.encode_descriptor(name, help, unit, MetricType::Histogram)?;
         for (labels, values) in samples {
-            if values.samples() > 0 {
-                let sum = shown(values.sum(), scale);
-                let buckets = buckets(values, bounds, scale);
-                with(&mut family, &labels, |metric| {
-                    metric.encode_histogram::<NoLabelSet>(sum, values.samples(), &buckets, None)
-                })?;
-            }
+            let sum = shown(values.sum(), scale);
+            let buckets = buckets(values, bounds, scale);
+            with(&mut family, &labels, |metric| {
+                metric.encode_histogram::<NoLabelSet>(sum, values.samples(), &buckets, None)
+            })?;
         }
         Ok(())
     }

@@ -6,6 +6,7 @@ mod outcomes;
 mod overrun;
 mod retry;
 mod rust;
+mod status;
 mod surroundings;
 
 use std::time::Duration;
