@@ -15,6 +15,7 @@ mod params;
 mod pool;
 #[doc(hidden)]
 pub mod process;
+mod recording;
 mod runtime;
 mod scheduler;
 mod simulate;
@@ -41,10 +42,13 @@ pub use matcher::{
 pub use metrics::{
     Counts, Distribution, HookSnapshot, LaneGauges, Ledger, Part, PoolGauges, RunCounts, Snapshot, Timing,
 };
-pub use outcome::{Answer, Attempt, JobId, Json, Outcome, OutcomeKind, ProcessReport, Refusal, Skip};
+pub use outcome::{
+    Answer, Attempt, JobId, Json, Outcome, OutcomeKind, ProcessReport, Refusal, Skip, WaitCause, WaitSplit,
+};
 pub use process::{Captured, End, StartError, StopReason, Stopped, UnknownReason};
+pub use recording::{Fate, Recorded, RecordedJob, RecordedRun, Recorder, Recording, RunEnd};
 pub use runtime::{
     BuildError, Decision, HandlerProblem, HookPool, HookPoolBuilder, JobHandle, Outcomes, Preview,
-    ResizeError, Submission, SubmittedHook,
+    ReloadError, Reloaded, ResizeError, Submission, SubmittedHook,
 };
 pub use simulate::{Depth, Load, Simulation, SimulationReport};

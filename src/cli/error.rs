@@ -23,6 +23,8 @@ pub(super) enum CliError {
     Config(#[from] ConfigError),
     #[error("cannot read {}: {source}", path.display())]
     Input { path: PathBuf, source: io::Error },
+    #[error("cannot write the recording {}: {source}", path.display())]
+    Record { path: PathBuf, source: io::Error },
     #[error("cannot write to standard output: {0}")]
     Output(io::Error),
     #[error("cannot write the metrics to {}: {source}", path.display())]
@@ -58,6 +60,7 @@ impl CliError {
             #[cfg(feature = "metrics-http")]
             Self::Listen { .. } => 70,
             Self::Metrics { .. }
+            | Self::Record { .. }
             | Self::Output(_)
             | Self::Handler(..)
             | Self::Build(_)

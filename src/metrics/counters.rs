@@ -13,7 +13,7 @@ use super::snapshot::{Counts, Part};
 use super::timing::Durations;
 use crate::class::{PerClass, PriorityClass};
 use crate::kind::EventKind;
-use crate::outcome::{OutcomeKind, Refusal, Skip};
+use crate::outcome::{OutcomeKind, Refusal, Skip, WaitCause, WaitSplit};
 
 /// See the module's description.
 #[derive(Debug)]
@@ -40,6 +40,8 @@ struct CellCounters {
     skipped: [Counter; Skip::COUNT],
     outcomes: [Counter; OutcomeKind::COUNT],
     retries: Counter,
+    /// Nanoseconds by cause.
+    waited_for: [Counter; WaitCause::COUNT],
 }
 
 #[derive(Debug, Default)]
@@ -107,6 +109,14 @@ impl HookCounters {
             mine.count(|cell| &cell.ended);
         }
         mine.count_at(|cell| &cell.outcomes, outcome.index());
+    }
+
+    /// The job waits no more and has its outcome: what it waited for.
+    pub(crate) fn waited(&self, class: PriorityClass, kind: EventKind, split: &WaitSplit) {
+        let mine = self.mine(class, kind);
+        for cause in WaitCause::ALL {
+            mine.add_at(|cell| &cell.waited_for, cause.index(), split.nanos(*cause));
+        }
     }
 
     /// So many jobs go to a handler that takes many.
@@ -183,6 +193,7 @@ impl Cell {
             skipped: from.sums(|cell| &cell.skipped),
             outcomes,
             retries: from.sum(|cell| &cell.retries),
+            waited_for: WaitSplit::from(from.sums(|cell| &cell.waited_for)),
             queued: admitted.saturating_sub(resolved + running),
             running,
             wait: times.wait.clone(),

@@ -109,18 +109,27 @@ impl<C> Default for Sharded<C> {
 impl<'a, C> Mine<'a, C> {
     /// Adds one.
     pub(super) fn count(&self, counter: impl FnOnce(&'a C) -> &'a Counter) {
-        self.add(counter, 1);
+        self.add(counter(self.shard), 1);
     }
 
     /// Adds one to a counter of a row.
     pub(super) fn count_at<const N: usize>(&self, row: impl FnOnce(&'a C) -> &'a [Counter; N], index: usize) {
+        self.add_at(row, index, 1);
+    }
+
+    /// Adds so many to a counter of a row.
+    pub(super) fn add_at<const N: usize>(
+        &self,
+        row: impl FnOnce(&'a C) -> &'a [Counter; N],
+        index: usize,
+        n: u64,
+    ) {
         if let Some(counter) = row(self.shard).get(index) {
-            self.add(|_| counter, 1);
+            self.add(counter, n);
         }
     }
 
-    pub(super) fn add(&self, counter: impl FnOnce(&'a C) -> &'a Counter, n: u64) {
-        let Counter(count) = counter(self.shard);
+    fn add(&self, Counter(count): &Counter, n: u64) {
         if self.is_own {
             count.store(count.load(Ordering::Relaxed).wrapping_add(n), Ordering::Release);
         } else {

@@ -9,7 +9,7 @@ use crate::breaker::BreakerStatus;
 use crate::class::{PerClass, PriorityClass};
 use crate::hook::HookName;
 use crate::kind::EventKind;
-use crate::outcome::{OutcomeKind, Refusal, Skip};
+use crate::outcome::{OutcomeKind, Refusal, Skip, WaitSplit};
 
 /// What was submitted, by one hook, in one class, or in all, and what became of it. The unit is event × matching hook.
 #[derive(Clone, Debug, Default)]
@@ -19,6 +19,7 @@ pub struct Counts {
     pub(super) skipped: [u64; Skip::COUNT],
     pub(super) outcomes: [u64; OutcomeKind::COUNT],
     pub(super) retries: u64,
+    pub(super) waited_for: WaitSplit,
     pub(super) queued: u64,
     pub(super) running: u64,
     pub(super) wait: Durations,
@@ -92,6 +93,12 @@ impl Counts {
         self.wait.timing()
     }
 
+    /// What the jobs that have ended waited for, all waits together, also of those that left without being started.
+    #[must_use]
+    pub fn waited_for(&self) -> WaitSplit {
+        self.waited_for
+    }
+
     /// Time from start to end, of the handlers that ran. `None` without any.
     #[must_use]
     pub fn run(&self) -> Option<Timing> {
@@ -131,6 +138,7 @@ impl AddAssign<&Self> for Counts {
         add(&mut self.skipped, &other.skipped);
         add(&mut self.outcomes, &other.outcomes);
         self.retries += other.retries;
+        self.waited_for += &other.waited_for;
         self.queued += other.queued;
         self.running += other.running;
         self.wait.add(&other.wait);
@@ -169,6 +177,8 @@ pub struct HookSnapshot {
     pub breaker: Option<BreakerStatus>,
     /// None of its jobs may start ([`HookPool::pause`](crate::HookPool::pause)).
     pub paused: bool,
+    /// It is configured no more, and listed for what it has counted.
+    pub removed: bool,
 }
 
 impl HookSnapshot {
@@ -184,7 +194,7 @@ impl HookSnapshot {
         let mut counts = Counts::default();
         classes.values().for_each(|of_class| counts += of_class);
         let (parts, runs) = (Vec::new(), RunCounts::default());
-        Self { name, counts, classes, parts, runs, breaker: None, paused: false }
+        Self { name, counts, classes, parts, runs, breaker: None, paused: false, removed: false }
     }
 
     /// The classes in which something was submitted for it, the most important first.
@@ -204,7 +214,8 @@ pub struct Snapshot {
     pub classes: PerClass<Counts>,
     /// Sums by kind, of the kinds in which something was submitted; events that no hook wanted included.
     pub kinds: Vec<(EventKind, Counts)>,
-    /// Every configured hook, in the order of the configuration.
+    /// Every configured hook, in the order of the configuration; behind them those that have counted something and are
+    /// configured no more.
     pub hooks: Vec<HookSnapshot>,
     /// How the pool stands.
     pub pool: PoolGauges,
@@ -218,7 +229,8 @@ impl Snapshot {
         hooks: impl IntoIterator<Item = HookSnapshot>,
         unmatched: impl IntoIterator<Item = (EventKind, u64)>,
     ) -> Self {
-        let mut snapshot = Self { hooks: hooks.into_iter().collect(), ..Self::default() };
+        let is_told = |hook: &HookSnapshot| !hook.removed || hook.counts.submitted() > 0;
+        let mut snapshot = Self { hooks: hooks.into_iter().filter(is_told).collect(), ..Self::default() };
         let mut kinds: [Counts; EventKind::COUNT] = std::array::from_fn(|_| Counts::default());
         for hook in &snapshot.hooks {
             snapshot.total += &hook.counts;

@@ -3,22 +3,26 @@
 use std::sync::atomic::Ordering;
 
 use super::Inner;
+use super::hooks::HookRecord;
 use crate::class::PerClass;
 use crate::metrics::{HookSnapshot, LaneGauges, Ledger, PoolGauges, Snapshot};
 use crate::pool::PoolStatus;
-use crate::scheduler::HookSlot;
 
 impl Inner {
     pub(super) fn status(&self) -> Snapshot {
         let (now, pool) = (self.engine.clock.now(), self.pool.status());
-        let hooks = self.engine.hooks.iter().enumerate().map(|(at, entry)| HookSnapshot {
-            runs: entry.counters.run_counts(),
+        let hooks = self.hooks.load();
+        let of = |record: &HookRecord| HookSnapshot {
+            paused: pool.paused_hooks.contains(&record.slot),
+            ..record.snapshot()
+        };
+        let configured = hooks.entries.iter().map(|entry| HookSnapshot {
             breaker: entry.breaker.as_ref().map(|breaker| breaker.status(now)),
-            paused: pool.paused_hooks.iter().any(|HookSlot(paused)| *paused as usize == at),
-            ..HookSnapshot::of_parts(entry.hook.name.clone(), entry.counters.parts())
+            ..of(&entry.record)
         });
-        let snapshot = Snapshot::new(hooks, self.intake.unmatched.by_kind());
-        Snapshot { pool: self.gauges(&pool), ..snapshot }
+        let removed = hooks.removed.iter().map(|record| HookSnapshot { removed: true, ..of(record) });
+        let snapshot = Snapshot::new(configured.chain(removed), self.intake.unmatched.by_kind());
+        Snapshot { pool: self.gauges(&pool), reloads: self.reloads.load(Ordering::Relaxed), ..snapshot }
     }
 
     pub(super) fn ledger(&self, leaked: usize) -> Ledger {

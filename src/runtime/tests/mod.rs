@@ -2,12 +2,16 @@
 
 mod breaker;
 mod cancel;
+mod hints;
 mod outcomes;
 mod overrun;
+mod reload;
+mod reload_keys;
 mod retry;
 mod rust;
 mod status;
 mod surroundings;
+mod why;
 
 use std::time::Duration;
 
