@@ -63,7 +63,8 @@ impl RunCounts {
     }
 
     /// The largest resident memory of one of its processes, in bytes, as far as it was seen: a process is looked at
-    /// 20 ms after its start, at each doubling of that, and before it is stopped. `None`: none ran for that long.
+    /// 20 ms after its start, at each doubling of that, and before it is stopped; one that stays, before it is told to
+    /// end. `None`: none was seen.
     #[must_use]
     pub fn peak_memory(&self) -> Option<u64> {
         self.peak_memory

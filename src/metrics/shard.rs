@@ -16,32 +16,38 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crossbeam_utils::CachePadded;
 
-/// Threads with a shard of their own: one for each bit of [`TAKEN`].
+/// Threads with a shard of their own: one for each bit of [`Numbers`].
 const OWN: usize = u64::BITS as usize;
 
-/// The numbers that living threads have.
-static TAKEN: AtomicU64 = AtomicU64::new(0);
+/// Which numbers living threads have: a bit for each.
+struct Numbers(AtomicU64);
+
+static NUMBERS: Numbers = Numbers(AtomicU64::new(0));
 
 thread_local! {
-    static NUMBER: Number = Number::take();
+    static NUMBER: Number = Number(NUMBERS.take());
 }
 
 /// A thread's number, until it is dropped. `None`: there was none left.
 struct Number(Option<u32>);
 
-impl Number {
-    fn take() -> Self {
+impl Numbers {
+    fn take(&self) -> Option<u32> {
         let lowest_free = |taken: u64| taken.checked_add(1).map(|next| taken | next);
         // Acquire: what the last thread of this number has counted. Its release is seen through those of others, too.
-        let taken = TAKEN.fetch_update(Ordering::Acquire, Ordering::Relaxed, lowest_free);
-        Self(taken.ok().map(u64::trailing_ones))
+        let taken = self.0.fetch_update(Ordering::Acquire, Ordering::Relaxed, lowest_free);
+        taken.ok().map(u64::trailing_ones)
+    }
+
+    fn give_back(&self, number: u32) {
+        self.0.fetch_and(!(1 << number), Ordering::Release);
     }
 }
 
 impl Drop for Number {
     fn drop(&mut self) {
         if let Some(number) = self.0 {
-            TAKEN.fetch_and(!(1 << number), Ordering::Release);
+            NUMBERS.give_back(number);
         }
     }
 }
@@ -74,7 +80,11 @@ pub(super) struct Mine<'a, C> {
 impl<C: Default> Sharded<C> {
     pub(super) fn mine(&self) -> Mine<'_, C> {
         // A thread that is about to end has no number any more.
-        let number = NUMBER.try_with(|number| number.0).ok().flatten();
+        self.of(NUMBER.try_with(|number| number.0).ok().flatten())
+    }
+
+    /// The shard of the thread that has this number.
+    fn of(&self, number: Option<u32>) -> Mine<'_, C> {
         let own = number.and_then(|number| self.shards.get(number as usize));
         Mine { shard: own.unwrap_or(&self.common).get_or_init(Box::default), is_own: own.is_some() }
     }
@@ -141,6 +151,7 @@ impl<'a, C> Mine<'a, C> {
 #[cfg(test)]
 mod tests {
     use std::sync::Barrier;
+    use std::time::{Duration, Instant};
 
     use super::*;
 
@@ -151,52 +162,83 @@ mod tests {
     }
 
     #[test]
+    fn threads_without_a_number_lose_no_count_to_each_other() {
+        /// How often a thread is to see another one count in the middle of its own counting. Where that takes too long,
+        /// as with one processor, less has to do.
+        const ENOUGH: u64 = 1_000;
+        const AT_MOST: Duration = Duration::from_secs(2);
+        let set = Set::default();
+        let meetings = AtomicU64::new(0);
+        let share = || {
+            let mine = set.of(None);
+            let until = Instant::now() + AT_MOST;
+            let mut counted = 0;
+            while meetings.load(Ordering::Relaxed) < ENOUGH && (counted % 1_000 > 0 || Instant::now() < until)
+            {
+                let before = mine.shard.0.get();
+                mine.count(|set| &set.0);
+                let has_met = mine.shard.0.get() != before + 1;
+                meetings.fetch_add(u64::from(has_met), Ordering::Relaxed);
+                counted += 1;
+            }
+            counted
+        };
+        let counted: u64 = std::thread::scope(|scope| {
+            let threads = [(); 4].map(|()| scope.spawn(share));
+            threads.map(|thread| thread.join().unwrap()).iter().sum()
+        });
+        assert_eq!(set.sum(|set| &set.0), counted);
+    }
+
+    #[test]
     fn no_count_is_lost_when_more_threads_count_than_have_shards() {
         const THREADS: usize = OWN + 20;
-        const EACH: u64 = 500;
+        const EACH: usize = 300;
         let set = Set::default();
         let all_live = Barrier::new(THREADS);
-        let shared = AtomicU64::new(0);
         for _ in 0..3 {
             std::thread::scope(|scope| {
                 for _ in 0..THREADS {
                     scope.spawn(|| {
                         set.mine().count(|set| &set.0);
                         all_live.wait();
-                        shared.fetch_add(u64::from(own_number().is_none()), Ordering::Relaxed);
-                        for n in 1..EACH {
-                            set.mine().count(|set| &set.0);
-                            set.mine().count_at(|set| &set.1, (n % 3) as usize);
-                        }
+                        (0..EACH).for_each(|n| set.mine().count_at(|set| &set.1, n % 3));
                     });
                 }
             });
         }
-        // Other tests' threads have numbers, too.
-        assert!(shared.into_inner() >= 3 * 20);
-        assert_eq!(set.sum(|set| &set.0), 3 * THREADS as u64 * EACH);
-        assert_eq!(set.sums(|set| &set.1).iter().sum::<u64>(), 3 * THREADS as u64 * (EACH - 1));
+        assert_eq!(set.sum(|set| &set.0), 3 * THREADS as u64);
+        assert_eq!(set.sums(|set| &set.1), [(THREADS * EACH) as u64; 3]);
     }
 
     #[test]
-    fn a_number_is_one_threads_at_a_time_and_the_next_ones_after_it() {
-        let first = std::thread::spawn(own_number);
-        let first = first.join().unwrap();
-        let second = std::thread::scope(|scope| {
-            let threads: Vec<_> = (0..8).map(|_| scope.spawn(own_number)).collect();
-            threads.into_iter().map(|thread| thread.join().unwrap()).collect::<Vec<_>>()
-        });
-        assert!(first.is_some() && second.iter().all(Option::is_some), "numbers are given back");
-        let here = own_number();
-        let both_live = Barrier::new(2);
-        std::thread::scope(|scope| {
-            let other = scope.spawn(|| {
-                let number = own_number();
-                both_live.wait();
-                number
-            });
-            both_live.wait();
-            assert_ne!(other.join().unwrap(), here);
-        });
+    fn each_number_has_a_shard_of_its_own() {
+        let set = Set::default();
+        for number in (0..u64::BITS).map(Some).chain([None]) {
+            let mine = set.of(number);
+            assert_eq!((mine.is_own, mine.shard.0.get()), (number.is_some(), 0), "{number:?}");
+            mine.count(|set| &set.0);
+        }
+        assert_eq!(set.sum(|set| &set.0), OWN as u64 + 1);
+    }
+
+    #[test]
+    fn a_number_is_had_by_one_at_a_time() {
+        let numbers = Numbers(AtomicU64::new(0));
+        let all: Vec<_> = (0..OWN).map(|_| numbers.take()).collect();
+        assert_eq!(all, (0..u64::BITS).map(Some).collect::<Vec<_>>());
+        assert_eq!(numbers.take(), None);
+        for number in [63, 0, 7] {
+            numbers.give_back(number);
+            assert_eq!((numbers.take(), numbers.take()), (Some(number), None));
+        }
+    }
+
+    #[test]
+    fn a_thread_that_ends_gives_its_number_back() {
+        // While other tests have them all, there is none to get.
+        let has_one = || std::thread::spawn(own_number).join().unwrap().is_some();
+        let got = (0..100_000).filter(|_| has_one()).take(2 * OWN).count();
+        assert_eq!(got, 2 * OWN, "more than there are, one after the other");
     }
 }

@@ -116,13 +116,15 @@ fn wait(all: &[Stopping], until: Instant, cancel: Option<&Cancel>) {
 
 impl Stopping {
     fn new(mut live: Live, grace: Duration, from: Stage) -> Self {
+        // Before its input ends, which may be all that it lives for.
+        #[cfg(target_os = "linux")]
+        let peak_memory = super::usage::peak_memory(live.group.leader());
+        #[cfg(not(target_os = "linux"))]
+        let peak_memory = None;
         // What is still held for it is not worth the wait.
         live.close_input();
         let mut one = Self {
-            #[cfg(target_os = "linux")]
-            peak_memory: super::usage::peak_memory(live.group.leader()),
-            #[cfg(not(target_os = "linux"))]
-            peak_memory: None,
+            peak_memory,
             until: later(Instant::now(), grace),
             live: Some(live),
             grace,

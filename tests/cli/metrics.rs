@@ -10,7 +10,7 @@ use openmetrics_parser::openmetrics::parse_openmetrics;
 use openmetrics_parser::{MetricNumber, OpenMetricsValue};
 
 use crate::env::{Live, TestEnv, lone, repeat, until};
-use crate::ledger::{OUTCOMES, REFUSED, Report, SKIPPED};
+use crate::ledger::{OUTCOMES, REFUSED, Report, SKIPPED, WAITED};
 
 const HOOKS: &str = "
     [hook.good]
@@ -32,7 +32,7 @@ const HOOKS: &str = "
     batch = { size = 5, linger = '1h' }
 ";
 
-/// Every sample by its name and its labels, histograms by their `_count` and buckets.
+/// Every sample by its name and its labels, histograms by their `_count`, `_sum` and `_bucket`.
 struct Metrics(Vec<(String, BTreeMap<String, String>, f64)>);
 
 impl Metrics {
@@ -56,19 +56,24 @@ impl Metrics {
                     .get_labelset()
                     .map(|labels| labels.iter().map(|(name, value)| (name.clone(), value.clone())).collect());
                 let labels: BTreeMap<_, _> = labels.unwrap_or_default();
-                let mut add = |suffix: &str, value| {
-                    all.push((format!("{}{suffix}", family.family_name), labels.clone(), value));
+                let mut add = |suffix: &str, value, le: Option<f64>| {
+                    let bound = le.map(|le| ("le".to_owned(), le.to_string()));
+                    let labels = labels.clone().into_iter().chain(bound).collect();
+                    all.push((format!("{name}{suffix}"), labels, value));
                 };
                 match &sample.value {
-                    OpenMetricsValue::Counter(counter) => add("_total", counter.value.as_f64()),
-                    OpenMetricsValue::Gauge(gauge) => add("", gauge.as_f64()),
+                    OpenMetricsValue::Counter(counter) => add("_total", counter.value.as_f64(), None),
+                    OpenMetricsValue::Gauge(gauge) => add("", gauge.as_f64(), None),
                     OpenMetricsValue::Histogram(histogram) => {
                         let count = MetricNumber::Int(histogram.count.unwrap().try_into().unwrap()).as_f64();
                         let counts: Vec<_> =
                             histogram.buckets.iter().map(|bucket| bucket.count.as_f64()).collect();
                         assert!(counts.is_sorted() && counts.last() == Some(&count), "{counts:?}");
-                        add("_count", count);
-                        add("_sum", histogram.sum.unwrap().as_f64());
+                        for bucket in &histogram.buckets {
+                            add("_bucket", bucket.count.as_f64(), Some(bucket.upper_bound));
+                        }
+                        add("_count", count, None);
+                        add("_sum", histogram.sum.unwrap().as_f64(), None);
                     }
                     other => panic!("{other:?} is nothing that we write"),
                 }
@@ -92,6 +97,42 @@ impl Metrics {
         let sum = self.sum(name, labels);
         assert!(sum.fract() == 0.0 && sum >= 0.0, "{name} {sum}");
         sum as u64
+    }
+
+    /// The upper bounds of a hook's buckets, and how many are at most that, all its classes and kinds together.
+    fn buckets(&self, name: &str, hook: &str) -> Vec<(f64, u64)> {
+        let of_hook = |(of, labels, _): &&(String, BTreeMap<String, String>, f64)| {
+            *of == format!("{name}_bucket") && labels["hook"] == hook
+        };
+        let mut bounds: Vec<f64> =
+            self.0.iter().filter(of_hook).map(|(_, labels, _)| labels["le"].parse().unwrap()).collect();
+        bounds.sort_by(f64::total_cmp);
+        bounds.dedup();
+        let at_most =
+            |le: &f64| self.n(&format!("{name}_bucket"), &[("hook", hook), ("le", &le.to_string())]);
+        bounds.iter().map(|le| (*le, at_most(le))).collect()
+    }
+
+    /// The buckets of a hook's times fit to the quantiles of the report, which are within one per cent.
+    fn assert_times_agree(&self, name: &str, report: &Report, path: &str, hook: &str) {
+        let buckets = self.buckets(name, hook);
+        let all = self.n(&format!("{name}_count"), &[("hook", hook)]);
+        #[expect(clippy::cast_precision_loss, reason = "times are short")]
+        let seconds = |quantile: &str| report.n(&format!("{path}.{quantile}")) as f64 / 1e6;
+        for (bound, at_most) in buckets {
+            let what = format!("{name} of {hook}: {at_most} of {all} at most {bound}");
+            let (p50, max) = (seconds("p50"), seconds("max"));
+            if bound >= max {
+                assert_eq!(at_most, all, "{what}, max {max}");
+            } else if bound < max * 0.98 {
+                assert!(at_most < all, "{what}, max {max}");
+            }
+            if bound > p50 * 1.02 {
+                assert!(2 * at_most >= all, "{what}, p50 {p50}");
+            } else if bound < p50 * 0.98 {
+                assert!(2 * at_most < all, "{what}, p50 {p50}");
+            }
+        }
     }
 
     /// What is counted for each job is the same here and in the report.
@@ -119,6 +160,14 @@ impl Metrics {
                     "{name} {labels:?}"
                 );
             }
+        }
+        for cause in WAITED {
+            let micros =
+                self.sum("hookpool_waited_seconds_total", &[labels, &[("cause", cause)]].concat()) * 1e6;
+            #[expect(clippy::cast_precision_loss, reason = "times are short")]
+            let reported = report.n(&format!("{path}.wait_split_us.{cause}")) as f64;
+            // The report has whole ones.
+            assert!((reported - 0.01..reported + 1.01).contains(&micros), "{cause} {micros} {reported}");
         }
     }
 }
@@ -157,6 +206,16 @@ fn every_count_of_the_file_is_that_of_the_report() {
         "five, and the rest at the end"
     );
     assert_eq!(metrics.n("hookpool_batch_jobs_sum", &[("hook", "many")]), 7);
+    let of_sizes = metrics.buckets("hookpool_batch_jobs", "many");
+    let up_to: Vec<_> = of_sizes.iter().take(4).copied().collect();
+    assert_eq!(up_to, [(1.0, 0), (2.0, 1), (5.0, 2), (10.0, 2)], "one of five and one of two");
+    assert_eq!(of_sizes.last(), Some(&(f64::INFINITY, 2)));
+    for hook in ["good", "bad", "many"] {
+        metrics.assert_times_agree("hookpool_wait_seconds", &report, &format!("hooks.{hook}.wait_us"), hook);
+        metrics.assert_times_agree("hookpool_run_seconds", &report, &format!("hooks.{hook}.run_us"), hook);
+    }
+    let linger = [("hook", "many"), ("cause", "linger")];
+    assert!(metrics.sum("hookpool_waited_seconds_total", &linger) > 0.0);
 
     assert_eq!(metrics.n("hookpool_queue_capacity", &[]), 1000);
     assert_eq!(metrics.n("hookpool_events_bytes", &[]), 0, "nothing is held at the end");
@@ -324,19 +383,29 @@ fn switches(live: &Live) -> BTreeMap<String, String> {
 /// The window is short, and proves all the same: what polls is never at rest, so the window never begins.
 #[test]
 fn a_program_that_has_nothing_to_do_is_not_woken_by_its_metrics() {
+    stays_at_rest(Duration::from_millis(150));
+}
+
+#[test]
+#[ignore = "takes ten seconds; tests/long.sh runs it"]
+fn a_program_that_has_nothing_to_do_is_not_woken_in_ten_seconds() {
+    stays_at_rest(Duration::from_secs(10));
+}
+
+fn stays_at_rest(window: Duration) {
     let env = TestEnv::with_hooks("[hook.a]\non = ['A']\nrun = 'true'\n");
     let (mut live, address) = listening(&env);
     live.send(repeat(&lone("A"), 5));
     until("all have ended", || ask(&address, GET).1.contains("outcome=\"succeeded\"} 5\n"));
-    let pass_time = || std::thread::park_timeout(Duration::from_millis(150));
+    let pass = std::thread::park_timeout;
     until("its threads are at rest", || {
         let before = switches(&live);
-        pass_time();
+        pass(Duration::from_millis(150));
         before == switches(&live)
     });
     let before = switches(&live);
     assert!(before.len() > 4, "workers and the one that answers are there");
-    pass_time();
+    pass(window);
     assert_eq!(before, switches(&live));
     assert_eq!(live.finish().report().happened(), "succeeded 5");
 }

@@ -7,7 +7,7 @@
 use std::fmt;
 
 use hookpool::{
-    BreakerState, Counts, Distribution, HookSnapshot, OutcomeKind, Part, Refusal, Skip, Snapshot,
+    BreakerState, Counts, Distribution, HookSnapshot, OutcomeKind, Part, Refusal, Skip, Snapshot, WaitCause,
 };
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{
@@ -113,6 +113,17 @@ impl Exposition {
             "hookpool_wait",
             "Time from admission to the first start",
             self.parts().map(|(labels, part)| (labels, part.counts.wait_micros())),
+        )?;
+        let waited = self.by_name(
+            "cause",
+            || WaitCause::ALL.iter().map(|cause| (cause.name(), *cause)),
+            |counts, cause| counts.waited_for().of(cause).as_secs_f64(),
+        );
+        families.counters_in(
+            "hookpool_waited",
+            "What the jobs that have ended waited for, all waits together, by cause",
+            Some(&Unit::Seconds),
+            waited,
         )?;
         families.times(
             "hookpool_run",
@@ -257,12 +268,12 @@ impl Exposition {
     }
 
     /// A further label with several values for each part.
-    fn by_name<K, I: Iterator<Item = (&'static str, K)>>(
+    fn by_name<K, V, I: Iterator<Item = (&'static str, K)>>(
         &self,
         label: &'static str,
         all: impl Fn() -> I + Copy,
-        value: fn(&Counts, K) -> u64,
-    ) -> impl Iterator<Item = (Labels<'_>, u64)> {
+        value: fn(&Counts, K) -> V,
+    ) -> impl Iterator<Item = (Labels<'_>, V)> {
         self.parts().flat_map(move |(labels, part)| {
             all().map(move |(name, key)| {
                 let mut labels = labels.clone();
