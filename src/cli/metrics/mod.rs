@@ -2,12 +2,14 @@
 //!
 //! | file | owns |
 //! |---|---|
-//! | `openmetrics.rs` | a snapshot as text: names, units, buckets |
+//! | `openmetrics.rs` | a snapshot as text: what there is, and its name |
+//! | `families.rs` | how a metric is written: samples, units, buckets |
 //! | `file.rs` | `--metrics`: a file that is replaced as a whole |
 //! | `http.rs` | `--metrics-listen`: `GET /metrics`, on this machine alone |
 //!
 //! Nothing is counted here: everything is in the library's [`Snapshot`](hookpool::Snapshot).
 
+mod families;
 mod file;
 #[cfg(feature = "metrics-http")]
 mod http;
