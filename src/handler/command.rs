@@ -12,6 +12,7 @@ use super::Task;
 use super::resident::Residents;
 use crate::config::inherited_environment;
 use crate::hook::{CommandSpec, Hook, Leftovers};
+use crate::metrics::HookCounters;
 use crate::outcome::{Ending, JobId, OutcomeKind, ProcessReport};
 use crate::process::{
     End, JOB_VARIABLE, Limits, POOL_VARIABLE, Prepared, Run, Runner, StartError, StopReason, Sweeper, kept,
@@ -44,10 +45,15 @@ pub(crate) struct CommandHandler {
     pub(super) prepared: Prepared,
     pub(super) surroundings: Surroundings,
     pub(super) keeps_leftovers: bool,
+    pub(super) counters: Arc<HookCounters>,
 }
 
 impl CommandHandler {
-    pub(crate) fn prepare(spec: &CommandSpec, surroundings: &Surroundings) -> Self {
+    pub(crate) fn prepare(
+        spec: &CommandSpec,
+        surroundings: &Surroundings,
+        counters: &Arc<HookCounters>,
+    ) -> Self {
         let prepared = Prepared::new(spec, &surroundings.environment);
         let mut surroundings = surroundings.clone();
         let keeps_leftovers = spec.leftovers == Leftovers::Keep;
@@ -57,7 +63,7 @@ impl CommandHandler {
             surroundings.pool = kept(&surroundings.pool).into();
             surroundings.sweeper = surroundings.sweeper.map(|sweeper| sweeper.for_pool(&surroundings.pool));
         }
-        Self { prepared, surroundings, keeps_leftovers }
+        Self { prepared, surroundings, keeps_leftovers, counters: Arc::clone(counters) }
     }
 
     pub(crate) fn fault(&self) -> Option<String> {
@@ -73,8 +79,17 @@ impl CommandHandler {
         let variables = self.variables(task);
         let run =
             self.surroundings.runner.run(&self.prepared, task.event.payload(), variables, &limits, task.stop);
+        self.count(&run);
         let escapees_killed = self.sweep(task.job, &run);
         Ending::of_run(hook.timeout, run, escapees_killed).hinted(hook, &self.prepared)
+    }
+
+    /// Counts a run in the hook's metrics.
+    pub(super) fn count(&self, run: &Run) {
+        if let Some(took) = run.spawn_time {
+            self.counters.process_started(took);
+            self.counters.process_ended(run.cpu_time, run.peak_memory);
+        }
     }
 
     /// Kills what left the group of a handler that has ended. Gives back how many there were.

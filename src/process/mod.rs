@@ -166,7 +166,9 @@ impl Runner {
             Ok(spawned) => spawned,
             Err(error) => return Run::not_started(error, started.elapsed(), stdin.len()),
         };
-        let job = Job { spawned, stdin, started, limits, cancel, leftovers: prepared.leftovers() };
+        let spawn_time = started.elapsed();
+        let job =
+            Job { spawned, stdin, started, spawn_time, limits, cancel, leftovers: prepared.leftovers() };
         match self.waiter {
             #[cfg(target_os = "linux")]
             WaiterKind::Pidfd => wait_pidfd::run(job, see, &self.children),
@@ -198,6 +200,7 @@ struct Job<'a> {
     spawned: Spawned,
     stdin: &'a [u8],
     started: Instant,
+    spawn_time: Duration,
     limits: &'a Limits,
     cancel: &'a Cancel,
     #[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "the portable waiter cannot choose"))]

@@ -57,6 +57,7 @@ pub(super) fn run(mut job: Job<'_>, see: &mut dyn FnMut(&[u8]), children: &Child
     let deadline = later(job.started, job.limits.timeout);
     let number = job.spawned.child.id();
     let pipes = Pipes::new(&mut job.spawned.child, job.stdin, job.limits.max_output, see);
+    let spawn_time = job.spawn_time;
     let run = thread::scope(|scope| {
         let (over, told) = UnixStream::pair()?;
         let waiter = thread::Builder::new().name("hookpool-wait".to_owned());
@@ -82,6 +83,7 @@ pub(super) fn run(mut job: Job<'_>, see: &mut dyn FnMut(&[u8]), children: &Child
             end: ended.end,
             stopped: ended.stopped,
             run_time,
+            spawn_time: Some(spawn_time),
             cpu_time: None,
             peak_memory: None,
             stdout,
