@@ -31,6 +31,22 @@ fn erlang_c(servers: u32, utilisation: f64) -> (f64, f64) {
 }
 
 #[test]
+fn at_the_end_of_all_time_every_job_still_ends() {
+    // 584 years: the run ends beyond what a clock of nanoseconds can hold, and the last job never comes.
+    let text = "{\"hookpool_recording\":1}\n\
+        {\"job\":1,\"at_ns\":18446744073709551000,\"hook\":\"class_low\",\"class\":\"low\",\"bytes\":1}\n\
+        {\"job\":1,\"end\":\"succeeded\",\"runs\":[[\"succeeded\",1000000]]}\n\
+        {\"job\":2,\"at_ns\":18446744073709551615,\"hook\":\"class_low\",\"class\":\"low\",\"bytes\":1}\n";
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("r.jsonl");
+    std::fs::write(&path, text).unwrap();
+    let (config, load) = (Config::default(), Load::read(path).unwrap());
+    let ledger = Simulation::new(&config, &load).unwrap().run().ledger;
+    assert_eq!(ledger.snapshot.total.outcome(OutcomeKind::Succeeded), 1);
+    assert!(ledger.is_balanced() && ledger.still_admitted == 0, "{ledger:?}");
+}
+
+#[test]
 #[expect(clippy::cast_precision_loss, reason = "a test of statistics")]
 fn waits_are_those_of_the_theory_of_queues() {
     for (workers, utilisation) in [(1, 0.5), (2, 0.7), (4, 0.8), (8, 0.9)] {
