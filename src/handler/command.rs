@@ -10,8 +10,9 @@ use std::time::Duration;
 
 use super::Task;
 use super::resident::Residents;
+use crate::class::PerClass;
 use crate::config::inherited_environment;
-use crate::hook::{CommandSpec, Hook, Leftovers};
+use crate::hook::{CommandSpec, Hook, Leftovers, ResourceLimits};
 use crate::outcome::{Ending, JobId, OutcomeKind, ProcessReport};
 use crate::process::{
     End, JOB_VARIABLE, Limits, POOL_VARIABLE, Prepared, Run, Runner, StartError, StopReason, Sweeper, kept,
@@ -44,6 +45,8 @@ pub(crate) struct CommandHandler {
     pub(super) prepared: Prepared,
     pub(super) surroundings: Surroundings,
     pub(super) keeps_leftovers: bool,
+    /// How its processes are ranked, by the class of what they run for.
+    pub(super) nice: PerClass<u8>,
 }
 
 impl CommandHandler {
@@ -57,7 +60,7 @@ impl CommandHandler {
             surroundings.pool = kept(&surroundings.pool).into();
             surroundings.sweeper = surroundings.sweeper.map(|sweeper| sweeper.for_pool(&surroundings.pool));
         }
-        Self { prepared, surroundings, keeps_leftovers }
+        Self { prepared, surroundings, keeps_leftovers, nice: spec.nice }
     }
 
     pub(crate) fn fault(&self) -> Option<String> {
@@ -69,12 +72,18 @@ impl CommandHandler {
             return ending;
         }
         let hook = task.hook;
-        let limits = Limits { timeout: hook.timeout, grace: hook.grace, max_output: hook.max_output };
+        let limits = self.limits(task, hook.timeout);
         let variables = self.variables(task);
         let run =
             self.surroundings.runner.run(&self.prepared, task.event.payload(), variables, &limits, task.stop);
         let escapees_killed = self.sweep(task.job, &run);
-        Ending::of_run(hook.timeout, run, escapees_killed).hinted(hook, &self.prepared)
+        Ending::of_run(&limits, self.prepared.limits(), run, escapees_killed).hinted(hook, &self.prepared)
+    }
+
+    /// What a run for this task may take.
+    pub(super) fn limits(&self, task: &Task<'_>, timeout: Duration) -> Limits {
+        let Hook { grace, max_output, .. } = *task.hook;
+        Limits { timeout, grace, max_output, nice: self.nice[task.class] }
     }
 
     /// Kills what left the group of a handler that has ended. Gives back how many there were.
@@ -128,6 +137,11 @@ pub(super) fn nested_too_deep(depth: u32) -> Option<Ending> {
     })
 }
 
+/// Said of a handler that wrote more than `limits.output` allows.
+pub(super) fn wrote_too_much(bounds: &ResourceLimits) -> String {
+    format!("it wrote more than the {} bytes of its `limits.output`", bounds.output.unwrap_or(0))
+}
+
 /// An environment cannot hold a NUL character; an event can.
 pub(super) fn without_nul(text: &str) -> std::borrow::Cow<'_, str> {
     if text.contains('\0') { text.replace('\0', "\u{fffd}").into() } else { text.into() }
@@ -139,7 +153,7 @@ impl Ending {
     }
 
     /// What the end of a process means: status 0 is success, everything else is not.
-    pub(super) fn of_run(timeout: Duration, run: Run, escapees_killed: usize) -> Self {
+    pub(super) fn of_run(limits: &Limits, bounds: &ResourceLimits, run: Run, escapees_killed: usize) -> Self {
         if let End::NotStarted(error) = run.end {
             return match error {
                 StartError::Cancelled => {
@@ -148,12 +162,16 @@ impl Ending {
                 error => Self::not_started(error.to_string()),
             };
         }
+        let floods =
+            bounds.output.is_some_and(|most| run.stdout.total().saturating_add(run.stderr.total()) > most);
         let (kind, reason) = match &run.stopped {
             Some(stopped) => {
                 let (kind, why) = match stopped.why {
                     StopReason::Deadline => {
+                        let timeout = limits.timeout;
                         (OutcomeKind::TimedOut, format!("it ran longer than its timeout of {timeout:?}"))
                     }
+                    StopReason::Output => (OutcomeKind::Failed, wrote_too_much(bounds)),
                     StopReason::Cancelled => {
                         (OutcomeKind::Cancelled, "it was cancelled while it ran".to_owned())
                     }
@@ -165,6 +183,8 @@ impl Ending {
                 (kind, format!("{why} {how}"))
             }
             None => match &run.end {
+                // Whether it was seen in time must not decide.
+                _ if floods => (OutcomeKind::Failed, wrote_too_much(bounds)),
                 End::Exited(0) => (OutcomeKind::Succeeded, String::new()),
                 end => (OutcomeKind::Failed, end.to_string()),
             },
