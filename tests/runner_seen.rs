@@ -50,7 +50,12 @@ fn who_writes_more_than_it_may_is_stopped() {
         let mut spec = exec("yes", &[]);
         spec.limits.output = Some(1_000_000);
         let run = run_spec(waiter, &spec, b"", LIMITS);
-        assert_eq!(run.stopped.map(|stopped| stopped.why), Some(StopReason::Output), "{waiter:?}: {run:?}");
-        assert!(run.stdout.total() > 1_000_000, "{waiter:?}: {run:?}");
+        assert_eq!(
+            run.stopped.map(|stopped| stopped.why),
+            Some(StopReason::Output),
+            "{waiter:?}: {}",
+            run.end
+        );
+        assert!(run.stdout.total() > 1_000_000, "{waiter:?}: {}", run.stdout.total());
     }
 }

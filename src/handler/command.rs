@@ -206,3 +206,32 @@ impl Ending {
         Self { run: Some(run_time), process: Some(Box::new(process)), says_no, ..Self::new(kind, reason) }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::hook::{CommandLine, InheritEnv};
+    use crate::process::Cancel;
+
+    #[test]
+    fn who_wrote_too_much_has_failed_whether_it_was_stopped_or_had_ended() {
+        let spec = CommandSpec {
+            line: CommandLine::Shell("echo 1234; echo 5678 >&2".to_owned()),
+            cwd: "/".into(),
+            env: std::collections::BTreeMap::default(),
+            inherit: InheritEnv::All,
+            leftovers: Leftovers::Kill,
+            limits: ResourceLimits::default(),
+            nice: PerClass::default(),
+        };
+        let minute = Duration::from_mins(1);
+        let limits = Limits { timeout: minute, grace: minute, max_output: 1, nice: 0 };
+        for (output, kind) in [(10, OutcomeKind::Succeeded), (9, OutcomeKind::Failed)] {
+            let prepared = Prepared::new(&spec, &[]);
+            let run = Runner::default().run(&prepared, b"", [("A", "b")], &limits, &Cancel::new());
+            assert!(run.succeeded());
+            let bounds = ResourceLimits { output: Some(output), ..ResourceLimits::default() };
+            assert_eq!(Ending::of_run(&limits, &bounds, run, 0).kind, kind, "{output}");
+        }
+    }
+}
