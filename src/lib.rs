@@ -4,6 +4,9 @@ mod breaker;
 mod class;
 pub mod config;
 mod event;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod handler;
 mod hook;
 #[cfg(feature = "http")]
@@ -22,6 +25,8 @@ mod runtime;
 mod scheduler;
 mod simulate;
 mod telemetry;
+#[doc(hidden)]
+pub mod text;
 mod time;
 
 pub use breaker::{BreakerState, BreakerStatus};

@@ -139,6 +139,23 @@ pub(super) fn run_or_split(
     }
 }
 
+/// What a process wrote that was given these tasks, in pieces, until it ended.
+#[cfg(any(test, fuzzing))]
+pub(super) fn hear(tasks: &[Task<'_>], pieces: &[&[u8]], done: &mut dyn FnMut(usize, Ending)) {
+    let done = &mut |index, ending, _| done(index, ending);
+    let mut batch = Batch::new(tasks, (0..tasks.len()).collect(), done);
+    let mut reader = Reader::default();
+    for piece in pieces {
+        let _ = reader.push(piece, |item| {
+            batch.take(item, |_| ());
+            ControlFlow::Continue(())
+        });
+    }
+    if let Some(item) = reader.finish() {
+        batch.take(item, |_| ());
+    }
+}
+
 /// The events of one process, or of one request, that have no outcome yet.
 pub(super) struct Batch<'a, 'd> {
     tasks: &'a [Task<'a>],

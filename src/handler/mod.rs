@@ -6,6 +6,8 @@
 
 mod batch;
 mod command;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod door;
 mod hint;
 #[cfg(feature = "http")]
 mod http;

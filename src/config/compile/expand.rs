@@ -45,7 +45,7 @@ impl Scope<'_> {
             let value = match name {
                 Some("config_dir") => self.config_dir.as_os_str(),
                 Some(name) if name.starts_with("env:") => {
-                    let variable = name.trim_start_matches("env:");
+                    let variable = name.strip_prefix("env:").unwrap_or_default();
                     let value = self.environment.get(std::ffi::OsStr::new(variable));
                     let value =
                         value.ok_or_else(|| format!("the variable `{}` is not set", shown(variable)))?;
@@ -103,6 +103,7 @@ mod tests {
         for reader in [Reader::Shell, Reader::Plain] {
             assert_eq!(expand("${env:NONE}", reader).unwrap_err(), "the variable `NONE` is not set");
             assert!(expand("${env:}", reader).is_err());
+            assert!(expand("${env:env:USER}", reader).is_err());
         }
     }
 }

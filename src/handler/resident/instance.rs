@@ -36,7 +36,7 @@ pub(super) struct Said {
 }
 
 impl Said {
-    fn new(max_output: usize, max_written: u64) -> Self {
+    pub(super) fn new(max_output: usize, max_written: u64) -> Self {
         let (noise, errors) = (Keeper::new(max_output), Keeper::new(max_output));
         Self { reader: Reader::default(), max_output, noise, errors, written: 0, max_written }
     }

@@ -27,6 +27,8 @@ mod shelf;
 
 use std::sync::Arc;
 
+#[cfg(any(test, fuzzing))]
+pub(super) use self::flight::hear;
 use self::flight::{Flight, Parted};
 pub(crate) use self::shelf::Residents;
 use self::shelf::Shelf;

@@ -307,8 +307,9 @@ fn who_waits_for_room_is_told_of_more_and_of_never_enough() {
     assert!(pool.drain(LONG).is_balanced());
 }
 
+/// One worker: it gives a process back before it takes the next event.
 const RESIDENT: &str = r#"
-pool.workers = 2
+pool = { workers = 1, standby = 0 }
 [hook.a]
 on = ['stop']
 mode = 'resident'
