@@ -36,7 +36,8 @@ pub use event::{Event, EventError, FieldPath, RawJson, Scalar};
 pub use handler::{BatchAnswer, BatchHandler, Call, EventHandler, Parallel};
 pub use hook::{
     BatchKey, BatchPolicy, BreakerPolicy, CommandLine, CommandSpec, HandlerSpec, Hook, HookName, HttpSpec,
-    HttpUrl, InheritEnv, Leftovers, MaxWait, OnBatchFailure, Order, ResidentSpec, RetryPolicy, Secret,
+    HttpUrl, InheritEnv, Leftovers, MaxWait, OnBatchFailure, Order, ResidentSpec, ResourceLimits,
+    RetryPolicy, Secret,
 };
 pub use kind::{EventKind, KindSet};
 pub use manager::{

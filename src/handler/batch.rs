@@ -28,7 +28,7 @@ use super::{CommandHandler, Surroundings, Task};
 use crate::hook::{CommandSpec, OnBatchFailure};
 use crate::metrics::HookCounters;
 use crate::outcome::{Answer, Ending, OutcomeKind};
-use crate::process::{End, JOB_VARIABLE, Limits, POOL_VARIABLE};
+use crate::process::{End, JOB_VARIABLE, POOL_VARIABLE};
 use crate::telemetry::{self, Limiter};
 
 /// See the module's description.
@@ -69,7 +69,7 @@ impl LinesHandler {
             return batch.end_rest(ending);
         }
         let timeout = first.hook.timeout_for(batch.open.len());
-        let limits = Limits { timeout, grace: first.hook.grace, max_output: first.hook.max_output };
+        let limits = self.command.limits(&first, timeout);
         let stdin = batch.lines(timeout);
         let mut reader = Reader::default();
         let complain = |what: &str| {
@@ -99,7 +99,7 @@ impl LinesHandler {
         let escapees_killed = self.command.sweep(first.job, &run);
         let ended_by_itself = run.stopped.is_none() && !matches!(run.end, End::NotStarted(_));
         let end = run.end.to_string();
-        let mut ending = Ending::of_run(timeout, run, escapees_killed);
+        let mut ending = Ending::of_run(&limits, self.command.prepared.limits(), run, escapees_killed);
         if ended_by_itself && batch.answered > 0 {
             // Its status is not what counts here.
             ending.says_no = false;
@@ -304,6 +304,7 @@ mod tests {
             hook,
             event: &event,
             job: JobId(17),
+            class: crate::PriorityClass::Normal,
             attempt,
             cancel: &cancel,
             stop: &cancel,

@@ -81,6 +81,7 @@ fn endings(
         hook: &config().hooks[0],
         event: &event,
         job: JobId(job),
+        class: crate::PriorityClass::Normal,
         attempt: 1,
         cancel: &cancel,
         stop: &cancel,

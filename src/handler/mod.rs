@@ -19,6 +19,7 @@ mod rust;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::class::PriorityClass;
 use crate::event::Event;
 use crate::hook::{HandlerSpec, Hook};
 use crate::metrics::HookCounters;
@@ -55,6 +56,7 @@ pub(crate) struct Task<'a> {
     pub(crate) hook: &'a Hook,
     pub(crate) event: &'a Event,
     pub(crate) job: JobId,
+    pub(crate) class: PriorityClass,
     /// 1 for the first.
     pub(crate) attempt: u32,
     /// Says that this job is not wanted any more. That of a job which runs alone is `stop` itself.

@@ -76,7 +76,7 @@ pub struct Turn {
 }
 
 impl Runner {
-    /// Starts a process that stays. `env` is added to the prepared environment.
+    /// Starts a process that stays. `env` is added to the prepared environment; `nice` is as in [`Limits`](super::Limits).
     ///
     /// # Errors
     /// Why it did not start.
@@ -84,6 +84,7 @@ impl Runner {
         &self,
         prepared: &Prepared,
         env: impl IntoIterator<Item = (K, V)>,
+        nice: u8,
     ) -> Result<Live, StartError>
     where
         K: AsRef<OsStr>,
@@ -91,7 +92,7 @@ impl Runner {
     {
         self.children.reap_hanging();
         let started = Instant::now();
-        let mut child = self.children.spawn(|| prepared.spawn(true, env))?.child;
+        let mut child = self.spawn(prepared, true, env, nice)?.child;
         let spawn_time = started.elapsed();
         let group = Group::of(&child);
         #[cfg(target_os = "linux")]

@@ -124,4 +124,6 @@ pub enum StopReason {
     Deadline,
     /// Its token was cancelled.
     Cancelled,
+    /// It wrote more than it may.
+    Output,
 }

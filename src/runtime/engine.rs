@@ -17,6 +17,7 @@ use super::outcomes::{Subscribers, Told};
 use super::retry::reason_to_leave;
 use super::watchdog::Watchdog;
 use crate::breaker::Pass;
+use crate::class::PriorityClass;
 use crate::event::Event;
 use crate::handler::{Task, panic_text};
 use crate::hook::Hook;
@@ -337,6 +338,7 @@ impl Host for Engine {
 struct View {
     event: Event,
     job: JobId,
+    class: PriorityClass,
     attempt: u32,
     cancel: Cancel,
 }
@@ -347,6 +349,7 @@ impl View {
         Self {
             event: job.shared.event.clone(),
             job: job.id,
+            class: job.class,
             attempt: job.attempt(),
             cancel: running.stop.cancel.clone(),
         }
@@ -362,6 +365,7 @@ impl View {
             hook,
             event: &self.event,
             job: self.job,
+            class: self.class,
             attempt: self.attempt,
             cancel: &self.cancel,
             stop,
