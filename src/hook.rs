@@ -3,6 +3,8 @@
 //! The configuration makes hooks; the matcher reads their selectors, the scheduler their policies, and the handlers
 //! their handler specifications. A job keeps the `Arc<Hook>` that it was admitted with, whatever is configured later.
 
+mod http;
+
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fmt;
@@ -10,7 +12,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::class::PriorityClass;
+pub use self::http::{HttpSpec, HttpUrl, Secret};
+use crate::class::{PerClass, PriorityClass};
 use crate::event::FieldPath;
 use crate::matcher::Selector;
 
@@ -213,6 +216,8 @@ pub enum HandlerSpec {
     Lines(CommandSpec),
     /// A program whose processes stay, get events as lines and answer each with a line.
     Resident(ResidentSpec),
+    /// A web service: one request for each event, or for each batch.
+    Http(HttpSpec),
     /// A handler in Rust, registered with the pool's builder under the hook's name.
     Registered,
 }
@@ -224,6 +229,7 @@ impl HandlerSpec {
         match self {
             Self::Command(_) => false,
             Self::Lines(_) | Self::Resident(_) | Self::Registered => true,
+            Self::Http(http) => http.lines,
         }
     }
 
@@ -233,7 +239,7 @@ impl HandlerSpec {
         match self {
             Self::Command(command) | Self::Lines(command) => Some(command),
             Self::Resident(resident) => Some(&resident.command),
-            Self::Registered => None,
+            Self::Http(_) | Self::Registered => None,
         }
     }
 }
@@ -266,6 +272,25 @@ pub struct CommandSpec {
     pub inherit: InheritEnv,
     /// What becomes of the group's processes that outlive a handler that succeeded.
     pub leftovers: Leftovers,
+    /// What its processes may take of the machine.
+    pub limits: ResourceLimits,
+    /// For jobs of each class, how much weaker than hookpool its processes are ranked: 0 to 19. Linux. A process that
+    /// stays has the rank of its hook's own class.
+    pub nice: PerClass<u8>,
+}
+
+/// What the processes of a handler may take of the machine. `None`: whatever the system lets them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ResourceLimits {
+    /// Bytes of memory for data, of each process. Linux.
+    pub memory: Option<u64>,
+    /// Seconds of processor time, of each process. Linux.
+    pub cpu: Option<u64>,
+    /// Open files, of each process; one more than the largest number of one. Linux.
+    pub files: Option<u64>,
+    /// Bytes that all of them together may write to standard output and standard error before they are stopped; of a
+    /// process that stays, from one answer to the next.
+    pub output: Option<u64>,
 }
 
 /// The two forms of `run`.

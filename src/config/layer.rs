@@ -227,7 +227,7 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// Says so when the setting does nothing in this version; false when that is an error.
+    /// Says so when the setting does nothing on this system; false when that is an error.
     pub(super) fn takes_effect(&mut self, key: &Key, setting: &Setting, value: &Spot, name: &Spot) -> bool {
         match setting.effect {
             Effect::Acts => true,
@@ -242,7 +242,7 @@ impl<'a> Walk<'a> {
                 if self.warned.insert(group.clone()) {
                     let spot = self.layer.spots.get(&group).unwrap_or(name);
                     let (origin, message) =
-                        (spot.origin(), format!("`{group}` has no effect in this version"));
+                        (spot.origin(), format!("`{group}` has no effect on this system"));
                     self.problems.push(origin, &group, Severity::Warning, message, None);
                 }
                 true
@@ -262,9 +262,10 @@ impl<'a> Walk<'a> {
                 if let Some(hook) = key.hook() {
                     self.problems.unsupported_hook(format!("hook.{hook}."));
                 }
+                let hint = value.is_none().then(|| "hookpool with the feature `http` has it".to_owned());
                 let value = value.map_or_else(String::new, |value| format!(" = {}", quoted(&value)));
-                let message = format!("`{key}{value}` is not supported by this version");
-                self.problems.push(spot.origin(), key, Severity::Error, message, None);
+                let message = format!("`{key}{value}` is not supported by this build");
+                self.problems.push(spot.origin(), key, Severity::Error, message, hint);
             }
         }
     }

@@ -78,6 +78,7 @@ pub(super) struct RawClass {
     pub(super) ceiling: Option<u32>,
     pub(super) seats: Option<u16>,
     pub(super) max_wait: Option<NumberOr>,
+    pub(super) nice: Option<u8>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -111,6 +112,9 @@ pub(super) struct RawHook {
     #[serde(rename = "where")]
     pub(super) fields: BTreeMap<String, serde_json::Value>,
     pub(super) run: Option<RawCommand>,
+    pub(super) url: Option<String>,
+    pub(super) headers: BTreeMap<String, String>,
+    pub(super) tls: RawTls,
     pub(super) enabled: Option<bool>,
     pub(super) priority: Option<String>,
     pub(super) timeout: Option<u64>,
@@ -133,6 +137,16 @@ pub(super) struct RawHook {
     pub(super) window: Option<u32>,
     pub(super) retry: Option<RawRetry>,
     pub(super) breaker: Option<RawBreaker>,
+    pub(super) limits: Option<RawLimits>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct RawLimits {
+    pub(super) memory: Option<u64>,
+    pub(super) cpu: Option<u64>,
+    pub(super) files: Option<u64>,
+    pub(super) output: Option<u64>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -167,6 +181,12 @@ pub(super) struct RawBatch {
 #[serde(default)]
 pub(super) struct RawMatch {
     pub(super) tool: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct RawTls {
+    pub(super) ca: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]

@@ -9,6 +9,8 @@ mod command;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod door;
 mod hint;
+#[cfg(feature = "http")]
+mod http;
 mod lines;
 mod parallel;
 mod resident;
@@ -17,14 +19,18 @@ mod rust;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::class::PriorityClass;
 use crate::event::Event;
 use crate::hook::{HandlerSpec, Hook};
+use crate::metrics::HookCounters;
 use crate::outcome::{Ending, JobId, OutcomeKind};
 use crate::process::Cancel;
 
 use self::batch::LinesHandler;
 pub(crate) use self::command::{CommandHandler, Surroundings};
 pub(crate) use self::hint::more_time;
+#[cfg(feature = "http")]
+use self::http::HttpHandler;
 pub use self::parallel::Parallel;
 use self::resident::ResidentHandler;
 pub(crate) use self::resident::Residents;
@@ -37,8 +43,10 @@ pub(crate) enum Handler {
     Command(Box<CommandHandler>),
     Lines(Box<LinesHandler>),
     Resident(ResidentHandler),
+    #[cfg(feature = "http")]
+    Http(Box<HttpHandler>),
     Rust(Arc<RustHandler>),
-    /// There is none: its hook is switched off.
+    /// There is none: its hook is switched off, or this build has none of its kind.
     Missing,
 }
 
@@ -48,6 +56,7 @@ pub(crate) struct Task<'a> {
     pub(crate) hook: &'a Hook,
     pub(crate) event: &'a Event,
     pub(crate) job: JobId,
+    pub(crate) class: PriorityClass,
     /// 1 for the first.
     pub(crate) attempt: u32,
     /// Says that this job is not wanted any more. That of a job which runs alone is `stop` itself.
@@ -60,18 +69,28 @@ pub(crate) struct Task<'a> {
 }
 
 impl Handler {
-    /// Resolves and prepares whatever can be before the first event. `registered` is what was registered for the hook.
+    /// Resolves and prepares whatever can be before the first event. `registered` is what was registered for the hook,
+    /// `counters` is told of its processes.
     pub(crate) fn prepare(
         hook: &Hook,
         surroundings: &Surroundings,
         registered: Option<Arc<RustHandler>>,
+        counters: &Arc<HookCounters>,
     ) -> Self {
         match &hook.handler {
             HandlerSpec::Command(spec) => {
-                Self::Command(Box::new(CommandHandler::prepare(spec, surroundings)))
+                Self::Command(Box::new(CommandHandler::prepare(spec, surroundings, counters)))
             }
-            HandlerSpec::Lines(spec) => Self::Lines(Box::new(LinesHandler::prepare(spec, surroundings))),
-            HandlerSpec::Resident(spec) => Self::Resident(ResidentHandler::prepare(spec, hook, surroundings)),
+            HandlerSpec::Lines(spec) => {
+                Self::Lines(Box::new(LinesHandler::prepare(spec, surroundings, counters)))
+            }
+            HandlerSpec::Resident(spec) => {
+                Self::Resident(ResidentHandler::prepare(spec, hook, surroundings, counters))
+            }
+            #[cfg(feature = "http")]
+            HandlerSpec::Http(spec) => Self::Http(Box::new(HttpHandler::prepare(spec, surroundings))),
+            #[cfg(not(feature = "http"))]
+            HandlerSpec::Http(_) => Self::Missing,
             HandlerSpec::Registered => registered.map_or(Self::Missing, Self::Rust),
         }
     }
@@ -85,6 +104,8 @@ impl Handler {
     pub(crate) fn takes_many(&self) -> bool {
         match self {
             Self::Lines(_) | Self::Resident(_) => true,
+            #[cfg(feature = "http")]
+            Self::Http(http) => http.takes_many(),
             Self::Rust(rust) => matches!(**rust, RustHandler::Batch(_)),
             Self::Command(_) | Self::Missing => false,
         }
@@ -101,6 +122,8 @@ impl Handler {
             }
             Self::Lines(lines) => lines.run(tasks, done),
             Self::Resident(resident) => resident.run(tasks, done),
+            #[cfg(feature = "http")]
+            Self::Http(http) => http.run(tasks, done),
             Self::Rust(rust) => rust.run(tasks, done),
             Self::Missing => {
                 let reason = "no handler is registered for the hook";
@@ -117,6 +140,8 @@ impl Handler {
             Self::Command(command) => command.fault(),
             Self::Lines(lines) => lines.fault(),
             Self::Resident(resident) => resident.fault(),
+            #[cfg(feature = "http")]
+            Self::Http(http) => http.fault(),
             Self::Rust(_) | Self::Missing => None,
         }
     }

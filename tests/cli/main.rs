@@ -9,6 +9,7 @@
 //! | `options.rs` | options, exit codes, standard streams |
 //! | `demo.rs` | a run without a file |
 //! | `handlers.rs` | what handlers get, and how they end |
+//! | `http.rs` | secrets of web services |
 //! | `scheduling.rs` | order, importance, standby, pace |
 //! | `limits.rs` | capacity, ceilings, bytes, expiry, skips |
 //! | `retry.rs` | handlers that fail and are tried again |
@@ -16,6 +17,7 @@
 //! | `signals.rs` | INT and TERM |
 //! | `reload.rs` | a configuration that changes while it runs |
 //! | `logging.rs` | log lines |
+//! | `metrics.rs` | `--metrics` and `--metrics-listen` |
 //! | `bench.rs` | the command `bench` |
 //! | `record.rs` | recordings of runs, as loads of `simulate` |
 //! | `simulate.rs` | the command `simulate` |
@@ -32,15 +34,20 @@ mod config;
 mod demo;
 mod env;
 mod handlers;
+mod http;
 mod input;
 mod ledger;
 mod limits;
 mod logging;
+mod metrics;
 mod options;
 mod record;
 mod reload;
 mod report;
 mod retry;
 mod scheduling;
+#[cfg(feature = "http")]
+#[path = "../helpers/server.rs"]
+mod server;
 mod signals;
 mod simulate;

@@ -8,13 +8,16 @@ use std::time::Duration;
 use super::super::layer::Key;
 use super::super::merge::Merged;
 use super::super::problem::{Problems, Severity};
-use super::super::raw::{RawCommand, RawDefaults, RawEnvClear, RawHook};
+use super::super::raw::{RawCommand, RawDefaults, RawEnvClear, RawHook, RawLimits};
 use super::super::settings::BatchingSettings;
 use super::super::source::Spot;
 use super::expand::{Reader, Scope};
 use super::mode::most_at_once;
 use super::{Context, class_named, failing, max_wait};
-use crate::hook::{CommandLine, CommandSpec, HandlerSpec, Hook, HookName, InheritEnv, Leftovers, Order};
+use crate::class::PerClass;
+use crate::hook::{
+    CommandLine, CommandSpec, HandlerSpec, Hook, HookName, InheritEnv, Leftovers, Order, ResourceLimits,
+};
 use crate::kind::KindSet;
 use crate::matcher::{Selector, SelectorPlace};
 
@@ -24,6 +27,8 @@ pub(super) struct HookCompiler<'a> {
     pub(super) context: &'a Context<'a>,
     pub(super) defaults: &'a RawDefaults,
     pub(super) batching: &'a BatchingSettings,
+    /// The ranks of the classes' handlers.
+    pub(super) nice: PerClass<u8>,
 }
 
 impl HookCompiler<'_> {
@@ -114,6 +119,10 @@ impl HookCompiler<'_> {
     }
 
     fn handler(&self, name: &str, raw: &RawHook, problems: &mut Problems) -> Option<HandlerSpec> {
+        if let Some(url) = &raw.url {
+            return self.http(name, raw, url, problems);
+        }
+        self.has_no_service(name, raw, problems);
         if raw.run.is_none() && self.context.registered_handlers {
             self.has_no_mode(name, raw, problems);
             return Some(HandlerSpec::Registered);
@@ -126,7 +135,12 @@ impl HookCompiler<'_> {
         let Some(run) = &raw.run else {
             let is_remote = self.merged.was_refused(&Key::new(&["hook", name, "url"]));
             if !is_remote {
-                self.missing(name, "run", "what runs, such as run = [\"./program\", \"argument\"]", problems);
+                self.missing(
+                    name,
+                    "run",
+                    "what runs, such as run = [\"./program\", \"argument\"], or have a `url`",
+                    problems,
+                );
             }
             return None;
         };
@@ -142,7 +156,9 @@ impl HookCompiler<'_> {
             Some("keep") => Leftovers::Keep,
             _ => Leftovers::Kill,
         };
-        Some(CommandSpec { line: line?, cwd: cwd?, env: env?, inherit, leftovers })
+        let limits = raw.limits.as_ref().map(limits).unwrap_or_default();
+        let nice = self.nice;
+        Some(CommandSpec { line: line?, cwd: cwd?, env: env?, inherit, leftovers, limits, nice })
     }
 
     fn line(&self, name: &str, run: &RawCommand, problems: &mut Problems) -> Option<CommandLine> {
@@ -211,7 +227,7 @@ impl HookCompiler<'_> {
         is_good.then_some(env)
     }
 
-    fn expand(
+    pub(super) fn expand(
         &self,
         name: &str,
         key: &Key,
@@ -219,10 +235,22 @@ impl HookCompiler<'_> {
         reader: Reader,
         problems: &mut Problems,
     ) -> Option<OsString> {
+        self.expand_noting(name, key, text, reader, problems).map(|(expanded, _)| expanded)
+    }
+
+    /// The text with its names filled in, and what of it came from the environment.
+    pub(super) fn expand_noting(
+        &self,
+        name: &str,
+        key: &Key,
+        text: &str,
+        reader: Reader,
+        problems: &mut Problems,
+    ) -> Option<(OsString, Vec<OsString>)> {
         let config_dir = self.dir(name, key);
         let scope = Scope { environment: self.context.environment, config_dir: &config_dir };
         let result = scope.expand(text, reader).and_then(|expanded| {
-            let has_nul = expanded.as_encoded_bytes().contains(&0);
+            let has_nul = expanded.0.as_encoded_bytes().contains(&0);
             if has_nul { Err("what is filled in holds a NUL".into()) } else { Ok(expanded) }
         });
         match result {
@@ -238,7 +266,7 @@ impl HookCompiler<'_> {
     }
 
     /// The folder of the file that gave the value, else of the first file that has the hook.
-    fn dir(&self, name: &str, key: &Key) -> PathBuf {
+    pub(super) fn dir(&self, name: &str, key: &Key) -> PathBuf {
         let spot = self.merged.spot(key);
         spot.dir().map_or_else(|| self.dir_of(name), Path::to_owned)
     }
@@ -261,6 +289,13 @@ impl HookCompiler<'_> {
         let origin = self.first(name).unwrap_or(&Spot::BuiltIn).origin();
         problems.error(origin, &key, format!("hook `{name}` has no `{field}`: it must say {what}"));
     }
+}
+
+/// The system counts processor time in whole seconds.
+fn limits(raw: &RawLimits) -> ResourceLimits {
+    const SECOND: u64 = 1_000_000_000;
+    let RawLimits { memory, cpu, files, output } = *raw;
+    ResourceLimits { memory, cpu: cpu.map(|nanos| nanos.div_ceil(SECOND)), files, output }
 }
 
 /// The names of all kinds and groups, in words.

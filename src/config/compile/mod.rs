@@ -8,6 +8,7 @@ mod doubts;
 mod expand;
 mod failing;
 mod hook;
+mod http;
 mod machine;
 mod mode;
 mod relations;
@@ -83,6 +84,7 @@ pub(super) fn compile(
         context: &context,
         defaults: &raw.defaults,
         batching: &batching,
+        nice: PerClass::from_fn(|class| raw.class.get(class.name()).and_then(|raw| raw.nice).unwrap_or(0)),
     };
     let nothing = RawHook::default();
     let mut seen = BTreeSet::new();

@@ -37,8 +37,9 @@ impl HookCompiler<'_> {
 
     /// Says of a hook without a program that nothing comes of how its program would get events.
     pub(super) fn has_no_mode(&self, name: &str, raw: &RawHook, problems: &mut Problems) {
-        let mode = raw.mode.is_some().then_some("mode");
-        self.no_effect(name, mode.into_iter().chain(of_residents(raw)), "the hook has no program", problems);
+        let keys = [raw.mode.is_some().then_some("mode"), raw.limits.is_some().then_some("limits")];
+        let keys = keys.into_iter().flatten().chain(of_residents(raw));
+        self.no_effect(name, keys, "the hook has no program", problems);
     }
 
     /// How many events the handler gets at once, and which.
@@ -65,7 +66,7 @@ impl HookCompiler<'_> {
         }
     }
 
-    fn no_effect(
+    pub(super) fn no_effect(
         &self,
         name: &str,
         keys: impl Iterator<Item = &'static str>,
@@ -82,7 +83,7 @@ impl HookCompiler<'_> {
 }
 
 /// The settings of resident handlers that the hook has.
-fn of_residents(raw: &RawHook) -> impl Iterator<Item = &'static str> {
+pub(super) fn of_residents(raw: &RawHook) -> impl Iterator<Item = &'static str> {
     let keys = [
         ("instances", raw.instances.is_some()),
         ("idle_timeout", raw.idle_timeout.is_some()),

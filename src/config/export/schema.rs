@@ -101,8 +101,8 @@ impl Node {
 fn value(setting: &Setting) -> Json {
     let note = match setting.effect {
         Effect::Acts => "",
-        Effect::Nothing => " Checked, and without effect in this version.",
-        Effect::Unsupported => " Not supported by this version.",
+        Effect::Nothing => " Checked, and without effect on this system.",
+        Effect::Unsupported => " Not supported by this build.",
     };
     let mut schema = match setting.effect {
         Effect::Unsupported => json!({ "not": {} }),

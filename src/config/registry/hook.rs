@@ -41,10 +41,19 @@ pub(super) const SETTINGS: &[Setting] = &[
         path: "hook.NAME.url",
         kind: TEXT,
         default: None,
-        doc: "Where the event is sent instead of running a program.",
-        effect: Effect::Unsupported,
+        doc: "Where the event is sent instead of running a program: an http or https address.",
+        effect: if cfg!(feature = "http") { Effect::Acts } else { Effect::Unsupported },
     },
-    Setting::idle("hook.NAME.headers.ANY", FREE_TEXT, "A header that is sent with the event."),
+    Setting::open(
+        "hook.NAME.headers.ANY",
+        FREE_TEXT,
+        "A header that is sent with the event; what is filled in is shown nowhere.",
+    ),
+    Setting::open(
+        "hook.NAME.tls.ca",
+        TEXT,
+        "A file of certificates (PEM) to trust instead of the built-in authorities; relative to the file's folder.",
+    ),
     Setting::open("hook.NAME.enabled", Boolean, "False: it matches, and is skipped."),
     Setting::open("hook.NAME.priority", Class, "The class of its jobs, whatever the event."),
     Setting::open("hook.NAME.timeout", TIME, "Longest run time of its handler."),
@@ -137,10 +146,28 @@ pub(super) const SETTINGS: &[Setting] = &[
         TIME,
         "How long the breaker stays open at most; \"10m\" unless it is said.",
     ),
-    Setting::idle("hook.NAME.limits.memory", SIZE, "Memory of the handler."),
-    Setting::idle("hook.NAME.limits.cpu", TIME, "Processor time of the handler."),
-    Setting::idle("hook.NAME.limits.files", integer(1_000_000), "Open files of the handler."),
-    Setting::idle("hook.NAME.limits.output", SIZE, "Bytes that the handler may write before it is stopped."),
+    Setting::of_linux(
+        "hook.NAME.limits.memory",
+        SIZE,
+        "Memory for data of each process of its handler (RLIMIT_DATA); what is above it is refused to the program.",
+    ),
+    Setting::of_linux(
+        "hook.NAME.limits.cpu",
+        TIME,
+        "Processor time of each process of its handler, in whole seconds, rounded up; then it gets XCPU, and KILL a second \
+         later.",
+    ),
+    Setting::of_linux(
+        "hook.NAME.limits.files",
+        integer(1_000_000),
+        "Open files of each process of its handler.",
+    ),
+    Setting::open(
+        "hook.NAME.limits.output",
+        SIZE,
+        "Bytes that its handler may write, kept or not, before it is stopped and has failed; a resident one from answer to \
+         answer.",
+    ),
     Setting::open(
         "hook.NAME.leftovers",
         Choice { names: &["kill", "keep"], later: &[] },

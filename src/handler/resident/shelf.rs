@@ -19,7 +19,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use super::super::{CommandHandler, Task};
-use super::instance::{Instance, sweep};
+use super::instance::{Instance, settle};
 use crate::hook::{Hook, HookName, ResidentSpec};
 use crate::process::{Cancel, Stage, stop_all};
 use crate::telemetry::{self, Limiter};
@@ -29,10 +29,12 @@ const FREE_STARTS: u32 = 3;
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
-/// All shelves of a pool.
+/// All shelves of a pool, and the clients whose connections rest like processes do.
 #[derive(Debug, Default)]
 pub(crate) struct Residents {
     shelves: Mutex<Vec<Weak<Shelf>>>,
+    #[cfg(feature = "http")]
+    clients: Mutex<Vec<Weak<crate::http::Client>>>,
     /// Numbers the processes, from 1.
     numbers: AtomicU64,
     /// Ends the graces of processes that nobody uses.
@@ -43,8 +45,18 @@ impl Residents {
     /// Ends all processes that nobody uses, and those that are still in use when they are given back. Returns when they
     /// are gone.
     pub(crate) fn close(&self) {
+        #[cfg(feature = "http")]
+        lock(&self.clients).iter().filter_map(Weak::upgrade).for_each(|client| client.close());
         let shelves: Vec<_> = lock(&self.shelves).iter().filter_map(Weak::upgrade).collect();
         close_all(&shelves.iter().map(Arc::as_ref).collect::<Vec<_>>(), &self.hurry);
+    }
+
+    /// The connections of this client are closed with the rest.
+    #[cfg(feature = "http")]
+    pub(in super::super) fn add_client(&self, client: &Arc<crate::http::Client>) {
+        let mut clients = lock(&self.clients);
+        clients.retain(|client| client.strong_count() > 0);
+        clients.push(Arc::downgrade(client));
     }
 
     /// Leaves no grace to processes that are being ended, or will be.
@@ -60,6 +72,8 @@ pub(super) struct Shelf {
     hook: HookName,
     grace: Duration,
     max_output: usize,
+    /// The rank of its processes, which serve jobs of any class.
+    nice: u8,
     instances: usize,
     idle_timeout: Option<Duration>,
     max_events: Option<u32>,
@@ -94,6 +108,7 @@ impl Shelf {
             hook: hook.name.clone(),
             grace: hook.grace,
             max_output: hook.max_output,
+            nice: hook.priority.map_or(0, |class| spec.command.nice[class]),
             instances: spec.instances as usize,
             idle_timeout: spec.idle_timeout,
             max_events: spec.max_events,
@@ -129,7 +144,8 @@ impl Shelf {
 
     fn start(&self) -> Result<Instance, String> {
         let number = self.residents().numbers.fetch_add(1, Ordering::Relaxed) + 1;
-        Instance::start(&self.command, &self.hook, number, self.max_output).map_err(|error| error.to_string())
+        Instance::start(&self.command, &self.hook, number, self.max_output, self.nice)
+            .map_err(|error| error.to_string())
     }
 
     /// Takes back a process that has answered all that it was given.
@@ -293,7 +309,7 @@ fn end_all(instances: Vec<(&Shelf, Instance)>, hurry: &Cancel) {
     }
     let ended = stop_all(lives, Stage::Close, hurry, &mut |_, _| {});
     for ((shelf, number), ended) in owners.into_iter().zip(ended) {
-        sweep(&shelf.command, number, &ended);
+        settle(&shelf.command, number, &ended);
     }
 }
 
