@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 
-use super::bytes::ByteBudget;
+use super::accounts::Accounts;
 use super::end::End;
 use super::engine::{Engine, Observer};
 use super::hooks::HookMaker;
@@ -223,7 +223,7 @@ impl HookPoolBuilder {
             None
         };
         let intake = Intake {
-            bytes: Arc::new(ByteBudget::new(config.queue.max_bytes)),
+            accounts: Accounts::new(config.queue.max_bytes, Arc::downgrade(&engine)),
             replay: self.replay,
             unmatched: UnmatchedCounters::default(),
             next_job: AtomicU64::new(0),

@@ -5,7 +5,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 
@@ -57,8 +57,6 @@ impl Drop for Inside {
 pub(super) struct Engine {
     pub(super) clock: Clock,
     pub(super) telemetry: Telemetry,
-    /// Jobs that were dropped without an outcome.
-    pub(super) lost: Arc<AtomicU64>,
     observers: Vec<Observer>,
     pub(super) recorder: Option<Recorder>,
     pub(super) subscribers: Subscribers,
@@ -87,7 +85,6 @@ impl Engine {
         Self {
             clock,
             telemetry,
-            lost: Arc::default(),
             observers,
             recorder,
             subscribers: Subscribers::open(),
@@ -238,9 +235,7 @@ impl Engine {
         if self.subscribers.tell(&outcome) == Told::SomebodyIsSlow {
             telemetry::subscriber_is_slow();
         }
-        // Its bytes are free before anybody can know that it is over.
-        job.shared.let_go().resolve(outcome);
-        job.duty.done();
+        job.shared.resolve(outcome);
     }
 }
 

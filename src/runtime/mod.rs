@@ -18,13 +18,13 @@
 //! | `overdue.rs` | what becomes of those that run longer |
 //! | `end.rs` | the end of the pool, and the last sweep |
 //! | `job.rs` | the job, the duty to resolve it, and its handle |
-//! | `bytes.rs` | the bound in bytes |
+//! | `accounts.rs` | the bound in bytes, and what was lost |
 //! | `status.rs` | the snapshot |
 //! | `submission.rs` | what a submit answers |
 
+mod accounts;
 mod breaking;
 mod builder;
-mod bytes;
 mod crew;
 mod end;
 mod engine;

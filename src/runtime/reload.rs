@@ -316,7 +316,7 @@ impl Inner {
         if let Err(error) = answer {
             return Err(ReloadError::Thread(error));
         }
-        self.intake.bytes.set_limit(config.queue.max_bytes);
+        self.intake.accounts.bytes.set_limit(config.queue.max_bytes);
         self.engine.telemetry.set_bounds(config.queue.capacity, config.queue.warn_at);
         self.engine.max_overrun.store(config.pool.max_overrun.into(), Ordering::Relaxed);
         self.end.allow_for(&config.hooks);
