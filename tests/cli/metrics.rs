@@ -301,7 +301,7 @@ fn who_asks_while_it_runs_gets_the_counts_of_that_moment() {
         );
         Metrics::parse(&body)
     };
-    assert_eq!(get().n("hookpool_threads_asleep", &[]), 1);
+    until("its worker sleeps", || get().n("hookpool_threads_asleep", &[]) == 1);
     live.send(repeat(&lone("A"), 3));
     until("one runs and two wait", || {
         let metrics = get();
