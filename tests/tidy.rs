@@ -22,6 +22,7 @@ const LAYERS: &[&str] = &[
     "params",
     "simulate",
     "pool",
+    "bench_door",
     "telemetry",
     "handler",
     "runtime",

@@ -205,7 +205,6 @@ impl HookPoolBuilder {
             bytes: Arc::new(ByteBudget::new(config.queue.max_bytes)),
             replay: self.replay,
             no_match: AtomicU64::new(0),
-            next_job: AtomicU64::new(0),
         };
         let longest_grace = config.hooks.iter().map(|hook| hook.grace).max().unwrap_or_default();
         let residents = surroundings.residents;

@@ -37,7 +37,6 @@ pub(super) struct Intake {
     /// Only limits that somebody has set count.
     pub(super) replay: bool,
     pub(super) no_match: AtomicU64,
-    pub(super) next_job: AtomicU64,
 }
 
 /// An event on its way in: its bytes are charged when its first job is admitted.
@@ -168,7 +167,7 @@ impl Inner {
         class: PriorityClass,
     ) -> JobHandle {
         let hook = &entry.hook;
-        let id = JobId(self.intake.next_job.fetch_add(1, Ordering::Relaxed) + 1);
+        let id = JobId(place.number + 1);
         let shared = Arc::new(JobShared::default());
         let engine = &self.engine;
         let handle = JobHandle { id, shared: Arc::clone(&shared), engine: Arc::downgrade(engine) };

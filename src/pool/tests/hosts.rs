@@ -11,6 +11,7 @@ use std::time::Duration;
 use crate::class::{PerClass, PriorityClass};
 use crate::outcome::{OutcomeKind, Refusal};
 use crate::pool::drain::Remainder;
+use crate::pool::one_mutex::OneMutex;
 use crate::pool::{Finished, Host, Pool};
 use crate::scheduler::{
     AdmissionRule, Arrival, CoreParams, Dispatch, HookParams, HookSlot, JobKey, PickParams, Retry, SeatParams,
@@ -405,6 +406,49 @@ impl Shell for Pool<TestHost> {
     }
 }
 
+impl Shell for OneMutex<TestHost> {
+    fn start(params: CoreParams, hooks: &[HookParams], clock: Clock, host: Arc<TestHost>) -> Self {
+        Self::start(params, hooks, clock, host)
+    }
+
+    fn submit(&self, spec: Spec) -> Result<(), Refusal> {
+        self.submit(self.host().arrival(spec)).map_err(|(why, job)| {
+            job.forgo();
+            why
+        })
+    }
+
+    fn cancel_job(&self, id: u32) -> bool {
+        self.with_core(|core, now| self.host().key(id).is_some_and(|key| core.cancel(key, now)))
+    }
+
+    fn pause_class(&self, class: PriorityClass) {
+        self.with_core(|core, now| core.pause_class(class, now));
+    }
+
+    fn resume_class(&self, class: PriorityClass) {
+        self.with_core(|core, now| core.resume_class(class, now));
+    }
+
+    fn pause_hook(&self, hook: u32) {
+        self.with_core(|core, now| core.pause_hook(HookSlot(hook), now));
+    }
+
+    fn resume_hook(&self, hook: u32) {
+        self.with_core(|core, now| core.resume_hook(HookSlot(hook), now));
+    }
+
+    fn close(&self) {
+        self.close();
+    }
+
+    /// Without an end: the scripts that come here drain to the last job.
+    fn drain(&self, _deadline: Duration, _grace: Duration) -> Remainder {
+        self.drain();
+        Remainder::default()
+    }
+}
+
 /// A queue of that capacity, that many workers, no standby seat, strict order without bypass, no displacement.
 pub(super) fn params(workers: u32, capacity: u32) -> CoreParams {
     CoreParams {
@@ -435,7 +479,7 @@ pub(super) fn pool(params: CoreParams) -> (Arc<Pool<TestHost>>, Arc<TestHost>) {
 
 /// Waits until every worker sleeps.
 pub(super) fn await_sleep(pool: &Pool<TestHost>) {
-    let workers = pool.threads().len() as u64;
+    let workers = pool.threads().len();
     await_state("all workers asleep", || pool.shared.parking.asleep() == workers);
 }
 

@@ -9,7 +9,6 @@ mod drain;
 mod hosts;
 #[cfg(target_os = "linux")]
 mod idle;
-mod one_mutex;
 mod resize;
 mod stress;
 mod wakes;
