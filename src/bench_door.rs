@@ -49,7 +49,11 @@ pub struct BarePool<J: Send + 'static> {
 
 impl<J: Send + 'static> BarePool<J> {
     /// The pool as it is.
-    pub fn new(workers: u32, capacity: u32, run: impl Fn(J) + Send + Sync + 'static) -> std::io::Result<Self> {
+    pub fn new(
+        workers: u32,
+        capacity: u32,
+        run: impl Fn(J) + Send + Sync + 'static,
+    ) -> std::io::Result<Self> {
         let (params, clock, host) = parts(workers, capacity, run);
         let pool = Pool::start(params, &[HookParams::default()], clock, host)?;
         Ok(Self { shell: Shell::Pool(pool), clock })
@@ -87,7 +91,9 @@ impl<J: Send + 'static> BarePool<J> {
     pub fn pause(&self) {
         match &self.shell {
             Shell::Pool(pool) => pool.pause_class(PriorityClass::Normal),
-            Shell::OneMutex(shell) => shell.with_core(|core, now| core.pause_class(PriorityClass::Normal, now)),
+            Shell::OneMutex(shell) => {
+                shell.with_core(|core, now| core.pause_class(PriorityClass::Normal, now))
+            }
         }
     }
 

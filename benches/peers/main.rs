@@ -24,7 +24,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use hookpool::Event;
-use pools::{CAPACITY, MAKERS, Maker, Noted, Peer};
+use pools::{CAPACITY, MAKERS, Maker, Noted, Peer, WORKERS};
 
 /// Sessions that the events belong to.
 const SESSIONS: usize = 64;
@@ -44,7 +44,7 @@ type Figures = Vec<f64>;
 struct Row {
     name: String,
     columns: &'static [&'static str],
-    /// Larger is better, as for a rate.
+    /// Only for pools that refuse when they are full.
     bounded_only: bool,
     measure: Box<dyn Fn(&Plan, &Maker) -> Figures>,
 }
@@ -116,7 +116,8 @@ fn show(plan: &Plan, row: &Row) {
     }
     println!("\n{}", row.name);
     let heads: String = row.columns.iter().map(|column| format!("{column:>12}")).collect();
-    let ratios: String = row.columns.iter().map(|column| format!("{:>11} ×", column.replace(" ns", ""))).collect();
+    let ratios: String =
+        row.columns.iter().map(|column| format!("{:>11} ×", column.replace(" ns", ""))).collect();
     println!("{:<22}{heads}  |{ratios}", "");
     for (maker, own) in makers.iter().zip(&figures) {
         let column = |at: usize| median(own.iter().map(|one| one[at]).collect());
@@ -125,7 +126,8 @@ fn show(plan: &Plan, row: &Row) {
             median(own.iter().zip(&figures[0]).map(|(one, first)| one[at] / first[at].max(1.0)).collect())
         };
         let at = 0..row.columns.len();
-        let heads: String = at.clone().map(|at| format!("{:>12.*}", usize::from(column(at) < 20.0), column(at))).collect();
+        let heads: String =
+            at.clone().map(|at| format!("{:>12.*}", usize::from(column(at) < 20.0), column(at))).collect();
         let ratios: String = at.map(|at| format!("{:>13.2}", ratio(at))).collect();
         println!("{:<22}{heads}  |{ratios}", maker.name);
     }
@@ -193,17 +195,14 @@ fn refuse(plan: &Plan, maker: &Maker) -> Figures {
     let noted = Noted::new();
     let peer = (maker.make)(&noted);
     noted.hold(true);
-    // Until it is full for good: the threads may still be taking their one job each.
     let mut admitted = 0;
-    let mut refused = 0;
-    while refused < 1_000 {
-        if peer.submit(&plan.events[admitted % SESSIONS]) {
-            admitted += 1;
-            refused = 0;
-        } else {
-            refused += 1;
-            std::thread::yield_now();
-        }
+    // The threads hold one job each; only then it stays full.
+    while noted.begun.load(Ordering::Acquire) < WORKERS as u64 {
+        admitted += usize::from(admitted < WORKERS && peer.submit(&plan.events[admitted % SESSIONS]));
+        std::thread::yield_now();
+    }
+    while peer.submit(&plan.events[admitted % SESSIONS]) {
+        admitted += 1;
     }
     let all = times(plan, &*peer, plan.jobs, Duration::ZERO, false);
     noted.hold(false);

@@ -24,6 +24,8 @@ pub(crate) struct Noted {
     pub(crate) ran_at: AtomicU64,
     pub(crate) wants_time: AtomicBool,
     held: AtomicBool,
+    /// Jobs that have begun.
+    pub(crate) begun: AtomicU64,
 }
 
 impl Noted {
@@ -34,6 +36,7 @@ impl Noted {
             ran_at: AtomicU64::new(0),
             wants_time: AtomicBool::new(false),
             held: AtomicBool::new(false),
+            begun: AtomicU64::new(0),
         })
     }
 
@@ -42,6 +45,9 @@ impl Noted {
     }
 
     fn run(&self) {
+        if self.held.load(Ordering::Acquire) {
+            self.begun.fetch_add(1, Ordering::Release);
+        }
         while self.held.load(Ordering::Acquire) {
             std::thread::park_timeout(Duration::from_micros(200));
         }

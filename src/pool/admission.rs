@@ -204,10 +204,7 @@ impl Admission {
     }
 
     /// Decides by the counts as they are, and changes them, at once.
-    fn step(
-        &self,
-        decide: impl Fn(&PerClass<u32>, bool) -> Result<Step, Refusal>,
-    ) -> Result<u32, Refusal> {
+    fn step(&self, decide: impl Fn(&PerClass<u32>, bool) -> Result<Step, Refusal>) -> Result<u32, Refusal> {
         // SeqCst: pairs with the count of those who wait for room, see `room.rs`, and with the closed bit of others.
         let mut word = self.word.load(Ordering::SeqCst);
         loop {

@@ -9,6 +9,8 @@ mod drain;
 mod hosts;
 #[cfg(target_os = "linux")]
 mod idle;
+#[cfg(loom)]
+mod loom;
 mod resize;
 mod stress;
 mod wakes;
