@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::class::{PerClass, PriorityClass};
-use crate::outcome::OutcomeKind;
+use crate::outcome::{OutcomeKind, WaitSplit};
 use crate::pool::one_mutex::OneMutex;
 use crate::pool::{Finished, Host, Pool};
 use crate::scheduler::{
@@ -27,7 +27,7 @@ impl<J: Send + 'static> Host for Runner<J> {
         Some(Finished::after(Duration::ZERO))
     }
 
-    fn resolve(&self, _job: J, _outcome: OutcomeKind) {}
+    fn resolve(&self, _job: J, _outcome: OutcomeKind, _waited: WaitSplit) {}
 
     fn placed(&self, _job: &J, _key: JobKey) {}
 
@@ -72,7 +72,7 @@ impl<J: Send + 'static> BarePool<J> {
             hook: HookSlot(0),
             class: PriorityClass::Normal,
             session: None,
-            batch_key: 0,
+            batching: None,
             bytes: 0,
             admitted: self.clock.now(),
             max_wait: None,

@@ -18,6 +18,7 @@ const LAYERS: &[&str] = &[
     "breaker",
     "metrics",
     "config",
+    "recording",
     "scheduler",
     "params",
     "simulate",

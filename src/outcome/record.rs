@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::class::PriorityClass;
 use crate::event::Event;
 use crate::hook::HookName;
-use crate::outcome::{Json, OutcomeKind};
+use crate::outcome::{Json, OutcomeKind, WaitSplit};
 use crate::process::{Captured, End, Stopped};
 
 /// Numbers the jobs of a pool, from 1.
@@ -25,6 +25,8 @@ pub(crate) struct Ending {
     pub(crate) kind: OutcomeKind,
     /// In words; empty for a success.
     pub(crate) reason: String,
+    /// What would help, where that is certain.
+    pub(crate) hint: Option<String>,
     /// `None`: it never ran, or whoever runs the handler has to look at the clock.
     pub(crate) run: Option<Duration>,
     pub(crate) process: Option<Box<ProcessReport>>,
@@ -43,6 +45,7 @@ impl Ending {
         Self {
             kind,
             reason,
+            hint: None,
             run: None,
             process: None,
             message: None,
@@ -81,12 +84,17 @@ pub struct Outcome {
     pub kind: OutcomeKind,
     /// Time from admission to its first start, or to its end if it never started.
     pub wait: Duration,
+    /// What it waited for: parts that make up `wait` exactly.
+    pub waited_for: WaitSplit,
     /// The attempts before the last one, if it was tried again (`hook.NAME.retry`).
     pub attempts: Vec<Attempt>,
     /// Time from start to end, of the last attempt. `None`: its handler never ran.
     pub run: Option<Duration>,
     /// In words, why it ended like this; empty for a success.
     pub reason: String,
+    /// What would help, when the end of its handler proves it: a program that is missing, a timeout, a signal. It is
+    /// never taken from what the handler wrote. What kept a handler from being started says so in `reason`.
+    pub hint: Option<String>,
     /// What the handler said of it to people, if anything.
     pub message: Option<String>,
     /// What the handler said of it to programs, if anything.

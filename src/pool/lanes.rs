@@ -126,7 +126,7 @@ mod tests {
                 hook: crate::scheduler::HookSlot(0),
                 class,
                 session: None,
-                batch_key: 0,
+                batching: None,
                 bytes: 0,
                 admitted: crate::time::Time(0),
                 max_wait: None,

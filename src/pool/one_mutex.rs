@@ -69,7 +69,7 @@ impl<H: Host> OneMutex<H> {
         drop(state);
         self.shared.changed.notify_all();
         for resolved in left {
-            self.shared.host.resolve(resolved.body, resolved.outcome);
+            self.shared.host.resolve(resolved.body, resolved.outcome, resolved.waited);
         }
         answer
     }
@@ -80,7 +80,7 @@ impl<H: Host> OneMutex<H> {
     }
 
     pub(crate) fn close(&self) {
-        self.with_core(|core, _| core.close());
+        self.with_core(Core::close);
     }
 
     /// Runs everything to its end, however long that takes.
@@ -135,7 +135,7 @@ impl<H: Host> Shared<H> {
             }
             drop(state);
             for resolved in left {
-                self.host.resolve(resolved.body, resolved.outcome);
+                self.host.resolve(resolved.body, resolved.outcome, resolved.waited);
             }
             if let Some(dispatch) = found {
                 let run = dispatch.run;

@@ -283,7 +283,8 @@ impl Parking {
         self.count_asleep(&sleepers);
         drop(sleepers);
         if let Some(bed) = self.beds.get(worker) {
-            bed.woken.store(true, Ordering::Release);
+            // Not a store, which loom takes for one that may come before the sleeper's last look at the flag.
+            bed.woken.swap(true, Ordering::Release);
             if let Some(thread) = &*bed.thread.lock().unwrap_or_else(PoisonError::into_inner) {
                 thread.unpark();
             }

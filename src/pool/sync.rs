@@ -1,6 +1,5 @@
 //! The atomics, locks and threads of the two hand-written protocols, admission and parking: those of the standard
-//! library, or loom's, which tries every order in which they can meet. Admission has such models (`tests/loom.rs`);
-//! parking has none yet that is to be relied on.
+//! library, or loom's, which tries every order in which they can meet (`tests/loom.rs`).
 
 #[cfg(not(loom))]
 pub(super) use std::{
@@ -17,24 +16,41 @@ pub(super) use loom::{
     sync::{Mutex, MutexGuard},
 };
 
-/// A parked thread looks again and again whether it was woken, as loom forgets a wake-up that comes before the sleep. One
-/// that is never woken makes the model endless, which loom reports; so it does not matter that no sleep ends by itself.
+/// Parking with a flag and a condition, as loom's own forgets a wake-up that comes while the thread waits for a lock.
+/// A thread that nobody wakes is one that cannot go on, which loom reports; so no sleep ends by itself.
 #[cfg(loom)]
 mod modelled {
-    #[derive(Debug)]
-    pub(in crate::pool) struct Thread;
+    use std::sync::Arc;
+
+    use loom::sync::{Condvar, Mutex};
+
+    #[derive(Clone, Debug)]
+    pub(in crate::pool) struct Thread(Arc<(Mutex<bool>, Condvar)>);
+
+    loom::thread_local! {
+        static HERE: Thread = Thread(Arc::new((Mutex::new(false), Condvar::new())));
+    }
 
     impl Thread {
-        #[expect(clippy::unused_self, reason = "as that of the standard library")]
-        pub(in crate::pool) fn unpark(&self) {}
+        pub(in crate::pool) fn unpark(&self) {
+            let (woken, changed) = &*self.0;
+            *woken.lock().unwrap() = true;
+            changed.notify_one();
+        }
     }
 
     pub(in crate::pool) fn current() -> Thread {
-        Thread
+        HERE.with(Clone::clone)
     }
 
     pub(in crate::pool) fn park() {
-        loom::thread::yield_now();
+        let Thread(here) = current();
+        let (woken, changed) = &*here;
+        let mut guard = woken.lock().unwrap();
+        while !*guard {
+            guard = changed.wait(guard).unwrap();
+        }
+        *guard = false;
     }
 
     pub(in crate::pool) fn park_timeout(_left: std::time::Duration) {

@@ -59,7 +59,7 @@ impl HookCompiler<'_> {
     /// A selector in place of one that was refused, where the rest of the hook is to be looked at all the same: nothing
     /// of the configuration is used then. It wants everything, so nothing is said of what the hook would never see.
     fn stand_in(&self) -> Option<Selector> {
-        self.context.doubts.then(|| Selector::new(&["*".to_owned()], None, Vec::new()).ok())?
+        self.context.checking.then(|| Selector::new(&["*".to_owned()], None, Vec::new()).ok())?
     }
 
     fn selector(&self, name: &str, raw: &RawHook, problems: &mut Problems) -> Option<Selector> {

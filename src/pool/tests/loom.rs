@@ -1,18 +1,22 @@
-//! Models of admission in every order in which few threads can meet.
+//! Models of the two hand-written protocols, admission and parking, in every order in which few threads can meet.
 //!
 //!     RUSTFLAGS="--cfg loom" cargo test --lib --target-dir target/loom pool::tests::loom
 //!
-//! The code is the pool's own, on loom's atomics.
+//! The code is the pool's own, on loom's atomics. What stands around it here is as weak as it may be in the pool: lanes
+//! are a counter without any ordering of its own, so that only the protocol's fences make a push visible. A lost
+//! wake-up is a model in which nobody can go on, which loom reports. There are no deadlines: loom has no clock.
 
 use loom::model::Builder;
-use loom::sync::Arc;
-use loom::sync::atomic::{AtomicU32, Ordering};
+use loom::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use loom::sync::{Arc, Condvar, Mutex};
 use loom::thread;
 
 use crate::class::{PerClass, PriorityClass};
 use crate::outcome::Refusal;
 use crate::pool::admission::Admission;
+use crate::pool::park::Parking;
 use crate::scheduler::AdmissionRule;
+use crate::time::Clock;
 use PriorityClass::{Critical, High, Low, Normal};
 
 fn model(preemptions: usize, f: impl Fn() + Send + Sync + 'static) {
@@ -104,4 +108,135 @@ fn a_displacement_keeps_the_total_whatever_else_happens() {
             assert_eq!(word.waiting(), PerClass::from_fn(expected));
         });
     }
+}
+
+/// The pool's workers and submitters, without jobs.
+struct Stage {
+    parking: Parking,
+    /// What was pushed and not taken in.
+    lanes: AtomicU32,
+    /// What could be picked.
+    core: Mutex<u32>,
+    /// Jobs that have begun.
+    begun: (Mutex<u32>, Condvar),
+    leaving: AtomicBool,
+}
+
+impl Stage {
+    /// `together`: no job ends before so many have begun.
+    fn start(workers: usize, together: u32) -> (Arc<Self>, Vec<thread::JoinHandle<()>>) {
+        let stage = Arc::new(Self {
+            parking: Parking::new(workers, Clock::start()),
+            lanes: AtomicU32::new(0),
+            core: Mutex::new(0),
+            begun: (Mutex::new(0), Condvar::new()),
+            leaving: AtomicBool::new(false),
+        });
+        let spawn = |worker| {
+            let stage = Arc::clone(&stage);
+            thread::spawn(move || stage.work(worker, together))
+        };
+        let threads = (0..workers).map(spawn).collect();
+        (stage, threads)
+    }
+
+    fn push(&self) {
+        self.lanes.fetch_add(1, Ordering::Relaxed);
+        self.parking.notify_pushed(Normal, None);
+    }
+
+    /// As a completion or a resume does.
+    fn set_free(&self, jobs: u32) {
+        *self.core.lock().unwrap() += jobs;
+        self.parking.notify();
+    }
+
+    fn lanes_are_empty(&self) -> bool {
+        self.lanes.load(Ordering::Relaxed) == 0
+    }
+
+    /// A job was found; there is more.
+    fn look(&self) -> Option<bool> {
+        let mut core = self.core.lock().unwrap();
+        *core += self.lanes.swap(0, Ordering::Relaxed);
+        *core = core.checked_sub(1)?;
+        Some(*core > 0)
+    }
+
+    fn work(&self, worker: usize, together: u32) {
+        self.parking.check_in(worker);
+        self.parking.start_search();
+        loop {
+            let epoch = self.parking.epoch();
+            if let Some(more) = self.look() {
+                self.parking.stop_search(epoch, more, || self.lanes_are_empty());
+                *self.begun.0.lock().unwrap() += 1;
+                self.begun.1.notify_all();
+                self.await_begun(together);
+                self.parking.start_search();
+            } else if self.leaving.load(Ordering::Acquire) {
+                return self.parking.stop_search(epoch, false, || self.lanes_are_empty());
+            } else {
+                self.parking.sleep(worker, epoch, None, || self.lanes_are_empty());
+            }
+        }
+    }
+
+    fn await_begun(&self, jobs: u32) {
+        let (begun, changed) = &self.begun;
+        let mut begun = begun.lock().unwrap();
+        while *begun < jobs {
+            begun = changed.wait(begun).unwrap();
+        }
+    }
+
+    fn end(&self, jobs: u32, threads: Vec<thread::JoinHandle<()>>) {
+        self.await_begun(jobs);
+        self.leaving.store(true, Ordering::Release);
+        self.parking.notify_all();
+        threads.into_iter().for_each(|thread| thread.join().unwrap());
+    }
+}
+
+#[test]
+fn no_push_is_slept_through() {
+    model(3, || {
+        let (stage, threads) = Stage::start(1, 0);
+        stage.push();
+        stage.push();
+        stage.end(2, threads);
+    });
+}
+
+/// Neither of two jobs ends before the other has begun: a push that is left to a searcher who goes off with the other
+/// job must wake somebody else.
+#[test]
+fn two_pushes_get_two_workers() {
+    model(2, || {
+        let (stage, threads) = Stage::start(2, 2);
+        stage.push();
+        stage.push();
+        stage.end(2, threads);
+    });
+}
+
+#[test]
+fn a_change_of_the_core_is_not_slept_through_and_gets_two_workers() {
+    model(2, || {
+        let (stage, threads) = Stage::start(2, 2);
+        stage.set_free(2);
+        stage.end(2, threads);
+    });
+}
+
+#[test]
+fn two_submitters_leave_nothing_to_nobody() {
+    model(2, || {
+        let (stage, threads) = Stage::start(1, 0);
+        let other = Arc::clone(&stage);
+        let submitter = thread::spawn(move || other.push());
+        stage.push();
+        submitter.join().unwrap();
+        stage.end(2, threads);
+    });
 }
