@@ -92,7 +92,7 @@ impl<J: Send + 'static> BarePool<J> {
         match &self.shell {
             Shell::Pool(pool) => pool.pause_class(PriorityClass::Normal),
             Shell::OneMutex(shell) => {
-                shell.with_core(|core, now| core.pause_class(PriorityClass::Normal, now))
+                shell.with_core(|core, now| core.pause_class(PriorityClass::Normal, now));
             }
         }
     }

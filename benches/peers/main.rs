@@ -10,7 +10,10 @@
 //! On fewer processors than threads, p99.9 and the maximum are mostly the time slices of the kernel.
 
 #![expect(
+    clippy::cast_possible_truncation,
     clippy::cast_precision_loss,
+    clippy::cast_sign_loss,
+    clippy::format_collect,
     clippy::indexing_slicing,
     clippy::print_stdout,
     clippy::unwrap_used,
@@ -40,13 +43,15 @@ struct Plan {
 
 /// The figures of one pool in one alternation.
 type Figures = Vec<f64>;
+type Measured = dyn Fn(&Plan, &Maker) -> Figures;
+type Measure = fn(&Plan, &Maker) -> Figures;
 
 struct Row {
     name: String,
     columns: &'static [&'static str],
     /// Only for pools that refuse when they are full.
     bounded_only: bool,
-    measure: Box<dyn Fn(&Plan, &Maker) -> Figures>,
+    measure: Box<Measured>,
 }
 
 const TAILS: &[&str] = &["p50 ns", "p99 ns", "p99.9 ns", "max ns"];
@@ -65,7 +70,7 @@ fn rows() -> Vec<Row> {
             });
         }
     }
-    let more: [(&str, &'static [&'static str], bool, fn(&Plan, &Maker) -> Figures); 4] = [
+    let more: [(&str, &'static [&'static str], bool, Measure); 4] = [
         ("refused by a full queue", TAILS, true, refuse),
         ("depth: p50 of a submit, nothing running", &["at 100", "at 30,000", "ratio"], false, depth),
         ("no-op jobs per second", &["thousands"], false, rate),

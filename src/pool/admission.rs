@@ -9,7 +9,8 @@
 //! never refused) moves all counts behind a mutex: whoever needs the first place too many takes the mutex and sets
 //! `MOVED` in the word, and from then on no compare-and-swap succeeds on it. When the queue is a quarter of a lane
 //! again, whoever gives back a place moves the counts back into the word, under the mutex. The closed bit stays in the
-//! word in either case; who closes goes through the mutex once, so nobody admits under it any more when that returns.
+//! word in either case. Who found it open and still holds the mutex was before the close: whoever counts after that waits
+//! for the mutex.
 //!
 //! **The policy** is read without a lock and as a whole. A rule that is nothing but a capacity, as most are, is one
 //! number; others are behind an [`ArcSwap`], which costs a submit two locked operations of its thread's own.
@@ -157,11 +158,7 @@ impl Admission {
 
     /// Admits nothing more. The cut is exact: what was admitted before counts, what comes later is refused.
     pub(super) fn close(&self) {
-        let before = self.word.fetch_or(CLOSED, Ordering::SeqCst);
-        if before & MOVED != 0 {
-            // Who looked at the bit before it was set holds the mutex.
-            drop(self.lock());
-        }
+        self.word.fetch_or(CLOSED, Ordering::SeqCst);
     }
 
     pub(super) fn is_closed(&self) -> bool {
@@ -174,9 +171,8 @@ impl Admission {
         if word & MOVED == 0 {
             return lanes(word);
         }
-        let counts = self.lock();
-        let word = self.word.load(Ordering::SeqCst);
-        if word & MOVED == 0 { lanes(word) } else { *counts }
+        // If they have moved back since, this is what they were then.
+        *self.lock()
     }
 
     /// True when more than three quarters of the places are taken.
@@ -292,7 +288,8 @@ fn total(waiting: &PerClass<u32>) -> u32 {
     waiting.values().sum()
 }
 
-#[cfg(all(test, not(loom)))]
+#[cfg(test)]
+#[cfg(not(loom))]
 mod tests {
     use super::*;
     use PriorityClass::{Critical, High, Low, Normal};

@@ -256,7 +256,10 @@ impl Parking {
 
     #[cfg(test)]
     pub(super) fn asleep(&self) -> usize {
-        self.lock().asleep.len()
+        let sleepers = self.lock();
+        let asleep = sleepers.asleep.len();
+        assert_eq!(self.asleep.load(Ordering::SeqCst) as usize, asleep, "the count follows the list");
+        asleep
     }
 
     /// False: the epoch has moved since, and the worker is still searching.
@@ -323,7 +326,8 @@ fn bit(class: PriorityClass) -> u8 {
     1 << class.index()
 }
 
-#[cfg(all(test, not(loom)))]
+#[cfg(test)]
+#[cfg(not(loom))]
 mod tests {
     use super::*;
     use PriorityClass::{High, Low};

@@ -5,6 +5,7 @@
 //! The code is the pool's own, on loom's atomics. What stands around it here is as weak as it may be in the pool: lanes
 //! are a counter without any ordering of its own, so that only the protocol's fences make a push visible. A lost
 //! wake-up is a model in which nobody can go on, which loom reports. There are no deadlines: loom has no clock.
+//! Sequential consistency is that of fences alone: loom takes that of an access for acquire and release.
 
 use loom::model::Builder;
 use loom::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -85,6 +86,44 @@ fn nothing_is_admitted_once_the_close_has_returned() {
     }
 }
 
+/// The last place that is given back moves the counts back, into a word that somebody closes.
+#[test]
+fn counts_that_move_back_undo_no_close() {
+    model(3, || {
+        let word = admission(5, 1);
+        for _ in 0..2 {
+            word.admit(Low).unwrap();
+        }
+        let other = Arc::clone(&word);
+        let leaver = thread::spawn(move || (0..2).for_each(|_| other.release(Low)));
+        word.close();
+        assert_eq!(word.admit(High), Err(Refusal::Closed));
+        leaver.join().unwrap();
+        assert_eq!((word.admit(High), total(&word)), (Err(Refusal::Closed), 0));
+    });
+}
+
+/// Whatever moves, who counts sees a state that was: never less than what stays, never more than there was room for.
+#[test]
+fn counts_are_read_whole_though_they_move() {
+    model(3, || {
+        let word = admission(3, 1);
+        word.admit(Low).unwrap();
+        let other = Arc::clone(&word);
+        let mover = thread::spawn(move || {
+            other.admit(Low).unwrap();
+            other.release(Low);
+            other.release(Low);
+            other.admit(High).unwrap();
+        });
+        let waiting = word.waiting();
+        let seen = (waiting[Low], waiting[High]);
+        assert!([(1, 0), (2, 0), (0, 0), (0, 1)].contains(&seen), "{seen:?} never was");
+        mover.join().unwrap();
+        assert_eq!((word.waiting()[Low], word.waiting()[High]), (0, 1));
+    });
+}
+
 #[test]
 fn a_displacement_keeps_the_total_whatever_else_happens() {
     for lane_max in [100, 1] {
@@ -110,16 +149,22 @@ fn a_displacement_keeps_the_total_whatever_else_happens() {
     }
 }
 
-/// The pool's workers and submitters, without jobs.
+/// The pool's workers and submitters, without jobs: one class, as many seats as workers.
 struct Stage {
     parking: Parking,
     /// What was pushed and not taken in.
     lanes: AtomicU32,
-    /// What could be picked.
-    core: Mutex<u32>,
+    core: Mutex<Core>,
     /// Jobs that have begun.
     begun: (Mutex<u32>, Condvar),
     leaving: AtomicBool,
+}
+
+#[derive(Default)]
+struct Core {
+    /// What waits.
+    jobs: u32,
+    paused: bool,
 }
 
 impl Stage {
@@ -128,7 +173,7 @@ impl Stage {
         let stage = Arc::new(Self {
             parking: Parking::new(workers, Clock::start()),
             lanes: AtomicU32::new(0),
-            core: Mutex::new(0),
+            core: Mutex::default(),
             begun: (Mutex::new(0), Condvar::new()),
             leaving: AtomicBool::new(false),
         });
@@ -145,10 +190,23 @@ impl Stage {
         self.parking.notify_pushed(Normal, None);
     }
 
-    /// As a completion or a resume does.
+    /// Jobs that were behind others, as a completion or a cancellation sets them free.
     fn set_free(&self, jobs: u32) {
-        *self.core.lock().unwrap() += jobs;
+        self.core.lock().unwrap().jobs += jobs;
         self.parking.notify();
+    }
+
+    fn pause(&self, paused: bool) {
+        let mut core = self.core.lock().unwrap();
+        core.paused = paused;
+        self.tell_open(&core);
+        drop(core);
+        self.parking.notify();
+    }
+
+    fn tell_open(&self, core: &Core) {
+        let all = |is| PerClass::from_fn(|_| is);
+        self.parking.set_open(all(!core.paused), all(core.paused));
     }
 
     fn lanes_are_empty(&self) -> bool {
@@ -158,9 +216,13 @@ impl Stage {
     /// A job was found; there is more.
     fn look(&self) -> Option<bool> {
         let mut core = self.core.lock().unwrap();
-        *core += self.lanes.swap(0, Ordering::Relaxed);
-        *core = core.checked_sub(1)?;
-        Some(*core > 0)
+        core.jobs += self.lanes.swap(0, Ordering::Relaxed);
+        self.tell_open(&core);
+        if core.paused {
+            return None;
+        }
+        core.jobs = core.jobs.checked_sub(1)?;
+        Some(core.jobs > 0)
     }
 
     fn work(&self, worker: usize, together: u32) {
@@ -195,6 +257,7 @@ impl Stage {
         self.leaving.store(true, Ordering::Release);
         self.parking.notify_all();
         threads.into_iter().for_each(|thread| thread.join().unwrap());
+        assert_eq!(self.parking.asleep(), 0);
     }
 }
 
@@ -238,5 +301,30 @@ fn two_submitters_leave_nothing_to_nobody() {
         stage.push();
         submitter.join().unwrap();
         stage.end(2, threads);
+    });
+}
+
+/// The worker that goes off with the push was the last to search, and the change came after its look.
+#[test]
+fn a_change_beside_a_push_is_left_to_nobody() {
+    model(2, || {
+        let (stage, threads) = Stage::start(2, 2);
+        stage.push();
+        stage.set_free(1);
+        stage.end(2, threads);
+    });
+}
+
+/// Who pushes sees the class closed, maybe, and then wakes nobody: whoever opens it does.
+#[test]
+fn a_push_that_meets_a_resume_is_not_slept_through() {
+    model(2, || {
+        let (stage, threads) = Stage::start(1, 0);
+        stage.pause(true);
+        let other = Arc::clone(&stage);
+        let resumer = thread::spawn(move || other.pause(false));
+        stage.push();
+        resumer.join().unwrap();
+        stage.end(1, threads);
     });
 }
