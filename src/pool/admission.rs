@@ -29,7 +29,7 @@ use crate::outcome::Refusal;
 use crate::scheduler::AdmissionRule;
 
 const LANE_BITS: u32 = 15;
-const LANE_MAX: u32 = (1 << LANE_BITS) - 1;
+pub(super) const LANE_MAX: u32 = (1 << LANE_BITS) - 1;
 const CLOSED: u64 = 1 << (LANE_BITS * 4);
 /// The counts are behind the mutex.
 const MOVED: u64 = CLOSED << 1;

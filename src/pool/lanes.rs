@@ -1,31 +1,20 @@
 //! The lanes: one deque for each class, from the submitters to whoever holds the core's lock.
 //!
-//! A push goes into a ring, which is made with the pool and touches no allocator. Workers empty it at each look, so it
-//! is full only when nobody has looked for long: then a push goes into an [`Injector`] without a bound of its own (the
-//! admission word has one). Both keep the order of one thread's pushes each, but not together, and a chain may have
-//! jobs in two classes: order is what the numbers say.
+//! A lane has no bound of its own: the admission word has one. It keeps the order of one thread's pushes, but lanes do not
+//! keep it together, and a chain may have jobs in two classes: order is what the numbers say.
 //!
 //! **Taking in.** Whoever takes the lanes in goes over all of them until a whole round finds nothing, and sorts what it
 //! found by number. What a thread pushed before a job that was found is then found too: it was visible before the last
 //! round began. The rounds come to an end because nothing is picked meanwhile, so no more can come in than may wait.
 
 use crossbeam_deque::{Injector, Steal};
-use crossbeam_queue::ArrayQueue;
 use crossbeam_utils::Backoff;
 
 use crate::class::{PerClass, PriorityClass};
 use crate::scheduler::Arrival;
 
-/// Places of a ring: what may come during one look of a worker, with room to spare.
-const RING: usize = 128;
-
 pub(super) struct Lanes<J> {
-    lanes: PerClass<Lane<J>>,
-}
-
-struct Lane<J> {
-    ring: ArrayQueue<Numbered<J>>,
-    overflow: Injector<Numbered<J>>,
+    lanes: PerClass<Injector<Numbered<J>>>,
 }
 
 /// A job in a lane.
@@ -36,28 +25,16 @@ pub(super) struct Numbered<J> {
 
 impl<J> Lanes<J> {
     pub(super) fn new() -> Self {
-        let lane = |_| Lane { ring: ArrayQueue::new(RING), overflow: Injector::new() };
-        Self { lanes: PerClass::from_fn(lane) }
+        Self { lanes: PerClass::from_fn(|_| Injector::new()) }
     }
 
     pub(super) fn push(&self, class: PriorityClass, job: Numbered<J>) {
-        let lane = &self.lanes[class];
-        if let Err(job) = lane.ring.push(job) {
-            lane.overflow.push(job);
-        }
-    }
-
-    /// What was pushed before a fence that this thread has seen is not overlooked.
-    pub(super) fn is_empty(&self) -> bool {
-        self.lanes.values().all(|lane| lane.ring.is_empty() && lane.overflow.is_empty())
+        self.lanes[class].push(job);
     }
 
     /// Moves everything to `found`, in the order of numbers. Under the core's lock. See "Taking in".
     pub(super) fn take_all(&self, found: &mut Vec<Numbered<J>>) {
-        gather(found, |class| {
-            let lane = &self.lanes[class];
-            lane.ring.pop().or_else(|| insist(|| lane.overflow.steal()))
-        });
+        gather(found, |class| insist(|| self.lanes[class].steal()));
         found.sort_unstable_by_key(|job| job.number);
     }
 }
@@ -116,33 +93,5 @@ mod tests {
         gather(&mut found, next_of);
         found.sort_unstable();
         assert_eq!(found, [1, 2]);
-    }
-
-    #[test]
-    fn a_lane_holds_more_than_its_ring_and_keeps_the_order() {
-        let lanes = Lanes::new();
-        let job = |number, class| {
-            let arrival = Arrival {
-                hook: crate::scheduler::HookSlot(0),
-                class,
-                session: None,
-                batching: None,
-                bytes: 0,
-                admitted: crate::time::Time(0),
-                max_wait: None,
-                body: (),
-            };
-            Numbered { number, arrival }
-        };
-        let many = 3 * RING as u64;
-        for number in 0..many {
-            let class = if number % 3 == 0 { High } else { Low };
-            assert_eq!(lanes.is_empty(), number == 0);
-            lanes.push(class, job(number, class));
-        }
-        let mut found = Vec::new();
-        lanes.take_all(&mut found);
-        assert!(lanes.is_empty());
-        assert!(found.iter().map(|job| job.number).eq(0..many));
     }
 }

@@ -141,6 +141,17 @@ impl<H: Host> Pool<H> {
         clock: Clock,
         host: Arc<H>,
     ) -> std::io::Result<Self> {
+        let admission = Admission::new(params.rule, params.displace);
+        Self::start_behind(admission, params, hooks, clock, host)
+    }
+
+    fn start_behind(
+        admission: Admission,
+        params: CoreParams,
+        hooks: &[HookParams],
+        clock: Clock,
+        host: Arc<H>,
+    ) -> std::io::Result<Self> {
         let mut core = Core::new(params);
         for hook in hooks {
             core.add_hook(*hook);
@@ -149,7 +160,7 @@ impl<H: Host> Pool<H> {
         let shared = Arc::new(Shared {
             host,
             core: Mutex::new(core),
-            admission: Admission::new(params.rule, params.displace),
+            admission,
             lanes: Lanes::new(),
             numbers: AtomicU64::new(0),
             parking: Parking::new(workers.max(MOST_WORKERS), clock),

@@ -3,7 +3,7 @@
 
 #[cfg(not(loom))]
 pub(super) use std::{
-    sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering, fence},
+    sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering},
     sync::{Mutex, MutexGuard},
     thread::{Thread, current, park, park_timeout},
 };
@@ -12,7 +12,7 @@ pub(super) use std::{
 pub(super) use self::modelled::{Thread, current, park, park_timeout};
 #[cfg(loom)]
 pub(super) use loom::{
-    sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering, fence},
+    sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering},
     sync::{Mutex, MutexGuard},
 };
 

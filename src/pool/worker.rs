@@ -56,7 +56,6 @@ fn next<H: Host>(
     course: &Course,
     mut ran: Option<Ran<H>>,
 ) -> Option<Dispatch<H::Job>> {
-    let lanes_are_empty = || shared.lanes.is_empty();
     shared.parking.start_search();
     loop {
         let epoch = shared.parking.epoch();
@@ -64,7 +63,7 @@ fn next<H: Host>(
         let Look { found, more, deadline, left } = shared.look(worker, course, ran.take());
         if let Some(dispatch) = found {
             let to_watch = deadline.is_some_and(|deadline| shared.parking.is_unwatched(deadline));
-            shared.parking.stop_search(epoch, more || to_watch, lanes_are_empty);
+            shared.parking.stop_search(epoch, more || to_watch);
             // Its place is free, and so are the bytes of the jobs that ran.
             shared.room.tell_lazily(shared.admission.is_well_filled());
             shared.tell(left);
@@ -76,7 +75,7 @@ fn next<H: Host>(
         }
         if !left.is_empty() {
             // Who searches is relied on to find what comes; the host's time must not be part of that.
-            shared.parking.stop_search(epoch, false, lanes_are_empty);
+            shared.parking.stop_search(epoch, false);
             shared.tell(left);
             if completed {
                 shared.tell_quiet();
@@ -90,12 +89,10 @@ fn next<H: Host>(
         let retires = course.retires.load(Ordering::Relaxed);
         if retires || shared.leaving.load(Ordering::Acquire) {
             // What it was woken for, or watched, is another one's to find.
-            shared.parking.stop_search(epoch, retires, lanes_are_empty);
+            shared.parking.stop_search(epoch, retires);
             return None;
         }
-        if !shared.parking.linger(epoch, lanes_are_empty) {
-            shared.parking.sleep(worker, epoch, deadline, lanes_are_empty);
-        }
+        shared.parking.sleep(worker, epoch, deadline);
     }
 }
 

@@ -3,7 +3,7 @@
 //!     RUSTFLAGS="--cfg loom" cargo test --lib --target-dir target/loom pool::tests::loom
 //!
 //! The code is the pool's own, on loom's atomics. What stands around it here is as weak as it may be in the pool: lanes
-//! are a counter without any ordering of its own, so that only the protocol's fences make a push visible. A lost
+//! are a counter without any ordering of its own, so that only the protocol makes a push visible. A lost
 //! wake-up is a model in which nobody can go on, which loom reports. There are no deadlines: loom has no clock.
 //! Sequential consistency is that of fences alone: loom takes that of an access for acquire and release.
 
@@ -164,11 +164,13 @@ struct Stage {
 struct Core {
     /// What waits.
     jobs: u32,
+    /// What the next job that ends sets free.
+    behind: u32,
     paused: bool,
 }
 
 impl Stage {
-    /// `together`: no job ends before so many have begun.
+    /// `together`: no job ends before so many have begun, but for one that others are behind.
     fn start(workers: usize, together: u32) -> (Arc<Self>, Vec<thread::JoinHandle<()>>) {
         let stage = Arc::new(Self {
             parking: Parking::new(workers, Clock::start()),
@@ -209,14 +211,18 @@ impl Stage {
         self.parking.set_open(all(!core.paused), all(core.paused));
     }
 
-    fn lanes_are_empty(&self) -> bool {
-        self.lanes.load(Ordering::Relaxed) == 0
-    }
-
     /// A job was found; there is more.
-    fn look(&self) -> Option<bool> {
+    fn look(&self, completed: bool) -> Option<bool> {
         let mut core = self.core.lock().unwrap();
-        core.jobs += self.lanes.swap(0, Ordering::Relaxed);
+        if completed {
+            core.jobs += std::mem::take(&mut core.behind);
+        }
+        // A look, and not an exchange, which would find the newest whatever the protocol does.
+        let came = self.lanes.load(Ordering::Relaxed);
+        if came > 0 {
+            core.jobs += came;
+            self.lanes.fetch_sub(came, Ordering::Relaxed);
+        }
         self.tell_open(&core);
         if core.paused {
             return None;
@@ -228,19 +234,28 @@ impl Stage {
     fn work(&self, worker: usize, together: u32) {
         self.parking.check_in(worker);
         self.parking.start_search();
+        let mut completed = false;
         loop {
             let epoch = self.parking.epoch();
-            if let Some(more) = self.look() {
-                self.parking.stop_search(epoch, more, || self.lanes_are_empty());
-                *self.begun.0.lock().unwrap() += 1;
-                self.begun.1.notify_all();
-                self.await_begun(together);
+            if let Some(more) = self.look(std::mem::take(&mut completed)) {
+                self.parking.stop_search(epoch, more);
+                self.run(together);
+                completed = true;
                 self.parking.start_search();
             } else if self.leaving.load(Ordering::Acquire) {
-                return self.parking.stop_search(epoch, false, || self.lanes_are_empty());
+                return self.parking.stop_search(epoch, false);
             } else {
-                self.parking.sleep(worker, epoch, None, || self.lanes_are_empty());
+                self.parking.sleep(worker, epoch, None);
             }
+        }
+    }
+
+    fn run(&self, together: u32) {
+        let behind = self.core.lock().unwrap().behind;
+        *self.begun.0.lock().unwrap() += 1;
+        self.begun.1.notify_all();
+        if behind == 0 {
+            self.await_begun(together);
         }
     }
 
@@ -312,6 +327,17 @@ fn a_change_beside_a_push_is_left_to_nobody() {
         stage.push();
         stage.set_free(1);
         stage.end(2, threads);
+    });
+}
+
+/// The other worker searches and has looked before: it must not fall asleep on what the first one leaves.
+#[test]
+fn what_the_end_of_a_job_sets_free_gets_two_workers() {
+    model(2, || {
+        let (stage, threads) = Stage::start(2, 3);
+        stage.core.lock().unwrap().behind = 2;
+        stage.push();
+        stage.end(3, threads);
     });
 }
 
