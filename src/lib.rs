@@ -1,5 +1,7 @@
 #![doc = include_str!("../README.md")]
 
+#[doc(hidden)]
+pub mod bench_door;
 mod breaker;
 mod class;
 pub mod config;

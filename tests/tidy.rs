@@ -26,6 +26,7 @@ const LAYERS: &[&str] = &[
     "params",
     "simulate",
     "pool",
+    "bench_door",
     "telemetry",
     "handler",
     "runtime",

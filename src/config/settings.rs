@@ -93,7 +93,9 @@ pub struct QueueSettings {
 
 impl QueueSettings {
     /// Largest queue.
-    pub const MAX_CAPACITY: u32 = 32_767;
+    pub const MAX_CAPACITY: u32 = 1_000_000;
+    /// While a class has more waiting jobs than this, those who submit take turns at a lock.
+    pub const WITHOUT_LOCK: u32 = 32_767;
 }
 
 /// What happens to an arrival when the queue is full.

@@ -226,7 +226,6 @@ impl HookPoolBuilder {
             accounts: Accounts::new(config.queue.max_bytes, Arc::downgrade(&engine)),
             replay: self.replay,
             unmatched: UnmatchedCounters::default(),
-            next_job: AtomicU64::new(0),
         };
         let end = End {
             pool: Arc::clone(&pool),

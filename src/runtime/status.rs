@@ -39,7 +39,7 @@ impl Inner {
             workers: pool.seats.workers,
             standby: pool.seats.standby,
             threads: pool.threads,
-            asleep: usize::try_from(pool.asleep).unwrap_or(usize::MAX),
+            asleep: pool.asleep,
             capacity: pool.capacity,
             bytes: self.intake.accounts.bytes.used(),
             max_bytes: self.intake.accounts.bytes.limit(),

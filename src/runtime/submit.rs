@@ -5,7 +5,6 @@
 //! refusal costs next to nothing.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use super::Inner;
@@ -35,7 +34,6 @@ pub(super) struct Intake {
     pub(super) replay: bool,
     /// Events that no hook wanted.
     pub(super) unmatched: UnmatchedCounters,
-    pub(super) next_job: AtomicU64,
 }
 
 /// An event on its way in: its bytes are charged when its first job is admitted, and in use until it is in.
@@ -201,7 +199,7 @@ impl Inner {
     ) -> JobHandle {
         let Submitted { entry, event, class, .. } = *submitted;
         let hook = &entry.hook;
-        let id = JobId(self.intake.next_job.fetch_add(1, Ordering::Relaxed) + 1);
+        let id = JobId(place.number + 1);
         let engine = &self.engine;
         let handle = JobHandle { id, shared: share.for_handle() };
         let admitted = engine.clock.now();

@@ -8,10 +8,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::hosts::{Dice, Gate, LIMIT, Script, Shell, Spec, TestHost, params};
-use super::one_mutex::OneMutex;
 use crate::class::{PerClass, PriorityClass};
 use crate::outcome::{OutcomeKind, Refusal};
 use crate::pool::Pool;
+use crate::pool::one_mutex::OneMutex;
 use crate::scheduler::{BatchParams, CoreParams, HookParams};
 use crate::time::Clock;
 
@@ -131,7 +131,7 @@ fn resume_all(shell: &impl Shell) {
 #[test]
 fn a_held_script_has_the_same_answers_order_and_outcomes_on_both_shells() {
     for seed in 0..600 {
-        let (pool, reference) = (play_held::<Pool<TestHost>>(seed), play_held::<OneMutex>(seed));
+        let (pool, reference) = (play_held::<Pool<TestHost>>(seed), play_held::<OneMutex<TestHost>>(seed));
         assert_eq!(pool, reference, "seed {seed}");
     }
 }
@@ -192,6 +192,6 @@ fn play_free<S: Shell>(seed: u64) -> usize {
 #[test]
 fn free_running_scripts_balance_on_both_shells() {
     for seed in 0..200 {
-        assert_eq!(play_free::<Pool<TestHost>>(seed), play_free::<OneMutex>(seed), "seed {seed}");
+        assert_eq!(play_free::<Pool<TestHost>>(seed), play_free::<OneMutex<TestHost>>(seed), "seed {seed}");
     }
 }

@@ -10,7 +10,9 @@ use std::time::Duration;
 
 use crate::class::{PerClass, PriorityClass};
 use crate::outcome::{OutcomeKind, Refusal, WaitSplit};
+use crate::pool::admission::{Admission, LANE_MAX};
 use crate::pool::drain::Remainder;
+use crate::pool::one_mutex::OneMutex;
 use crate::pool::{Finished, Host, Pool};
 use crate::scheduler::{
     AdmissionRule, Arrival, BatchParams, Batching, CoreParams, Dispatch, HookParams, HookSlot, JobKey,
@@ -369,7 +371,10 @@ pub(super) trait Shell: Sync {
 
 impl Shell for Pool<TestHost> {
     fn start(params: CoreParams, hooks: &[HookParams], clock: Clock, host: Arc<TestHost>) -> Self {
-        Pool::start(params, hooks, clock, host).unwrap()
+        // Every other one has lanes so narrow that its counts move out of the admission word and back all the time.
+        let lane_max = if params.rule.capacity % 2 == 1 { 5 } else { LANE_MAX };
+        let admission = Admission::with_lanes(params.rule, params.displace, lane_max);
+        Pool::start_behind(admission, params, hooks, clock, host).unwrap()
     }
 
     fn submit(&self, spec: Spec) -> Result<(), Refusal> {
@@ -407,6 +412,49 @@ impl Shell for Pool<TestHost> {
     }
 }
 
+impl Shell for OneMutex<TestHost> {
+    fn start(params: CoreParams, hooks: &[HookParams], clock: Clock, host: Arc<TestHost>) -> Self {
+        Self::start(params, hooks, clock, host)
+    }
+
+    fn submit(&self, spec: Spec) -> Result<(), Refusal> {
+        self.submit(self.host().arrival(spec)).map_err(|(why, job)| {
+            job.forgo();
+            why
+        })
+    }
+
+    fn cancel_job(&self, id: u32) -> bool {
+        self.with_core(|core, now| self.host().key(id).is_some_and(|key| core.cancel(key, now)))
+    }
+
+    fn pause_class(&self, class: PriorityClass) {
+        self.with_core(|core, now| core.pause_class(class, now));
+    }
+
+    fn resume_class(&self, class: PriorityClass) {
+        self.with_core(|core, now| core.resume_class(class, now));
+    }
+
+    fn pause_hook(&self, hook: u32) {
+        self.with_core(|core, now| core.pause_hook(HookSlot(hook), now));
+    }
+
+    fn resume_hook(&self, hook: u32) {
+        self.with_core(|core, now| core.resume_hook(HookSlot(hook), now));
+    }
+
+    fn close(&self) {
+        self.close();
+    }
+
+    /// Without an end: the scripts that come here drain to the last job.
+    fn drain(&self, _deadline: Duration, _grace: Duration) -> Remainder {
+        self.drain();
+        Remainder::default()
+    }
+}
+
 /// A queue of that capacity, that many workers, no standby seat, strict order without bypass, no displacement.
 pub(super) fn params(workers: u32, capacity: u32) -> CoreParams {
     CoreParams {
@@ -437,7 +485,7 @@ pub(super) fn pool(params: CoreParams) -> (Arc<Pool<TestHost>>, Arc<TestHost>) {
 
 /// Waits until every worker sleeps.
 pub(super) fn await_sleep(pool: &Pool<TestHost>) {
-    let workers = pool.threads().len() as u64;
+    let workers = pool.threads().len();
     await_state("all workers asleep", || pool.shared.parking.asleep() == workers);
 }
 
