@@ -6,8 +6,13 @@ mod breaker;
 mod class;
 pub mod config;
 mod event;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod handler;
 mod hook;
+#[cfg(feature = "http")]
+mod http;
 mod kind;
 mod manager;
 mod matcher;
@@ -22,6 +27,8 @@ mod runtime;
 mod scheduler;
 mod simulate;
 mod telemetry;
+#[doc(hidden)]
+pub mod text;
 mod time;
 
 pub use breaker::{BreakerState, BreakerStatus};
@@ -30,8 +37,8 @@ pub use config::Config;
 pub use event::{Event, EventError, FieldPath, RawJson, Scalar};
 pub use handler::{BatchAnswer, BatchHandler, Call, EventHandler, Parallel};
 pub use hook::{
-    BatchKey, BatchPolicy, BreakerPolicy, CommandLine, CommandSpec, HandlerSpec, Hook, HookName, InheritEnv,
-    Leftovers, MaxWait, OnBatchFailure, Order, ResidentSpec, RetryPolicy,
+    BatchKey, BatchPolicy, BreakerPolicy, CommandLine, CommandSpec, HandlerSpec, Hook, HookName, HttpSpec,
+    HttpUrl, InheritEnv, Leftovers, MaxWait, OnBatchFailure, Order, ResidentSpec, RetryPolicy, Secret,
 };
 pub use kind::{EventKind, KindSet};
 pub use manager::{

@@ -7,6 +7,9 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use crate::text::escape;
+pub(crate) use crate::text::shown;
+
 /// Most errors, and most warnings, that are kept of one loading. Each has its own limit, so that no number of warnings
 /// hides that there is an error.
 const MAX_PROBLEMS: usize = 1000;
@@ -151,9 +154,9 @@ impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::BuiltIn => f.write_str("built-in default"),
-            Self::File { path, position: None } => write!(f, "{}", path.display()),
+            Self::File { path, position: None } => f.write_str(&escape(&path.to_string_lossy())),
             Self::File { path, position: Some(at) } => {
-                write!(f, "{}:{}:{}", path.display(), at.line, at.column)
+                write!(f, "{}:{}:{}", escape(&path.to_string_lossy()), at.line, at.column)
             }
             Self::Variable { name, value } => write!(f, "{name}={value}"),
             Self::Override { key, value } => write!(f, "option {key}={value}"),
@@ -259,23 +262,7 @@ impl Problems {
     }
 }
 
-/// Text from outside for a message: in quotes, without control characters, not longer than a line.
+/// Text from outside for a message: in quotes, without characters that are unsafe to show, not longer than a line.
 pub(super) fn quoted(text: &str) -> String {
     format!("\"{}\"", shown(text))
-}
-
-/// Text from outside without control characters and not longer than a line.
-pub(crate) fn shown(text: &str) -> String {
-    const LIMIT: usize = 80;
-    let mut clean: String = text.chars().take(LIMIT).flat_map(printable).collect();
-    if text.chars().nth(LIMIT).is_some() {
-        clean.push('…');
-    }
-    clean
-}
-
-fn printable(c: char) -> impl Iterator<Item = char> {
-    let escaped = c.is_control().then(|| c.escape_default());
-    let plain = escaped.is_none().then_some(c);
-    escaped.into_iter().flatten().chain(plain)
 }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::problem::{Origin, Position, shown};
+use crate::text::is_unsafe;
 
 /// A configuration file's text.
 #[derive(Debug)]
@@ -53,7 +54,7 @@ impl SourceText {
             .chars()
             .skip(skipped)
             .take(2 * SIDE)
-            .map(|c| if c.is_control() { ' ' } else { c })
+            .map(|c| if is_unsafe(c) { ' ' } else { c })
             .collect::<String>();
         Position { line: line.max(1), column: column + 1, text, caret: column - skipped }
     }

@@ -9,6 +9,7 @@
 //! | `options.rs` | options, exit codes, standard streams |
 //! | `demo.rs` | a run without a file |
 //! | `handlers.rs` | what handlers get, and how they end |
+//! | `http.rs` | secrets of web services |
 //! | `scheduling.rs` | order, importance, standby, pace |
 //! | `limits.rs` | capacity, ceilings, bytes, expiry, skips |
 //! | `retry.rs` | handlers that fail and are tried again |
@@ -32,6 +33,7 @@ mod config;
 mod demo;
 mod env;
 mod handlers;
+mod http;
 mod input;
 mod ledger;
 mod limits;
@@ -42,5 +44,8 @@ mod reload;
 mod report;
 mod retry;
 mod scheduling;
+#[cfg(feature = "http")]
+#[path = "../helpers/server.rs"]
+mod server;
 mod signals;
 mod simulate;

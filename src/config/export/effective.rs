@@ -26,7 +26,10 @@ const WIDTH: usize = 60;
 const NOT_THE_SAME_WHEN_WRITTEN: &str = "queue.max_wait";
 
 /// Settings in which names are filled in.
-const FILLED: [&str; 3] = ["hook.NAME.run", "hook.NAME.env.ANY", "hook.NAME.headers.ANY"];
+const FILLED: [&str; 4] = ["hook.NAME.run", "hook.NAME.url", "hook.NAME.env.ANY", "hook.NAME.headers.ANY"];
+
+/// Those of them that are secrets where a variable sets them: its name is written in place of its value.
+const SECRET: [&str; 2] = ["hook.NAME.url", "hook.NAME.headers.ANY"];
 
 /// Hooks stand behind every other table.
 const HOOKS: usize = 1000;
@@ -121,6 +124,12 @@ impl Loaded {
         // The built-in limit of one event follows the limit of all.
         let limit =
             (setting.path == "queue.max_event_bytes").then(|| self.config.queue.max_event_bytes.into());
+        let filled = match &value.spot {
+            Spot::Variable(pair) if SECRET.contains(&setting.path) => {
+                Some(format!("${{env:{}}}", pair.0).into())
+            }
+            _ => filled,
+        };
         let text = written::value(setting.kind, filled.or(limit).as_ref().unwrap_or(&value.value));
         Line { value: text, origin: origin(&value.spot), is_silent }
     }
