@@ -12,7 +12,6 @@ use crate::class::{PerClass, PriorityClass};
 use crate::outcome::{OutcomeKind, Refusal, WaitSplit};
 use crate::pool::admission::{Admission, LANE_MAX};
 use crate::pool::drain::Remainder;
-use crate::pool::one_mutex::OneMutex;
 use crate::pool::{Finished, Host, Pool};
 use crate::scheduler::{
     AdmissionRule, Arrival, BatchParams, Batching, CoreParams, Dispatch, HookParams, HookSlot, JobKey,
@@ -409,49 +408,6 @@ impl Shell for Pool<TestHost> {
 
     fn drain(&self, deadline: Duration, grace: Duration) -> Remainder {
         self.drain(deadline, grace)
-    }
-}
-
-impl Shell for OneMutex<TestHost> {
-    fn start(params: CoreParams, hooks: &[HookParams], clock: Clock, host: Arc<TestHost>) -> Self {
-        Self::start(params, hooks, clock, host)
-    }
-
-    fn submit(&self, spec: Spec) -> Result<(), Refusal> {
-        self.submit(self.host().arrival(spec)).map_err(|(why, job)| {
-            job.forgo();
-            why
-        })
-    }
-
-    fn cancel_job(&self, id: u32) -> bool {
-        self.with_core(|core, now| self.host().key(id).is_some_and(|key| core.cancel(key, now)))
-    }
-
-    fn pause_class(&self, class: PriorityClass) {
-        self.with_core(|core, now| core.pause_class(class, now));
-    }
-
-    fn resume_class(&self, class: PriorityClass) {
-        self.with_core(|core, now| core.resume_class(class, now));
-    }
-
-    fn pause_hook(&self, hook: u32) {
-        self.with_core(|core, now| core.pause_hook(HookSlot(hook), now));
-    }
-
-    fn resume_hook(&self, hook: u32) {
-        self.with_core(|core, now| core.resume_hook(HookSlot(hook), now));
-    }
-
-    fn close(&self) {
-        self.close();
-    }
-
-    /// Without an end: the scripts that come here drain to the last job.
-    fn drain(&self, _deadline: Duration, _grace: Duration) -> Remainder {
-        self.drain();
-        Remainder::default()
     }
 }
 
