@@ -47,7 +47,9 @@ pub use manager::{
 pub use matcher::{
     FieldIs, Matched, Matcher, Selector, SelectorError, SelectorPlace, SelectorProblem, ToolPattern,
 };
-pub use metrics::{Counts, HookSnapshot, Ledger, Snapshot, Timing};
+pub use metrics::{
+    Counts, Distribution, HookSnapshot, LaneGauges, Ledger, Part, PoolGauges, RunCounts, Snapshot, Timing,
+};
 pub use outcome::{
     Answer, Attempt, JobId, Json, Outcome, OutcomeKind, ProcessReport, Refusal, Skip, WaitCause, WaitSplit,
 };

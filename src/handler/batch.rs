@@ -18,6 +18,7 @@
 use std::collections::VecDeque;
 use std::ffi::OsString;
 use std::ops::ControlFlow;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::command::nested_too_deep;
@@ -25,6 +26,7 @@ use super::lines::answers::{Item, Line, Reader};
 use super::lines::splice::{Head, push_line};
 use super::{CommandHandler, Surroundings, Task};
 use crate::hook::{CommandSpec, OnBatchFailure};
+use crate::metrics::HookCounters;
 use crate::outcome::{Answer, Ending, OutcomeKind};
 use crate::process::{End, JOB_VARIABLE, POOL_VARIABLE};
 use crate::telemetry::{self, Limiter};
@@ -37,8 +39,13 @@ pub(crate) struct LinesHandler {
 }
 
 impl LinesHandler {
-    pub(super) fn prepare(spec: &CommandSpec, surroundings: &Surroundings) -> Self {
-        Self { command: CommandHandler::prepare(spec, surroundings), complaints: Limiter::default() }
+    pub(super) fn prepare(
+        spec: &CommandSpec,
+        surroundings: &Surroundings,
+        counters: &Arc<HookCounters>,
+    ) -> Self {
+        let command = CommandHandler::prepare(spec, surroundings, counters);
+        Self { command, complaints: Limiter::default() }
     }
 
     pub(super) fn fault(&self) -> Option<String> {
@@ -88,6 +95,7 @@ impl LinesHandler {
         {
             batch.take(item, complain);
         }
+        self.command.count(&run);
         let escapees_killed = self.command.sweep(first.job, &run);
         let ended_by_itself = run.stopped.is_none() && !matches!(run.end, End::NotStarted(_));
         let end = run.end.to_string();

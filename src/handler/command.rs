@@ -13,6 +13,7 @@ use super::resident::Residents;
 use crate::class::PerClass;
 use crate::config::inherited_environment;
 use crate::hook::{CommandSpec, Hook, Leftovers, ResourceLimits};
+use crate::metrics::HookCounters;
 use crate::outcome::{Ending, JobId, OutcomeKind, ProcessReport};
 use crate::process::{
     End, JOB_VARIABLE, Limits, POOL_VARIABLE, Prepared, Run, Runner, StartError, StopReason, Sweeper, kept,
@@ -45,12 +46,17 @@ pub(crate) struct CommandHandler {
     pub(super) prepared: Prepared,
     pub(super) surroundings: Surroundings,
     pub(super) keeps_leftovers: bool,
+    pub(super) counters: Arc<HookCounters>,
     /// How its processes are ranked, by the class of what they run for.
     pub(super) nice: PerClass<u8>,
 }
 
 impl CommandHandler {
-    pub(crate) fn prepare(spec: &CommandSpec, surroundings: &Surroundings) -> Self {
+    pub(crate) fn prepare(
+        spec: &CommandSpec,
+        surroundings: &Surroundings,
+        counters: &Arc<HookCounters>,
+    ) -> Self {
         let prepared = Prepared::new(spec, &surroundings.environment);
         let mut surroundings = surroundings.clone();
         let keeps_leftovers = spec.leftovers == Leftovers::Keep;
@@ -60,7 +66,8 @@ impl CommandHandler {
             surroundings.pool = kept(&surroundings.pool).into();
             surroundings.sweeper = surroundings.sweeper.map(|sweeper| sweeper.for_pool(&surroundings.pool));
         }
-        Self { prepared, surroundings, keeps_leftovers, nice: spec.nice }
+        let counters = Arc::clone(counters);
+        Self { prepared, surroundings, keeps_leftovers, counters, nice: spec.nice }
     }
 
     pub(crate) fn fault(&self) -> Option<String> {
@@ -76,6 +83,7 @@ impl CommandHandler {
         let variables = self.variables(task);
         let run =
             self.surroundings.runner.run(&self.prepared, task.event.payload(), variables, &limits, task.stop);
+        self.count(&run);
         let escapees_killed = self.sweep(task.job, &run);
         Ending::of_run(&limits, self.prepared.limits(), run, escapees_killed).hinted(hook, &self.prepared)
     }
@@ -84,6 +92,14 @@ impl CommandHandler {
     pub(super) fn limits(&self, task: &Task<'_>, timeout: Duration) -> Limits {
         let Hook { grace, max_output, .. } = *task.hook;
         Limits { timeout, grace, max_output, nice: self.nice[task.class] }
+    }
+
+    /// Counts a run in the hook's metrics.
+    pub(super) fn count(&self, run: &Run) {
+        if let Some(took) = run.spawn_time {
+            self.counters.process_started(took);
+            self.counters.process_ended(run.cpu_time, run.peak_memory);
+        }
     }
 
     /// Kills what left the group of a handler that has ended. Gives back how many there were.

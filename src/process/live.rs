@@ -52,6 +52,7 @@ pub struct Live {
     buffer: Box<[u8]>,
     pub(super) children: Arc<Children>,
     pub(super) started: Instant,
+    spawn_time: Duration,
     pub(super) leftovers: Leftovers,
 }
 
@@ -92,6 +93,7 @@ impl Runner {
         self.children.reap_hanging();
         let started = Instant::now();
         let mut child = self.spawn(prepared, true, env, nice)?.child;
+        let spawn_time = started.elapsed();
         let group = Group::of(&child);
         #[cfg(target_os = "linux")]
         let pidfd = rustix::process::pidfd_open(group.leader(), rustix::process::PidfdFlags::empty()).ok();
@@ -117,6 +119,7 @@ impl Runner {
             buffer: vec![0; PIECE].into(),
             children: Arc::clone(&self.children),
             started,
+            spawn_time,
             leftovers: prepared.leftovers(),
         })
     }
@@ -126,6 +129,11 @@ impl Live {
     /// The number of the process.
     pub fn number(&self) -> i32 {
         self.group.leader().as_raw_pid()
+    }
+
+    /// How long it took from the call until the program ran.
+    pub fn spawn_time(&self) -> Duration {
+        self.spawn_time
     }
 
     /// How long ago it was started.

@@ -173,9 +173,10 @@ impl Runner {
             Ok(spawned) => spawned,
             Err(error) => return Run::not_started(error, started.elapsed(), stdin.len()),
         };
+        let spawn_time = started.elapsed();
         let max_written = prepared.limits().output.unwrap_or(u64::MAX);
         let leftovers = prepared.leftovers();
-        let job = Job { spawned, stdin, started, limits, cancel, max_written, leftovers };
+        let job = Job { spawned, stdin, started, spawn_time, limits, cancel, max_written, leftovers };
         match self.waiter {
             #[cfg(target_os = "linux")]
             WaiterKind::Pidfd => wait_pidfd::run(job, see, &self.children),
@@ -231,6 +232,7 @@ struct Job<'a> {
     spawned: Spawned,
     stdin: &'a [u8],
     started: Instant,
+    spawn_time: Duration,
     limits: &'a Limits,
     cancel: &'a Cancel,
     /// Bytes of both outputs together after which it is told to end.

@@ -69,6 +69,7 @@ pub(super) fn run(mut job: Job<'_>, see: &mut dyn FnMut(&[u8]), children: &Child
         end,
         stopped,
         run_time,
+        spawn_time: Some(job.spawn_time),
         cpu_time,
         peak_memory,
         stdout,

@@ -58,6 +58,7 @@ pub(super) fn run(mut job: Job<'_>, see: &mut dyn FnMut(&[u8]), children: &Child
     let deadline = later(job.started, job.limits.timeout);
     let number = job.spawned.child.id();
     let pipes = Pipes::new(&mut job.spawned.child, job.stdin, job.limits.max_output, see);
+    let spawn_time = job.spawn_time;
     let (max_written, floods) = (job.max_written, AtomicBool::new(false));
     let run = thread::scope(|scope| {
         let (over, told) = UnixStream::pair()?;
@@ -84,6 +85,7 @@ pub(super) fn run(mut job: Job<'_>, see: &mut dyn FnMut(&[u8]), children: &Child
             end: ended.end,
             stopped: ended.stopped,
             run_time,
+            spawn_time: Some(spawn_time),
             cpu_time: None,
             peak_memory: None,
             stdout,

@@ -154,9 +154,9 @@ impl Engine {
                 continue;
             }
             if is_first {
-                entry.record.counters.started(job.class, waited.total());
+                entry.record.counters.started(job.class, job.kind(), waited.total());
             } else {
-                entry.record.counters.restarted(job.class);
+                entry.record.counters.restarted(job.class, job.kind());
             }
             // Who cancels one member of a batch does not stop the others.
             let stop = match &crew {
@@ -204,9 +204,9 @@ impl Engine {
         let attempts = std::mem::take(&mut job.attempts);
         let waited = job.has_waited(WaitSplit::default(), self.clock.now());
         let Job { id, class, .. } = job;
-        let entry = Arc::clone(&job.entry);
-        entry.record.counters.resolved(class, started, ending.kind, ending.run);
-        entry.record.counters.waited(class, &waited);
+        let (entry, kind) = (Arc::clone(&job.entry), job.kind());
+        entry.record.counters.resolved(class, kind, started, ending.kind, ending.run);
+        entry.record.counters.waited(class, kind, &waited);
         self.record_end(id, started, &attempts, &ending);
         let outcome = Outcome {
             job: id,
@@ -258,6 +258,9 @@ impl Host for Engine {
         let running = self.start(dispatch, &stop, &pass);
         if running.is_empty() {
             return Some(Finished::after(elapsed()));
+        }
+        if entry.handler.takes_many() {
+            entry.record.counters.dispatched(running.len());
         }
         // A job that has its outcome is gone, while the handler may look at its event.
         let views: Vec<_> = running.iter().map(View::of).collect();

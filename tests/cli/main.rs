@@ -17,6 +17,7 @@
 //! | `signals.rs` | INT and TERM |
 //! | `reload.rs` | a configuration that changes while it runs |
 //! | `logging.rs` | log lines |
+//! | `metrics.rs` | `--metrics` and `--metrics-listen` |
 //! | `bench.rs` | the command `bench` |
 //! | `record.rs` | recordings of runs, as loads of `simulate` |
 //! | `simulate.rs` | the command `simulate` |
@@ -38,6 +39,7 @@ mod input;
 mod ledger;
 mod limits;
 mod logging;
+mod metrics;
 mod options;
 mod record;
 mod reload;

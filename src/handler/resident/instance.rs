@@ -137,6 +137,7 @@ impl Instance {
             (POOL_VARIABLE, surroundings.pool.to_string()),
         ];
         let live = surroundings.runner.start(&command.prepared, variables, nice)?;
+        command.counters.process_started(live.spawn_time());
         let said = Said::new(max_output, command.prepared.limits().output.unwrap_or(u64::MAX));
         Ok(Self { live, number, answered: 0, rested: false, said })
     }
@@ -164,9 +165,10 @@ impl Instance {
         }
         let mut report = said.keepers().report_of(ended.end.clone());
         report.cpu_time = ended.cpu_time;
+        report.peak_memory = ended.peak_memory;
         report.pipe_held = ended.pipe_held;
         report.leftovers_killed = ended.leftovers_killed;
-        report.escapees_killed = sweep(command, number, &ended);
+        report.escapees_killed = settle(command, number, &ended);
         (ended, report)
     }
 
@@ -176,8 +178,13 @@ impl Instance {
     }
 }
 
-/// Kills what left the group of a process that has ended. Gives back how many there were.
-pub(super) fn sweep(command: &CommandHandler, number: u64, ended: &Ended) -> usize {
+/// Counts a process that has ended, and kills what left its group. Gives back how many there were.
+pub(super) fn settle(command: &CommandHandler, number: u64, ended: &Ended) -> usize {
+    command.counters.process_ended(ended.cpu_time, ended.peak_memory);
+    sweep(command, number, ended)
+}
+
+fn sweep(command: &CommandHandler, number: u64, ended: &Ended) -> usize {
     let Some(sweeper) = &command.surroundings.sweeper else { return 0 };
     let ended_well = ended.end == End::Exited(0) && ended.stage == Stage::Close;
     if command.keeps_leftovers && ended_well {

@@ -19,7 +19,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use super::super::{CommandHandler, Task};
-use super::instance::{Instance, sweep};
+use super::instance::{Instance, settle};
 use crate::hook::{Hook, HookName, ResidentSpec};
 use crate::process::{Cancel, Stage, stop_all};
 use crate::telemetry::{self, Limiter};
@@ -309,7 +309,7 @@ fn end_all(instances: Vec<(&Shelf, Instance)>, hurry: &Cancel) {
     }
     let ended = stop_all(lives, Stage::Close, hurry, &mut |_, _| {});
     for ((shelf, number), ended) in owners.into_iter().zip(ended) {
-        sweep(&shelf.command, number, &ended);
+        settle(&shelf.command, number, &ended);
     }
 }
 

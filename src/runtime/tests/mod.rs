@@ -9,6 +9,7 @@ mod reload;
 mod reload_keys;
 mod retry;
 mod rust;
+mod status;
 mod surroundings;
 mod why;
 
