@@ -13,6 +13,7 @@ use std::time::Duration;
 use crate::class::PriorityClass;
 use crate::event::FieldPath;
 use crate::matcher::Selector;
+use crate::redact::Redactor;
 
 /// A hook's name: `[a-z][a-z0-9_]*` without `__`. Cheap to clone.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -84,6 +85,8 @@ pub struct Hook {
     pub max_wait: Option<MaxWait>,
     /// Bytes of output kept of each stream.
     pub max_output: usize,
+    /// Takes the secrets out of what is written down of its handler and its events.
+    pub redactor: Redactor,
     /// How its events are put together, if its handler takes many at once. `None`: one at a time.
     pub batch: Option<BatchPolicy>,
     /// Whether and when a failed job is tried again. `None`: never.

@@ -12,9 +12,11 @@ mod matcher;
 mod metrics;
 mod outcome;
 mod params;
+mod pattern;
 mod pool;
 #[doc(hidden)]
 pub mod process;
+mod redact;
 mod runtime;
 mod scheduler;
 mod simulate;
@@ -41,6 +43,7 @@ pub use matcher::{
 pub use metrics::{Counts, HookSnapshot, Ledger, Snapshot, Timing};
 pub use outcome::{Answer, Attempt, JobId, Json, Outcome, OutcomeKind, ProcessReport, Refusal, Skip};
 pub use process::{Captured, End, StartError, StopReason, Stopped, UnknownReason};
+pub use redact::{RedactError, Redactor};
 pub use runtime::{
     BuildError, Decision, HandlerProblem, HookPool, HookPoolBuilder, JobHandle, Outcomes, Preview,
     ResizeError, Submission, SubmittedHook,

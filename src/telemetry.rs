@@ -177,6 +177,7 @@ pub(crate) fn observer_panicked(job: JobId) {
 /// A handler that speaks lines said something that is of no use, and that nothing comes of.
 pub(crate) fn misspoke(hook: &Hook, what: &str, complaints: &Limiter, now: Time) {
     if let Some(unreported) = complaints.pass(now, Limiter::HOOK) {
+        let what = hook.redactor.text(what);
         say(|| tracing::warn!(hook = %hook.name, unreported, "the hook's handler {what}; ignored"));
     }
 }

@@ -10,6 +10,8 @@ const LAYERS: &[&str] = &[
     "class",
     "kind",
     "time",
+    "pattern",
+    "redact",
     "event",
     "matcher",
     "hook",
@@ -32,8 +34,9 @@ const LAYERS: &[&str] = &[
 const CLOSED: &[(&str, &[&str])] = &[
     ("scheduler", &["class", "outcome", "time"]),
     ("pool", &["class", "outcome", "time", "scheduler"]),
-    ("process", &["hook"]),
-    ("matcher", &["kind", "event"]),
+    ("process", &["hook", "redact"]),
+    ("matcher", &["kind", "event", "pattern"]),
+    ("redact", &["pattern"]),
 ];
 
 /// Lines of a file of the library or the program, tests in it included.

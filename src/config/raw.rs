@@ -20,6 +20,7 @@ pub(super) struct RawConfig {
     pub(super) priority: BTreeMap<String, String>,
     pub(super) batching: RawBatching,
     pub(super) shutdown: RawShutdown,
+    pub(super) redact: RawRedact,
     #[serde(default)]
     pub(super) hook: BTreeMap<String, RawHook>,
 }
@@ -100,6 +101,14 @@ pub(super) struct RawBatching {
 #[derive(Debug, Deserialize)]
 pub(super) struct RawShutdown {
     pub(super) drain: u64,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct RawRedact {
+    pub(super) enabled: bool,
+    pub(super) defaults: bool,
+    #[serde(default)]
+    pub(super) patterns: Vec<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]

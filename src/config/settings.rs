@@ -9,6 +9,7 @@ use std::time::Duration;
 use crate::class::{PerClass, PriorityClass};
 use crate::hook::{Hook, MaxWait};
 use crate::kind::KindSet;
+use crate::redact::Redactor;
 
 /// Everything that decides how a pool behaves.
 #[derive(Clone, Debug)]
@@ -34,6 +35,8 @@ pub struct Config {
     pub batching: BatchingSettings,
     /// How a shutdown ends.
     pub shutdown: ShutdownSettings,
+    /// `[redact]`: takes secrets out of what is written down.
+    pub redactor: Redactor,
     /// `CLAUDE_MPM_HOOK_DEBUG`: detailed log lines.
     pub debug: bool,
     /// The hooks, in the order in which they were declared.

@@ -7,6 +7,8 @@ use std::fmt;
 
 use regex::{Regex, RegexBuilder};
 
+use crate::pattern::PatternError;
+
 /// A case-sensitive regular expression on the whole tool name.
 #[derive(Clone)]
 pub struct ToolPattern {
@@ -20,13 +22,6 @@ enum Form {
     Names(Box<[Box<str>]>),
     /// Anchored at both ends.
     Pattern(Regex),
-}
-
-/// What is wrong with a pattern, and at which letter, counted from 1.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct PatternError {
-    pub(super) reason: String,
-    pub(super) column: Option<usize>,
 }
 
 impl ToolPattern {
@@ -49,7 +44,13 @@ impl ToolPattern {
             Form::Names(names)
         } else {
             // First as it was written, so that the column of an error is that of the user's text.
-            Self::compile(text).map_err(|error| PatternError::new(text, &error))?;
+            Self::compile(text).map_err(|error| {
+                let mut error = PatternError::new(text, &error);
+                if text == "*" {
+                    error.reason.push_str("; every tool is `.*`");
+                }
+                error
+            })?;
             let anchored = Self::compile(&format!(r"\A(?:{text})\z"))
                 // In the verbose form a comment at the end would swallow what follows on its line.
                 .or_else(|_| Self::compile(&format!("\\A(?:{text}\n)\\z")))
@@ -101,31 +102,6 @@ fn is_plain(name: &str) -> bool {
 impl fmt::Debug for ToolPattern {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Debug::fmt(&self.text, f)
-    }
-}
-
-impl PatternError {
-    /// Takes the reason and the column out of the crate's message, which shows the pattern with a caret under it.
-    fn new(text: &str, error: &regex::Error) -> Self {
-        let message = match error {
-            regex::Error::CompiledTooBig(_) => {
-                return Self {
-                    reason: "it is too large when compiled; use smaller counts".to_owned(),
-                    column: None,
-                };
-            }
-            other => other.to_string(),
-        };
-        let reason = message.lines().rev().find_map(|line| line.strip_prefix("error: ")).unwrap_or(&message);
-        let mut reason = reason.to_owned();
-        if text == "*" {
-            reason.push_str("; every tool is `.*`");
-        }
-        let caret =
-            message.lines().find(|line| line.contains('^') && line.trim_matches([' ', '^']).is_empty());
-        // The message indents by four. A pattern of several lines is shown otherwise, with line numbers.
-        let column = caret.filter(|_| !text.contains('\n')).and_then(|line| line.find('^')?.checked_sub(3));
-        Self { reason, column }
     }
 }
 

@@ -1,5 +1,6 @@
 //! The record of one job: what it was, how long it waited and ran, how it ended and why.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
 
@@ -8,6 +9,7 @@ use crate::event::Event;
 use crate::hook::HookName;
 use crate::outcome::{Json, OutcomeKind};
 use crate::process::{Captured, End, Stopped};
+use crate::redact::Redactor;
 
 /// Numbers the jobs of a pool, from 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -51,6 +53,28 @@ impl Ending {
             repeats: false,
         }
     }
+
+    /// The same without secrets, but for the verdict: a program acts on that, so only what is written of it is redacted.
+    pub(crate) fn redacted(mut self, redactor: &Redactor) -> Self {
+        if !redactor.is_on() {
+            return self;
+        }
+        let clean = |text: &mut String| {
+            if let Cow::Owned(new) = redactor.text(text) {
+                *text = new;
+            }
+        };
+        clean(&mut self.reason);
+        self.message.iter_mut().for_each(clean);
+        if let Some(process) = &mut self.process {
+            for stream in [&mut process.stdout, &mut process.stderr] {
+                if stream.total() > 0 {
+                    *stream = std::mem::take(stream).redacted(redactor);
+                }
+            }
+        }
+        self
+    }
 }
 
 /// How an attempt ended that was not the job's last one.
@@ -73,7 +97,8 @@ pub struct Outcome {
     pub job: JobId,
     /// The hook that it was for.
     pub hook: HookName,
-    /// The event that it was for.
+    /// The event that it was for, as it was submitted. [`HookPool::redactor`](crate::HookPool::redactor) takes the secrets
+    /// out of what is written of it.
     pub event: Event,
     /// Its class.
     pub class: PriorityClass,
@@ -85,11 +110,11 @@ pub struct Outcome {
     pub attempts: Vec<Attempt>,
     /// Time from start to end, of the last attempt. `None`: its handler never ran.
     pub run: Option<Duration>,
-    /// In words, why it ended like this; empty for a success.
+    /// In words, why it ended like this; empty for a success. Redacted, as the message and the output are (`[redact]`).
     pub reason: String,
     /// What the handler said of it to people, if anything.
     pub message: Option<String>,
-    /// What the handler said of it to programs, if anything.
+    /// What the handler said of it to programs, if anything; exactly as it was said.
     pub verdict: Option<Json>,
     /// What is known of the handler's process. `None`: there was none.
     pub process: Option<Box<ProcessReport>>,

@@ -320,6 +320,7 @@ impl Host for Engine {
         let mut done = |index: usize, mut ending: Ending| {
             // A second ending of a task, or one that comes too late, is nothing that anybody could use.
             let Some(running) = flight.take(index) else { return false };
+            ending = ending.redacted(&entry.hook.redactor);
             if ending.run.is_none() && ending.kind.has_run() {
                 ending.run = Some(elapsed());
             }

@@ -55,6 +55,7 @@ use crate::event::{Event, Subject};
 use crate::metrics::{Ledger, Snapshot};
 use crate::pool::Pool;
 use crate::process::sweep_dead_pools;
+use crate::redact::Redactor;
 use crate::scheduler::HookSlot;
 
 /// A running pool: takes events, runs the handlers of the hooks that want them, and accounts for every one.
@@ -158,6 +159,21 @@ impl HookPool {
     #[must_use]
     pub fn config(&self) -> &Config {
         &self.inner.config
+    }
+
+    /// Takes the secrets out of text and events, as the configuration says (`[redact]`): for whoever writes down what
+    /// an [`Outcome`](crate::Outcome) holds exactly, its event and its verdict.
+    ///
+    /// ```
+    /// use hookpool::{Event, HookPool};
+    /// let pool = HookPool::builder().build()?;
+    /// let event = Event::from_json(r#"{"event": "login", "password": "hunter2"}"#)?;
+    /// assert_eq!(&*pool.redactor().json(event.payload()), br#"{"event": "login", "password": "[redacted]"}"#);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn redactor(&self) -> &Redactor {
+        &self.inner.config.redactor
     }
 
     /// A copy of all counts.

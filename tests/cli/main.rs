@@ -13,6 +13,7 @@
 //! | `limits.rs` | capacity, ceilings, bytes, expiry, skips |
 //! | `retry.rs` | handlers that fail and are tried again |
 //! | `breaker.rs` | handlers that fail and fail, and are left alone |
+//! | `secrets.rs` | what is not written down |
 //! | `signals.rs` | INT and TERM |
 //! | `logging.rs` | log lines |
 //! | `bench.rs` | the command `bench` |
@@ -38,5 +39,6 @@ mod options;
 mod report;
 mod retry;
 mod scheduling;
+mod secrets;
 mod signals;
 mod simulate;

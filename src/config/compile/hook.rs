@@ -17,6 +17,7 @@ use super::{Context, class_named, failing, max_wait};
 use crate::hook::{CommandLine, CommandSpec, HandlerSpec, Hook, HookName, InheritEnv, Leftovers, Order};
 use crate::kind::KindSet;
 use crate::matcher::{Selector, SelectorPlace};
+use crate::redact::Redactor;
 
 /// What all hooks share.
 pub(super) struct HookCompiler<'a> {
@@ -24,6 +25,7 @@ pub(super) struct HookCompiler<'a> {
     pub(super) context: &'a Context<'a>,
     pub(super) defaults: &'a RawDefaults,
     pub(super) batching: &'a BatchingSettings,
+    pub(super) redactor: &'a Redactor,
 }
 
 impl HookCompiler<'_> {
@@ -50,6 +52,7 @@ impl HookCompiler<'_> {
             max_wait: raw.max_wait.as_ref().map(|own| max_wait(own, true)),
             max_output: usize::try_from(raw.max_output.unwrap_or(self.defaults.max_output))
                 .unwrap_or(usize::MAX),
+            redactor: self.redactor.clone(),
             batch,
             retry: raw.retry.as_ref().map(failing::retry),
             breaker: raw.breaker.as_ref().map(failing::breaker),

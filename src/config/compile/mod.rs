@@ -10,6 +10,7 @@ mod failing;
 mod hook;
 mod machine;
 mod mode;
+mod redact;
 mod relations;
 
 use std::collections::BTreeSet;
@@ -78,11 +79,13 @@ pub(super) fn compile(
         bytes: raw.batching.bytes,
         linger: Duration::from_nanos(raw.batching.linger),
     };
+    let redactor = redact::redactor(&raw.redact, &merged, problems);
     let compiler = hook::HookCompiler {
         merged: &merged,
         context: &context,
         defaults: &raw.defaults,
         batching: &batching,
+        redactor: &redactor,
     };
     let nothing = RawHook::default();
     let mut seen = BTreeSet::new();
@@ -113,6 +116,7 @@ pub(super) fn compile(
         default_timeout: Duration::from_nanos(raw.defaults.timeout),
         batching,
         shutdown: ShutdownSettings { drain: Duration::from_nanos(raw.shutdown.drain) },
+        redactor: redactor.clone(),
         debug: raw.debug,
         hooks,
         files: context.files.clone(),

@@ -1,7 +1,7 @@
 //! The settings that concern the whole pool: every table but those of the hooks.
 
 use super::super::settings::{PoolSettings, QueueSettings};
-use super::super::value::ValueKind::{self, Boolean, Choice, Class, Off, Ratio, Workers};
+use super::super::value::ValueKind::{self, Boolean, Choice, Class, Off, Ratio, TextList, Workers};
 use super::Setting;
 
 const CAPACITY: ValueKind = ValueKind::Integer { min: 1, max: QueueSettings::MAX_CAPACITY as u64 };
@@ -126,4 +126,21 @@ pub(super) const SETTINGS: &[Setting] = &[
     Setting::new("batching.bytes", SIZE, "\"1MB\"", "Most bytes of one batch."),
     Setting::new("batching.linger", TIME_OR_NONE, "\"100ms\"", "Longest wait for a batch to fill."),
     Setting::new("shutdown.drain", TIME_OR_NONE, "\"2s\"", "How long a shutdown lets jobs start and run on."),
+    Setting::new(
+        "redact.enabled",
+        Boolean,
+        "true",
+        "Takes secrets out of kept output, reasons, log lines and dead letters; handlers get the exact bytes all the same.",
+    ),
+    Setting::new(
+        "redact.defaults",
+        Boolean,
+        "true",
+        "Whether the built-in rules apply: passwords, keys and tokens by their name or their form.",
+    ),
+    Setting::open(
+        "redact.patterns",
+        TextList,
+        "Regular expressions for more secrets, at most 64; the group `secret` of one, or else all that it matches, goes.",
+    ),
 ];
