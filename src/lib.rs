@@ -3,6 +3,7 @@
 mod breaker;
 mod class;
 pub mod config;
+mod dead_letters;
 mod event;
 mod handler;
 mod hook;
@@ -26,6 +27,7 @@ mod time;
 pub use breaker::{BreakerState, BreakerStatus};
 pub use class::{PerClass, PriorityClass};
 pub use config::Config;
+pub use dead_letters::{DeadLetter, DeadLetterCounts, DeadLetterError};
 pub use event::{Event, EventError, FieldPath, RawJson, Scalar};
 pub use handler::{BatchAnswer, BatchHandler, Call, EventHandler, Parallel};
 pub use hook::{

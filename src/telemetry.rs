@@ -10,6 +10,7 @@
 
 use std::borrow::Cow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -167,6 +168,31 @@ pub(crate) fn came_back(hook: &Hook, elapsed: Duration) {
 /// A subscription to outcomes has lost one, its first.
 pub(crate) fn subscriber_is_slow() {
     say(|| tracing::warn!("a subscription to outcomes is full: its reader is too slow, and loses some"));
+}
+
+/// A dead letter was lost, the first one.
+pub(crate) fn letters_dropped() {
+    say(|| tracing::warn!("dead letters come faster than they can be written, and some are lost"));
+}
+
+/// The end of the pool has waited for its dead letters for long enough.
+pub(crate) fn letters_unfinished() {
+    say(|| tracing::warn!("some dead letters were not written in time, and may be lost"));
+}
+
+/// Others may read the file of dead letters.
+pub(crate) fn letters_readable(file: &Path, mode: u32) {
+    say(|| {
+        tracing::warn!(
+            file = %file.display(), mode = format_args!("{mode:o}"),
+            "others may look at the dead letters: chmod 600 keeps them from it"
+        );
+    });
+}
+
+/// The file of dead letters cannot be written, for the first time since it could be.
+pub(crate) fn letters_failed(file: &Path, error: &std::io::Error) {
+    say(|| tracing::warn!(file = %file.display(), "dead letters cannot be written: {error}"));
 }
 
 /// An observer of outcomes panicked.

@@ -25,6 +25,7 @@ const LAYERS: &[&str] = &[
     "simulate",
     "pool",
     "telemetry",
+    "dead_letters",
     "handler",
     "runtime",
     "manager",

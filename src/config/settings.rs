@@ -9,6 +9,7 @@ use std::time::Duration;
 use crate::class::{PerClass, PriorityClass};
 use crate::hook::{Hook, MaxWait};
 use crate::kind::KindSet;
+use crate::outcome::OutcomeKind;
 use crate::redact::Redactor;
 
 /// Everything that decides how a pool behaves.
@@ -37,6 +38,10 @@ pub struct Config {
     pub shutdown: ShutdownSettings,
     /// `[redact]`: takes secrets out of what is written down.
     pub redactor: Redactor,
+    /// `[failures]`: what is kept of them in memory.
+    pub failures: FailureSettings,
+    /// `[dead_letters]`: the file that failures are written to. `None`: no file is named.
+    pub dead_letters: Option<DeadLetterSettings>,
     /// `CLAUDE_MPM_HOOK_DEBUG`: detailed log lines.
     pub debug: bool,
     /// The hooks, in the order in which they were declared.
@@ -182,6 +187,30 @@ pub struct BatchingSettings {
     pub bytes: u64,
     /// Longest wait for a batch to fill.
     pub linger: Duration,
+}
+
+/// `[failures]`
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FailureSettings {
+    /// The last failures that are kept of each hook: 0 to 1000.
+    pub keep: u32,
+    /// Most bytes of their events and output, for each hook; the newest failure is kept in any case.
+    pub max_bytes: u64,
+}
+
+/// `[dead_letters]`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeadLetterSettings {
+    /// The newest file; absolute if it was read from a file.
+    pub file: PathBuf,
+    /// Most bytes of one file.
+    pub max_bytes: u64,
+    /// How many older files are kept: 0 to 100.
+    pub keep: u32,
+    /// The outcomes that are written.
+    pub on: Vec<OutcomeKind>,
+    /// True: events and verdicts are written without their secrets.
+    pub redact: bool,
 }
 
 /// `[shutdown]`

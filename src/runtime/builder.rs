@@ -7,11 +7,13 @@ use std::time::Duration;
 use super::bytes::ByteBudget;
 use super::end::End;
 use super::engine::{Engine, HookEntry, Observer};
+use super::recent::Recent;
 use super::registered::{HandlerProblem, Registered};
 use super::submit::Intake;
 use super::{HookPool, Inner};
 use crate::breaker::Breaker;
 use crate::config::Config;
+use crate::dead_letters::DeadLetters;
 use crate::handler::{BatchHandler, EventHandler, Handler, RustHandler, Surroundings};
 use crate::matcher::Matcher;
 use crate::metrics::HookCounters;
@@ -168,6 +170,7 @@ impl HookPoolBuilder {
                 counters: HookCounters::default(),
                 complaints: Limiter::default(),
                 breaker: hook.breaker.map(Breaker::new),
+                recent: Recent::new(config.failures),
             })
             .collect();
         for entry in &hooks {
@@ -183,7 +186,10 @@ impl HookPoolBuilder {
             hooks.iter().map(|entry| hook_params(&entry.hook, entry.handler.takes_many())).collect();
         let workers = params.seats.in_all().max(MOST_WORKERS);
         let threads = (workers, usize::from(config.pool.max_overrun));
-        let engine = Arc::new(Engine::new(hooks, threads, clock, telemetry, self.observers));
+        let letters = config.dead_letters.clone().map(DeadLetters::start).transpose();
+        let letters = letters.map_err(BuildError::Thread)?;
+        let engine = Engine::new(hooks, threads, clock, telemetry, (self.observers, letters));
+        let engine = Arc::new(engine);
         let pool =
             Pool::start(params, &hook_params, clock, Arc::clone(&engine)).map_err(BuildError::Thread)?;
         let pool = Arc::new(pool);

@@ -39,6 +39,9 @@ impl End {
         }
         self.engine.subscribers.close();
         self.residents.close();
+        if let Some(letters) = &self.engine.letters {
+            letters.close();
+        }
         if let Some(sweeper) = &self.sweeper {
             self.last_sweep.call_once(|| {
                 let swept = sweeper.sweep_all();

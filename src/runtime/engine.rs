@@ -13,9 +13,11 @@ use super::breaking::{Releases, too_long};
 use super::flight::{Flight, Running};
 use super::job::Job;
 use super::outcomes::{Subscribers, Told};
+use super::recent::Recent;
 use super::retry::reason_to_leave;
 use super::watchdog::Watchdog;
 use crate::breaker::{Breaker, Pass};
+use crate::dead_letters::DeadLetters;
 use crate::event::Event;
 use crate::handler::{Handler, Task, panic_text};
 use crate::hook::Hook;
@@ -59,6 +61,7 @@ pub(super) struct Engine {
     /// Jobs that were dropped without an outcome.
     pub(super) lost: Arc<AtomicU64>,
     observers: Vec<Observer>,
+    pub(super) letters: Option<DeadLetters>,
     pub(super) subscribers: Subscribers,
     /// What each worker runs is stopped by its token.
     cancels: Vec<Mutex<Cancel>>,
@@ -82,6 +85,7 @@ pub(super) struct HookEntry {
     /// Keeps a hook that always fails from flooding the log.
     pub(super) complaints: Limiter,
     pub(super) breaker: Option<Breaker>,
+    pub(super) recent: Recent,
 }
 
 impl Engine {
@@ -90,7 +94,7 @@ impl Engine {
         (workers, max_overrun): (usize, usize),
         clock: Clock,
         telemetry: Telemetry,
-        observers: Vec<Observer>,
+        (observers, letters): (Vec<Observer>, Option<DeadLetters>),
     ) -> Self {
         Self {
             hooks,
@@ -98,6 +102,7 @@ impl Engine {
             telemetry,
             lost: Arc::default(),
             observers,
+            letters,
             subscribers: Subscribers::open(),
             cancels: (0..workers).map(|_| Mutex::default()).collect(),
             stopping: AtomicU8::new(CancelLevel::None as u8),
@@ -273,6 +278,10 @@ impl Engine {
         let outcome = Arc::new(outcome);
         job.shared.tell(&outcome);
         telemetry::finished(&outcome, &entry.complaints, self.clock.now());
+        entry.recent.note(&outcome);
+        if let Some(letters) = &self.letters {
+            letters.offer(&outcome, &entry.hook.redactor);
+        }
         let inside = Inside::enter(self);
         for observer in &self.observers {
             // An observer is the caller's code: its panic must not take a worker with it.

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `builder.rs` | making a pool from a configuration |
 //! | `outcomes.rs` | subscriptions to outcomes |
+//! | `recent.rs` | the last failures of a hook |
 //! | `registered.rs` | which hook a handler in Rust is for |
 //! | `submit.rs` | the way of an event to the lanes: match, class, admission |
 //! | `engine.rs` | the way of a job from its pick to its outcome |
@@ -25,6 +26,7 @@ mod engine;
 mod flight;
 mod job;
 mod outcomes;
+mod recent;
 mod registered;
 mod resize;
 mod retry;
@@ -51,8 +53,10 @@ use self::submit::Intake;
 use crate::breaker::Breaker;
 use crate::class::PriorityClass;
 use crate::config::Config;
+use crate::dead_letters::{DeadLetterCounts, DeadLetters};
 use crate::event::{Event, Subject};
 use crate::metrics::{Ledger, Snapshot};
+use crate::outcome::Outcome;
 use crate::pool::Pool;
 use crate::process::sweep_dead_pools;
 use crate::redact::Redactor;
@@ -119,6 +123,12 @@ impl HookPool {
     /// From inside a handler of the same pool this can wait for itself.
     pub fn submit_when_room(&self, event: Event) -> Submission {
         self.inner.submit(&event, true)
+    }
+
+    /// Hands an event over to one hook alone, if that wants it, as a dead letter is replayed; `when_room` waits for room
+    /// as [`HookPool::submit_when_room`] does. An event that the hook does not want counts as `no_match`.
+    pub fn submit_to(&self, hook: &str, event: Event, when_room: bool) -> Submission {
+        self.inner.submit_to(Some(hook), &event, when_room)
     }
 
     /// [`HookPool::submit`] for an event that may not be written yet.
@@ -209,6 +219,36 @@ impl HookPool {
     #[must_use]
     pub fn outcomes(&self, capacity: usize) -> Outcomes {
         self.inner.engine.subscribers.add(capacity)
+    }
+
+    /// The last failures of the hook, the newest first, each with its event and output: as many as `[failures]` says, 20
+    /// of each hook by default, and 1 MB of events and output. Empty: there were none, or there is no such hook.
+    ///
+    /// ```
+    /// use hookpool::{Config, Event, HookPool};
+    /// use std::time::Duration;
+    ///
+    /// let config = Config::from_toml("[hook.a]\non = ['*']\nrun = 'echo oh >&2; exit 3'\n")?;
+    /// let pool = HookPool::builder().config(config).build()?;
+    /// pool.submit(Event::from_json(r#"{"event": "x"}"#)?);
+    /// pool.drain(Duration::from_secs(10));
+    /// let failures = pool.recent_failures("a");
+    /// assert_eq!(failures[0].reason, "exit status 3");
+    /// assert_eq!(failures[0].process.as_ref().unwrap().stderr.text(), "oh\n");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn recent_failures(&self, hook: &str) -> Vec<Arc<Outcome>> {
+        let mut hooks = self.inner.engine.hooks.iter();
+        let entry = hooks.find(|entry| entry.hook.name.as_str() == hook);
+        entry.map(|entry| entry.recent.all()).unwrap_or_default()
+    }
+
+    /// What became of the outcomes that were to be written to the file of `[dead_letters]`. `None`: there is no such file.
+    /// After a drain this is the last word.
+    #[must_use]
+    pub fn dead_letters(&self) -> Option<DeadLetterCounts> {
+        self.inner.engine.letters.as_ref().map(DeadLetters::counts)
     }
 
     /// Lets no job of the hook start, until [`HookPool::resume`]. Its jobs are admitted, wait, and do not expire

@@ -51,10 +51,18 @@ impl Inner {
     /// For an event that turns out to be impossible to write, nothing is submitted but for the hooks that would have
     /// been skipped whatever it holds.
     pub(super) fn submit(&self, event: &impl Subject, when_room: bool) -> Submission {
+        self.submit_to(None, event, when_room)
+    }
+
+    /// `only`: the one hook that counts.
+    pub(super) fn submit_to(&self, only: Option<&str>, event: &impl Subject, when_room: bool) -> Submission {
         let mut submission = Submission::default();
         let mut incoming = Incoming { event, payload: None, when_room };
         self.intake.matcher.find_for(event, self.intake.kinds, |at, matched| {
             let Some(entry) = self.engine.hooks.get(at) else { return };
+            if only.is_some_and(|only| only != entry.hook.name.as_str()) {
+                return;
+            }
             if let Some(decision) = self.decide(&mut incoming, at, entry, matched) {
                 submission.parts.push(SubmittedHook { hook: entry.hook.name.clone(), decision });
             }

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `check.rs` | the command `check` |
 //! | `config.rs` | the command `config` |
+//! | `dead_letters.rs` | failures in a file, and their replay |
 //! | `report.rs` | the two reports |
 //! | `input.rs` | what is an event, and what becomes of the rest |
 //! | `options.rs` | options, exit codes, standard streams |
@@ -28,6 +29,7 @@ mod bench;
 mod breaker;
 mod check;
 mod config;
+mod dead_letters;
 mod demo;
 mod env;
 mod handlers;

@@ -4,6 +4,7 @@
 //! again: its default stands in, and checks that would only repeat the first problem are left out.
 
 mod batch;
+mod dead_letters;
 mod doubts;
 mod expand;
 mod failing;
@@ -25,8 +26,8 @@ use super::merge::Merged;
 use super::problem::{Origin, Problems, Severity};
 use super::raw::{NumberOr, RawBypass, RawConfig, RawHook};
 use super::settings::{
-    BatchingSettings, ClassSettings, Config, KindPriorities, OnFull, PickMode, PoolSettings, QueueSettings,
-    SchedulerSettings, ShutdownSettings,
+    BatchingSettings, ClassSettings, Config, FailureSettings, KindPriorities, OnFull, PickMode, PoolSettings,
+    QueueSettings, SchedulerSettings, ShutdownSettings,
 };
 use crate::class::{PerClass, PriorityClass};
 use crate::hook::MaxWait;
@@ -117,6 +118,8 @@ pub(super) fn compile(
         batching,
         shutdown: ShutdownSettings { drain: Duration::from_nanos(raw.shutdown.drain) },
         redactor: redactor.clone(),
+        failures: FailureSettings { keep: raw.failures.keep, max_bytes: raw.failures.max_bytes },
+        dead_letters: dead_letters::settings(&raw.dead_letters, &merged, context.dir),
         debug: raw.debug,
         hooks,
         files: context.files.clone(),

@@ -40,6 +40,7 @@ fn every_line_of_it_can_be_said_at_once() {
         classes: bare.classes,
         priority: bare.priority,
         redactor: bare.redactor.clone(),
+        dead_letters: None,
         ..loaded.config
     };
     assert_eq!(without_hooks(&same), without_hooks(&bare));

@@ -30,7 +30,7 @@ fn submit(pool: &HookPool, name: &str) -> Option<JobHandle> {
     submission.admitted().next().cloned()
 }
 
-fn ended(handle: Option<JobHandle>) -> Arc<crate::Outcome> {
+fn ended(handle: Option<JobHandle>) -> Arc<Outcome> {
     handle.expect("it is admitted").wait(LONG).expect("it ends")
 }
 

@@ -239,7 +239,7 @@ fn an_overdue_flight_that_has_landed_takes_nobody_elses_deadline_away() {
     };
     let opener = open.clone();
     // While this is told of the first timeout, its closure returns and the next one begins.
-    let observer = move |outcome: &crate::Outcome| {
+    let observer = move |outcome: &Outcome| {
         if outcome.event.name() == "first" {
             let told = told.lock().unwrap();
             assert_eq!(told.recv_timeout(LONG).unwrap(), "first");
