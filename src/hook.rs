@@ -61,7 +61,7 @@ impl fmt::Debug for HookName {
 }
 
 /// A configured reaction: which events, which handler, under which rules.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub struct Hook {
     /// How it is called in `hooks.toml`, reports and logs.
     pub name: HookName,
@@ -208,7 +208,7 @@ pub struct MaxWait {
 }
 
 /// What runs when a hook's event is taken.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub enum HandlerSpec {
     /// A program, one process for each event, which gets the event as it is.
     Command(CommandSpec),
@@ -242,7 +242,7 @@ impl HandlerSpec {
 }
 
 /// A program whose processes stay. How many events one of them may have at once is the hook's batch policy.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct ResidentSpec {
     /// The program.
     pub command: CommandSpec,
@@ -257,7 +257,7 @@ pub struct ResidentSpec {
 }
 
 /// A program to start, with everything resolved that can be before the first event.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct CommandSpec {
     /// What the user wrote.
     pub line: CommandLine,

@@ -17,6 +17,7 @@ mod pattern;
 mod pool;
 #[doc(hidden)]
 pub mod process;
+mod recording;
 mod redact;
 mod runtime;
 mod scheduler;
@@ -43,11 +44,14 @@ pub use matcher::{
     FieldIs, Matched, Matcher, Selector, SelectorError, SelectorPlace, SelectorProblem, ToolPattern,
 };
 pub use metrics::{Counts, HookSnapshot, Ledger, Snapshot, Timing};
-pub use outcome::{Answer, Attempt, JobId, Json, Outcome, OutcomeKind, ProcessReport, Refusal, Skip};
+pub use outcome::{
+    Answer, Attempt, JobId, Json, Outcome, OutcomeKind, ProcessReport, Refusal, Skip, WaitCause, WaitSplit,
+};
 pub use process::{Captured, End, StartError, StopReason, Stopped, UnknownReason};
+pub use recording::{Fate, Recorded, RecordedJob, RecordedRun, Recorder, Recording, RunEnd};
 pub use redact::{RedactError, Redactor};
 pub use runtime::{
     BuildError, Decision, HandlerProblem, HookPool, HookPoolBuilder, JobHandle, Outcomes, Preview,
-    ResizeError, Submission, SubmittedHook,
+    ReloadError, Reloaded, ResizeError, Submission, SubmittedHook,
 };
 pub use simulate::{Depth, Load, Simulation, SimulationReport};

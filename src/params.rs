@@ -37,15 +37,13 @@ pub(crate) fn core_params(config: &Config) -> CoreParams {
     }
 }
 
-/// One hook. `takes_many`: its handler can be given several events at once.
-pub(crate) fn hook_params(hook: &Hook, takes_many: bool) -> HookParams {
-    let batch = hook.batch.as_ref().filter(|_| takes_many);
-    HookParams {
-        max_concurrency: hook.max_concurrency,
-        batch: batch.map(|policy| BatchParams {
-            size: policy.size,
-            bytes: policy.bytes,
-            linger: policy.linger,
-        }),
-    }
+/// One hook.
+pub(crate) fn hook_params(hook: &Hook) -> HookParams {
+    HookParams { max_concurrency: hook.max_concurrency }
+}
+
+/// The bounds of one hook's batches. `takes_many`: its handler can be given several events at once.
+pub(crate) fn batch_params(hook: &Hook, takes_many: bool) -> Option<BatchParams> {
+    let policy = hook.batch.as_ref().filter(|_| takes_many)?;
+    Some(BatchParams { size: policy.size, bytes: policy.bytes, linger: policy.linger })
 }

@@ -1,6 +1,6 @@
 //! What is wrong with a regular expression that a user wrote, and where in it.
 //!
-//! It knows how the crate words its errors; it compiles nothing itself.
+//! It knows how the crates word their errors; it parses and compiles nothing itself.
 
 /// What is wrong with a pattern, and at which letter, counted from 1.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -10,22 +10,24 @@ pub(crate) struct PatternError {
 }
 
 impl PatternError {
-    /// Takes the reason and the column out of the crate's message, which shows the pattern with a caret under it.
-    pub(crate) fn new(text: &str, error: &regex::Error) -> Self {
-        let message = match error {
-            regex::Error::CompiledTooBig(_) => {
-                return Self {
-                    reason: "it is too large when compiled; use smaller counts".to_owned(),
-                    column: None,
-                };
-            }
+    /// Of a pattern that does not parse.
+    pub(crate) fn new(text: &str, error: &regex_syntax::Error) -> Self {
+        let (reason, span) = match error {
+            regex_syntax::Error::Parse(error) => (error.kind().to_string(), Some(error.span())),
+            regex_syntax::Error::Translate(error) => (error.kind().to_string(), Some(error.span())),
+            other => (other.to_string(), None),
+        };
+        // Of a pattern of several lines the line would have to be told too.
+        let column = span.filter(|_| !text.contains('\n')).map(|span| span.start.column);
+        Self { reason, column }
+    }
+
+    /// Of one that does not compile.
+    pub(crate) fn of_build(error: &regex::Error) -> Self {
+        let reason = match error {
+            regex::Error::CompiledTooBig(_) => "it is too large when compiled; use smaller counts".to_owned(),
             other => other.to_string(),
         };
-        let reason = message.lines().rev().find_map(|line| line.strip_prefix("error: ")).unwrap_or(&message);
-        let caret =
-            message.lines().find(|line| line.contains('^') && line.trim_matches([' ', '^']).is_empty());
-        // The message indents by four. A pattern of several lines is shown otherwise, with line numbers.
-        let column = caret.filter(|_| !text.contains('\n')).and_then(|line| line.find('^')?.checked_sub(3));
-        Self { reason: reason.to_owned(), column }
+        Self { reason, column: None }
     }
 }

@@ -11,31 +11,45 @@
 use std::borrow::Cow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::breaker::Turn;
 use crate::class::PriorityClass;
 use crate::event::{Event, Subject};
 use crate::hook::{Hook, HookName};
-use crate::outcome::{Attempt, JobId, Outcome, OutcomeKind, Refusal, Skip};
+use crate::outcome::{Attempt, JobId, Outcome, OutcomeKind, Refusal, Skip, WaitSplit};
 use crate::time::{Clock, Time, nanos};
 
 /// Lines that are limited, and what they depend on.
 #[derive(Debug)]
 pub(crate) struct Telemetry {
     clock: Clock,
-    capacity: u32,
+    capacity: AtomicU32,
     /// Waiting jobs from which on the queue is near its capacity.
-    near: u32,
+    near: AtomicU32,
     /// Waiting jobs below which it is so no more.
-    relaxed: u32,
+    relaxed: AtomicU32,
     is_near: AtomicBool,
     refusals: Limiter,
 }
 
 impl Telemetry {
     pub(crate) fn new(capacity: u32, warn_at: f64, clock: Clock) -> Self {
+        let telemetry = Self {
+            clock,
+            capacity: AtomicU32::default(),
+            near: AtomicU32::default(),
+            relaxed: AtomicU32::default(),
+            is_near: AtomicBool::new(false),
+            refusals: Limiter::default(),
+        };
+        telemetry.set_bounds(capacity, warn_at);
+        telemetry
+    }
+
+    /// The queue holds so many jobs from now on, and is near that at the part `warn_at` of it.
+    pub(crate) fn set_bounds(&self, capacity: u32, warn_at: f64) {
         // In range: warn_at is between 0 and 1.
         #[expect(
             clippy::cast_possible_truncation,
@@ -43,14 +57,9 @@ impl Telemetry {
             reason = "a part of a u32 fits a u32"
         )]
         let part = |of: f64| (f64::from(capacity) * of).ceil() as u32;
-        Self {
-            clock,
-            capacity,
-            near: part(warn_at).max(1),
-            relaxed: part(warn_at * 0.75),
-            is_near: AtomicBool::new(false),
-            refusals: Limiter::default(),
-        }
+        self.capacity.store(capacity, Ordering::Relaxed);
+        self.near.store(part(warn_at).max(1), Ordering::Relaxed);
+        self.relaxed.store(part(warn_at * 0.75), Ordering::Relaxed);
     }
 
     /// The job is in the queue, which holds `waiting` jobs now.
@@ -61,13 +70,14 @@ impl Telemetry {
                 "Successfully queued {} hook for background processing", plain(event.name())
             );
         });
-        if waiting >= self.near {
+        if waiting >= self.near.load(Ordering::Relaxed) {
             if !self.is_near.swap(true, Ordering::Relaxed) {
+                let capacity = self.capacity.load(Ordering::Relaxed);
                 say(|| {
-                    tracing::warn!(waiting, capacity = self.capacity, "the hook queue is near its capacity");
+                    tracing::warn!(waiting, capacity, "the hook queue is near its capacity");
                 });
             }
-        } else if waiting < self.relaxed && self.is_near.load(Ordering::Relaxed) {
+        } else if waiting < self.relaxed.load(Ordering::Relaxed) && self.is_near.load(Ordering::Relaxed) {
             // Not before it is well below: a queue that hovers at the mark warns once.
             self.is_near.store(false, Ordering::Relaxed);
         }
@@ -83,7 +93,7 @@ impl Telemetry {
         if let Some(unreported) = self.refusals.pass(self.clock.now(), Limiter::QUEUE) {
             say(|| {
                 tracing::warn!(
-                    hook = %hook.name, class = %class, reason = %why, unreported,
+                    hook = %hook.name, class = %class, reason = %why, unreported, hint = why.hint(),
                     "dropped a {} hook: {}", plain(event.name()), explain(why)
                 );
             });
@@ -102,12 +112,12 @@ pub(crate) fn started(
     job: JobId,
     class: PriorityClass,
     picked_as: PriorityClass,
-    wait: Duration,
+    waited: &WaitSplit,
 ) {
     say(|| {
         tracing::debug!(
             hook = %hook.name, class = %class, job = %job, session = event.session(),
-            picked_as = %picked_as, wait_ms = millis(wait), "started"
+            picked_as = %picked_as, wait_ms = millis(waited.total()), %waited, "started"
         );
     });
 }
@@ -232,15 +242,28 @@ fn tell_of(outcome: &Outcome, complaints: &Limiter, now: Time) {
             run.as_secs_f64()
         );
     } else {
-        line!(debug, "Hook {} ended without running: {}", plain(event.name()), outcome.kind);
+        line!(
+            debug,
+            "Hook {} ended without running: {}; {}",
+            plain(event.name()),
+            outcome.kind,
+            outcome.waited_for
+        );
     }
     match outcome.kind {
         OutcomeKind::TimedOut | OutcomeKind::NotStarted | OutcomeKind::Panicked => {
             if let Some(unreported) = complaints.pass(now, Limiter::HOOK) {
-                line!(warn, unreported, "hook {}: {}", outcome.kind, outcome.reason);
+                line!(
+                    warn,
+                    unreported,
+                    hint = outcome.hint.as_deref(),
+                    "hook {}: {}",
+                    outcome.kind,
+                    outcome.reason
+                );
             }
         }
-        OutcomeKind::Failed => line!(info, "hook failed: {}", outcome.reason),
+        OutcomeKind::Failed => line!(info, hint = outcome.hint.as_deref(), "hook failed: {}", outcome.reason),
         _ => {}
     }
 }

@@ -67,6 +67,24 @@ fn an_event_has_its_outcome_while_the_others_are_worked_on() {
     subject.end(2);
 }
 
+/// Nobody is left who wants anything of the process, so it goes, long before its timeout.
+#[test]
+fn a_batch_is_stopped_when_its_last_member_without_an_outcome_is_cancelled() {
+    for mode in ["lines", "resident"] {
+        let keys = if mode == "lines" { BATCH } else { "window = 10\n" };
+        let subject = Subject::new(mode, &format!("{keys}timeout = '1h'\ngrace = '1h'"));
+        subject.pool.pause("subject");
+        let [answered, hangs, waits] = ["ok", "hang", "ok"].map(|what| subject.send(what));
+        subject.pool.resume("subject");
+        assert_eq!(outcome(&answered).kind, Succeeded);
+        assert!(hangs.cancel());
+        assert!(waits.outcome().is_none(), "{mode}: one is still wanted");
+        assert!(waits.cancel());
+        assert_eq!(kinds(&[outcome(&hangs), outcome(&waits)]), [Cancelled, Cancelled], "{mode}");
+        subject.end(3);
+    }
+}
+
 #[test]
 fn rude_handlers_lose_no_event_and_double_none() {
     use subject::Subject;

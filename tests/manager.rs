@@ -265,7 +265,7 @@ fn performance_mode_is_obeyed_from_the_next_event_on() {
     let pool = manager.pool().unwrap();
     assert!(manager.trigger_user_prompt_hook("1").is_admitted());
     pool.set_performance_mode(true);
-    assert!(pool.performance_mode() && !pool.config().performance_mode);
+    assert!(pool.performance_mode() && pool.config().performance_mode);
     let skipped = manager.trigger_user_prompt_hook("2");
     assert_eq!(skipped.skipped_hooks().next().map(|(_, why)| why), Some(Skip::PerformanceMode));
     let event = Event::from_json(r#"{"event": "Stop"}"#).unwrap();

@@ -90,6 +90,23 @@ fn a_broken_line_at_rest_replaces_the_process_and_harms_no_event() {
     subject.end(3);
 }
 
+/// What was said at rest is no beginning of the next answer.
+#[test]
+fn half_a_line_at_rest_is_glued_to_no_answer() {
+    for (said, is_kept) in
+        [("loading", true), ("{\\\"id\\\":\\\"", false), (" {", true), ("{\\\"id\\\":\\\"0\\\"}", false)]
+    {
+        let subject = Subject::new("resident", "timeout = '60s'");
+        let before = subject.who();
+        let mutter = subject.submit("subject", &format!(r#","do":"mutter","say":"{said}""#));
+        assert_eq!(outcome(&mutter).kind, Succeeded);
+        subject.sign("mutter");
+        until("it has spoken", || subject.notes().contains("muttered"));
+        assert_eq!(subject.who() == before, is_kept, "{said}");
+        subject.end(3);
+    }
+}
+
 #[test]
 fn an_event_that_a_dying_process_has_not_read_is_given_to_another_one() {
     let subject = Subject::new("resident", "timeout = '60s'");

@@ -20,6 +20,7 @@ const LAYERS: &[&str] = &[
     "breaker",
     "metrics",
     "config",
+    "recording",
     "scheduler",
     "params",
     "simulate",

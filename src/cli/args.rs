@@ -22,7 +22,7 @@ pub(super) struct Args {
 
 const EXIT_CODES: &str = "\
 Exit codes: 0 done, also when hooks failed; 1 hooks failed and --strict; 2 usage; 3 configuration;
-5 input could not be read; 70 internal: the ledger does not balance, or output cannot be written;
+5 input could not be read; 70 internal: the ledger does not balance, or output (a recording, too) cannot be written;
 129, 130, 131, 143 stopped by HUP, INT, QUIT or TERM, after a drain";
 
 #[derive(Debug, Subcommand)]
@@ -35,7 +35,7 @@ pub(super) enum Command {
 }
 
 /// Which log lines are written.
-#[derive(Debug, ClapArgs)]
+#[derive(Clone, Debug, ClapArgs)]
 #[command(next_help_heading = "Log lines, on standard error")]
 pub(super) struct LogArgs {
     /// Say more: -v configuration files and failures of handlers, -vv every step of every job, -vvv everything
@@ -61,6 +61,10 @@ pub(super) enum LogFormat {
 /// for and jobs wait as long as it takes, unless `max_wait` is configured; with --rate or --realtime the input counts as
 /// live, and what finds the queue full is dropped or displaces something less important. INT and TERM drain: what was
 /// admitted runs on until the drain timeout; a second signal stops it at once (HUP and QUIT do the same).
+///
+/// On a stream (standard input, a named pipe, --rate or --realtime) the configuration is live: it is read again on HUP,
+/// and when one of its files changes. What has changed is told on standard error; one that is invalid is told of and
+/// changes nothing.
 #[derive(Debug, ClapArgs)]
 #[command(after_help = EXIT_CODES)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
@@ -96,6 +100,11 @@ pub(super) struct RunArgs {
     /// How long to run on after INT or TERM, such as 2s or 500ms [default: shutdown.drain, 2s]
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub(super) drain_timeout: Option<Duration>,
+
+    /// Record when each job came, how long it ran and how it ended, as a load for `hookpool simulate`; nothing of what
+    /// events hold
+    #[arg(long, value_name = "FILE", conflicts_with = "dry_run")]
+    pub(super) record: Option<PathBuf>,
 
     /// Show which hooks each event would run, and run none
     #[arg(long)]
@@ -170,15 +179,17 @@ pub(super) struct BenchArgs {
 /// Try a configuration in virtual time: waits, refusals, utilisation, and how many workers are enough
 ///
 /// The scheduler is the real one; no handler runs, and an hour takes a moment. SPEC describes the load: for each hook of
-/// the configuration, or for each class, when jobs arrive, how long they run and how often they fail. Without SPEC every
-/// hook gets as many jobs, at random moments, that keep the workers busy for 80 % of the time.
+/// the configuration, or for each class, when jobs arrive, how long they run and how often they fail. A recording of
+/// `hookpool run --record` is a SPEC, too. Without SPEC every hook gets as many jobs, at random moments, that keep the
+/// workers busy for 80 % of the time.
 ///
 /// Not modelled: what handlers do to each other on the machine's processors (give `overhead`, and run times as they are
-/// under load), the grace of a handler that is stopped, the start of resident handlers. One seed is one run, to the byte.
+/// under load), the start of resident handlers and, but for recordings, the grace of a handler that is stopped. One seed
+/// is one run, to the byte.
 #[derive(Debug, ClapArgs)]
 #[command(after_help = SPEC_EXAMPLE)]
 pub(super) struct SimulateArgs {
-    /// The load, a TOML file
+    /// The load: a TOML file, or a recording
     #[arg(value_name = "SPEC")]
     pub(super) spec: Option<PathBuf>,
 

@@ -23,6 +23,8 @@ pub(super) enum CliError {
     Config(#[from] ConfigError),
     #[error("cannot read {}: {source}", path.display())]
     Input { path: PathBuf, source: io::Error },
+    #[error("cannot write the recording {}: {source}", path.display())]
+    Record { path: PathBuf, source: io::Error },
     #[error("cannot write to standard output: {0}")]
     Output(io::Error),
     /// Whoever read standard output has had enough. Nothing is wrong.
@@ -50,7 +52,12 @@ impl CliError {
             Self::Config(_) => CONFIGURATION,
             Self::Input { .. } => 5,
             Self::ClosedPipe => 0,
-            Self::Output(_) | Self::Handler(..) | Self::Build(_) | Self::Signals(_) | Self::Internal(_) => 70,
+            Self::Record { .. }
+            | Self::Output(_)
+            | Self::Handler(..)
+            | Self::Build(_)
+            | Self::Signals(_)
+            | Self::Internal(_) => 70,
         })
     }
 

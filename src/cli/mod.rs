@@ -25,10 +25,13 @@ mod error;
 mod input;
 mod logging;
 mod progress;
+mod reload;
 mod report;
 mod run;
 mod signals;
 mod simulate;
+#[cfg_attr(not(target_os = "linux"), path = "no_watch.rs")]
+mod watch;
 
 use std::process::ExitCode;
 

@@ -1,5 +1,5 @@
 //! INT (Ctrl-C), TERM, QUIT, and the terminal that goes away (HUP): the first asks for a drain, the second ends it at
-//! once, without grace.
+//! once, without grace. In a run on a stream HUP asks for a reload instead.
 //!
 //! One thread waits for signals, and nothing else happens in a signal handler. It closes the pool, so that whoever
 //! waits for room is refused, and makes a descriptor readable, so that whoever waits for input stops waiting. Then it
@@ -21,6 +21,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 
 use super::error::complain;
+use super::reload::{Cause, Reloads};
 
 /// Watches for signals from now on.
 #[derive(Debug)]
@@ -29,7 +30,18 @@ pub(super) struct Signals {
     arrived: UnixStream,
     /// The last signal that came.
     which: Arc<AtomicUsize>,
+    /// Readable when a reload is asked for, if HUP does that.
+    reload: Option<UnixStream>,
 }
+
+/// What the thread was woken for.
+enum Call {
+    End,
+    Reload(Cause),
+}
+
+/// So long nothing happens to a file before it is read: an editor is done with it.
+const SETTLED: Duration = Duration::from_millis(50);
 
 /// What the rest of the program sees of signals.
 #[derive(Clone, Debug)]
@@ -42,26 +54,43 @@ pub(super) struct Stop {
 }
 
 impl Signals {
-    pub(super) fn watch() -> io::Result<Self> {
+    /// `reloads`: HUP asks for a reload.
+    pub(super) fn watch(reloads: bool) -> io::Result<Self> {
         let (arrived, sender) = UnixStream::pair()?;
         let which = Arc::new(AtomicUsize::new(0));
-        for signal in [SIGINT, SIGTERM, SIGHUP, SIGQUIT] {
+        let mut reload = None;
+        if reloads {
+            let (asked, ask) = UnixStream::pair()?;
+            signal_hook::low_level::pipe::register(SIGHUP, ask)?;
+            reload = Some(asked);
+        }
+        for signal in [SIGINT, SIGTERM, SIGQUIT].into_iter().chain((!reloads).then_some(SIGHUP)) {
             // In this order: who reads the stream finds the number.
             let number = usize::try_from(signal).unwrap_or_default();
             signal_hook::flag::register_usize(signal, Arc::clone(&which), number)?;
             signal_hook::low_level::pipe::register(signal, sender.try_clone()?)?;
         }
         signal_hook::flag::register(SIGCHLD, Arc::default())?;
-        Ok(Self { arrived, which })
+        Ok(Self { arrived, which, reload })
     }
 
-    /// Serves the pool: the first signal closes it, the end of the drain's time stops it, the second signal kills.
-    pub(super) fn serve(self, pool: &HookPool, drain: Duration) -> io::Result<Stop> {
+    /// Serves the pool: the first signal closes it, the end of the drain's time stops it, the second signal kills. Until
+    /// then its configuration is reloaded when it is asked for or has changed, if it is one that `reloads`.
+    pub(super) fn serve(self, pool: &HookPool, mut reloads: Option<Reloads>) -> io::Result<Stop> {
         let (asked, ask) = UnixStream::pair()?;
         let stop = Stop { signal: Arc::default(), asked: Arc::new(asked), _ask: None };
         let (pool, signal) = (pool.clone(), Arc::clone(&stop.signal));
         std::thread::Builder::new().name("hookpool-signals".to_owned()).spawn(move || {
-            self.wait(None);
+            if let Some(reloads) = &mut reloads {
+                // What has changed since it was read, and before it was watched.
+                reloads.reload(&pool, Cause::File);
+            }
+            while let Call::Reload(cause) = self.next(reloads.as_mut()) {
+                if let Some(reloads) = &mut reloads {
+                    reloads.reload(&pool, cause);
+                }
+            }
+            let drain = pool.config().shutdown.drain;
             signal.store(self.which.load(Ordering::SeqCst), Ordering::SeqCst);
             pool.close();
             drop(ask);
@@ -80,6 +109,39 @@ impl Signals {
             let _ = signal_hook::low_level::emulate_default_handler(last);
         })?;
         Ok(stop)
+    }
+
+    /// Waits for something to do.
+    fn next(&self, reloads: Option<&mut Reloads>) -> Call {
+        let mut watch = reloads.and_then(|reloads| reloads.watch.as_mut());
+        loop {
+            let asked = self.reload.as_ref().unwrap_or(&self.arrived).as_fd();
+            let files = watch.as_ref().map_or(self.arrived.as_fd(), |watch| watch.as_fd());
+            wait_readable([self.arrived.as_fd(), asked, files], None);
+            if self.wait(Some(Duration::ZERO)) {
+                return Call::End;
+            }
+            if let Some(asked) = &self.reload
+                && wait_readable([asked.as_fd()], Some(Duration::ZERO))
+            {
+                // Many at once are one.
+                let _ = (&*asked).read(&mut [0; 64]);
+                return Call::Reload(Cause::Asked);
+            }
+            if let Some(watch) = &mut watch
+                && watch.has_changed()
+            {
+                // Until it is quiet for a moment, or there is something else to do.
+                while wait_readable([watch.as_fd()], Some(SETTLED)) && !self.is_called() {
+                    watch.has_changed();
+                }
+                return Call::Reload(Cause::File);
+            }
+        }
+    }
+
+    fn is_called(&self) -> bool {
+        wait_readable([self.arrived.as_fd()], Some(Duration::ZERO))
     }
 
     /// Waits for the next signal, at most that long. True: it came.
@@ -156,6 +218,6 @@ fn wait_readable<const N: usize>(sources: [BorrowedFd<'_>; N], at_most: Option<D
 }
 
 /// Says it without waiting for whoever reads standard error: this thread must go on.
-fn tell(words: String) {
+pub(super) fn tell(words: String) {
     let _ = std::thread::Builder::new().spawn(move || complain(&words));
 }

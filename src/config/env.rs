@@ -74,6 +74,13 @@ pub(super) struct KnownHooks {
     pub(super) is_complete: bool,
 }
 
+impl KnownHooks {
+    /// The key concerns no hook, or one of these.
+    pub(super) fn has_hook_of(&self, key: &str) -> bool {
+        Key::dotted(key).hook().is_none_or(|hook| self.names.iter().any(|known| known == hook))
+    }
+}
+
 /// The layers of the older variables.
 pub(super) fn legacy_layers(environment: &Environment, problems: &mut Problems) -> Vec<Layer> {
     let mut layers = Vec::new();

@@ -4,7 +4,7 @@
 //! gives no layer.
 
 use std::fs::File;
-use std::io::Read;
+use std::io::{self, Read};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -19,20 +19,39 @@ use super::source::{SourceText, Spot};
 pub(super) const MAX_FILE_BYTES: u64 = 4_000_000;
 
 /// Reads a file within limits; `None`, with a problem, when that fails. `dir` is its folder.
-pub(crate) fn read_file(
+pub(super) fn read_file(
     path: &Path,
     name: &Path,
     dir: &Path,
     problems: &mut Problems,
 ) -> Option<Arc<SourceText>> {
-    let origin = || Origin::File { path: name.to_owned(), position: None };
+    match File::open(path) {
+        Ok(file) => read_source(file, name, dir, problems),
+        Err(error) => {
+            cannot_read(name, &error, problems);
+            None
+        }
+    }
+}
+
+/// [`read_file`] for one that is open.
+pub(crate) fn read_source(
+    from: impl Read,
+    name: &Path,
+    dir: &Path,
+    problems: &mut Problems,
+) -> Option<Arc<SourceText>> {
     let mut bytes = Vec::new();
-    let read = File::open(path).and_then(|file| file.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes));
-    if let Err(error) = read {
-        problems.error(origin(), "", format!("the file cannot be read: {error}"));
+    if let Err(error) = from.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes) {
+        cannot_read(name, &error, problems);
         return None;
     }
     source_of(name, dir, bytes, problems)
+}
+
+pub(crate) fn cannot_read(name: &Path, error: &io::Error, problems: &mut Problems) {
+    let origin = Origin::File { path: name.to_owned(), position: None };
+    problems.error(origin, "", format!("the file cannot be read: {error}"));
 }
 
 /// Text from anywhere as a file; `None`, with a problem, when it is too large or not text.

@@ -3,7 +3,8 @@
 //! A layer holds normalised values of known keys and nothing else: whatever is wrong became a problem on the way
 //! in. This module walks a TOML table against the registry; who calls it says where the table comes from.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::borrow::Borrow;
+use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 use std::sync::Arc;
 
@@ -19,7 +20,7 @@ use super::value::{Fault, described};
 use crate::hook::HookName;
 
 /// The parts of a key; the root has none.
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct Key(pub(super) Vec<String>);
 
 impl Key {
@@ -40,6 +41,11 @@ impl Key {
         self.0.split_last().map_or(&[], |(_, parent)| parent)
     }
 
+    /// The key and the tables around it, the innermost first, the root last.
+    pub(super) fn outwards(&self) -> impl Iterator<Item = &[String]> {
+        (0..=self.0.len()).rev().filter_map(|length| self.0.get(..length))
+    }
+
     pub(super) fn last(&self) -> &str {
         self.0.last().map_or("", String::as_str)
     }
@@ -50,6 +56,13 @@ impl Key {
             [table, hook, ..] if table == "hook" => Some(hook),
             _ => None,
         }
+    }
+}
+
+/// So that a part of a key can be looked up without a copy: the derived comparisons are those of the parts.
+impl Borrow<[String]> for Key {
+    fn borrow(&self) -> &[String] {
+        &self.0
     }
 }
 
@@ -74,7 +87,7 @@ pub(super) struct Layer {
     /// The values, as nested tables.
     pub(super) values: Map<String, Json>,
     /// Where each value, table and list item stands.
-    pub(super) spots: BTreeMap<Key, Spot>,
+    pub(super) spots: HashMap<Key, Spot>,
     /// The hooks that it mentions, in order.
     pub(super) hooks: Vec<String>,
     /// The keys whose values were refused: nothing should be said of their absence.
@@ -83,24 +96,12 @@ pub(super) struct Layer {
 
 impl Layer {
     pub(super) fn new(label: String) -> Self {
-        Self {
-            label,
-            values: Map::new(),
-            spots: BTreeMap::new(),
-            hooks: Vec::new(),
-            refused: BTreeSet::new(),
-        }
+        Self { label, values: Map::new(), spots: HashMap::new(), hooks: Vec::new(), refused: BTreeSet::new() }
     }
 
     /// Where the key, or the innermost table around it that this layer mentions, stands.
     pub(super) fn spot(&self, key: &Key) -> Option<&Spot> {
-        let mut key = key.clone();
-        loop {
-            if let Some(spot) = self.spots.get(&key) {
-                return Some(spot);
-            }
-            key.0.pop()?;
-        }
+        key.outwards().find_map(|key| self.spots.get(key))
     }
 
     /// Sets a value and says of a setting without effect that it has none.

@@ -14,6 +14,7 @@ use super::compile::{Context, compile};
 use super::env::{self, Environment, KnownHooks};
 use super::file;
 use super::layer::{Key, Layer};
+use super::live::{Amendment, Sources};
 use super::loaded::{Effective, Loaded};
 use super::problem::{ConfigError, Origin, Problems};
 use super::registry;
@@ -41,6 +42,7 @@ pub struct ConfigLoader {
     overrides: Vec<(String, String)>,
     working_dir: Option<PathBuf>,
     registered_handlers: bool,
+    amendments: Vec<Amendment>,
 }
 
 /// A file or its equivalent.
@@ -52,6 +54,8 @@ enum Source {
     FirstOf(Vec<PathBuf>),
     /// Text with the name and folder of a file.
     Text { name: PathBuf, dir: Option<PathBuf>, text: String },
+    /// What was read before.
+    Read(Arc<SourceText>),
 }
 
 impl ConfigLoader {
@@ -220,11 +224,34 @@ impl ConfigLoader {
     /// assert_eq!(error.problems[0].hint.as_deref(), Some("did you mean `workers`?"));
     /// ```
     pub fn load(self) -> Result<Loaded, ConfigError> {
-        let mut problems = Problems::default();
-        let compiled = self.compile(false, &mut Found::default(), &mut problems);
+        let (mut problems, mut found) = (Problems::default(), Found::default());
+        let mut loader = Self { amendments: Vec::new(), ..self.clone() };
+        let compiled = self.compile(false, &mut found, &mut problems);
         let warnings = problems.finish()?;
-        let (config, effective) = compiled.expect("a configuration that cannot be made has left a problem");
+        let (mut config, effective) =
+            compiled.expect("a configuration that cannot be made has left a problem");
+        // Wherever the process goes, the sources stay where they are.
+        loader.working_dir = Some(found.dir);
+        let as_read = Self { files: found.read.into_iter().map(Source::Read).collect(), ..loader.clone() };
+        config.sources = Arc::new(Sources { loader, as_read, effective: effective.clone() });
         Ok(Loaded { config, warnings, effective })
+    }
+
+    /// The same with these values above everything else.
+    pub(super) fn amended(mut self, amendments: Vec<Amendment>) -> Self {
+        self.amendments = amendments;
+        self
+    }
+
+    /// Where its files are, or would be.
+    pub(super) fn paths(&self) -> Vec<PathBuf> {
+        let dir = self.working_dir.as_deref().unwrap_or(Path::new(""));
+        let paths = |source: &Source| match source {
+            Source::File(path) => vec![dir.join(path)],
+            Source::FirstOf(paths) => paths.iter().map(|path| dir.join(path)).collect(),
+            Source::Text { .. } | Source::Read(_) => Vec::new(),
+        };
+        self.files.iter().flat_map(paths).collect()
     }
 
     /// Reads every layer as [`ConfigLoader::load`] does, and looks for more: what is right and does nothing, and what
@@ -244,10 +271,10 @@ impl ConfigLoader {
         Checked::new(problems.into_list(), found.files, found.missing, config.as_ref())
     }
 
-    /// `doubts`: also warns of what is right and does nothing, or not here.
+    /// `checking`: also warns of what is right and does nothing, or not here, and keeps no places of values.
     fn compile(
         self,
-        doubts: bool,
+        checking: bool,
         found: &mut Found,
         problems: &mut Problems,
     ) -> Option<(Config, Effective)> {
@@ -260,6 +287,7 @@ impl ConfigLoader {
                 return None;
             }
         };
+        found.dir.clone_from(&dir);
         let mut layers = vec![built_in()];
         let (mut files, mut is_complete) = (Vec::new(), true);
         for source in self.files {
@@ -267,6 +295,7 @@ impl ConfigLoader {
                 Opened::Missing => {}
                 Opened::Failed => is_complete = false,
                 Opened::Text(source) => {
+                    found.read.push(Arc::clone(&source));
                     if let Some(layer) = file::layer_of(&source, problems) {
                         layers.push(layer);
                         files.push(source.name().to_owned());
@@ -285,13 +314,18 @@ impl ConfigLoader {
         for (key, text) in &self.overrides {
             layers.extend(env::override_layer(key, text, &hooks, problems));
         }
+        for Amendment { key, text, is_new } in &self.amendments {
+            if *is_new || hooks.has_hook_of(key) {
+                layers.extend(env::override_layer(key, text, &hooks, problems));
+            }
+        }
         let context = Context {
             environment: &self.environment,
             dir: &dir,
             files,
             is_complete,
             registered_handlers: self.registered_handlers,
-            doubts,
+            checking,
         };
         compile(&layers, context, problems)
     }
@@ -304,6 +338,10 @@ struct Found {
     files: Vec<PathBuf>,
     /// Those that may be missing, and are.
     missing: Vec<PathBuf>,
+    /// What was in them.
+    read: Vec<Arc<SourceText>>,
+    /// Where relative names started from.
+    dir: PathBuf,
 }
 
 /// What became of a source.
@@ -342,6 +380,10 @@ impl Source {
                 Some(name) => read(&name, problems),
                 None => Opened::Missing,
             },
+            Self::Read(source) => {
+                found.files.push(source.name().to_owned());
+                Opened::Text(source)
+            }
             Self::Text { name, dir: folder, text } => {
                 found.files.push(name.clone());
                 let folder = match folder {

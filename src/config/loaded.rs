@@ -22,6 +22,12 @@ pub struct Loaded {
 }
 
 impl Loaded {
+    /// A configuration that was loaded before.
+    pub(crate) fn without_warnings(config: Config) -> Self {
+        let effective = config.sources.effective.clone();
+        Self { config, warnings: Vec::new(), effective }
+    }
+
     /// The keys that have a value, each with the file and line or the variable that set it, in the order of names.
     ///
     /// ```

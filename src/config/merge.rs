@@ -52,7 +52,7 @@ impl<'a> Merged<'a> {
     /// # Errors
     /// The text of the mismatch. The registry has checked every value, so there is none unless it and `T` disagree.
     pub(super) fn extract<T: DeserializeOwned>(&self) -> Result<T, String> {
-        self.figment.extract().map_err(|error| error.to_string())
+        self.root.deserialize().map_err(|error| error.to_string())
     }
 
     /// Where the value of the key stands, or the table around it.
@@ -114,10 +114,7 @@ impl<'a> Merged<'a> {
 
     /// True when a value of the key was refused in some layer, or a table around it.
     pub(super) fn was_refused(&self, key: &Key) -> bool {
-        (1..=key.0.len()).any(|length| {
-            let part = Key(key.0.iter().take(length).cloned().collect());
-            self.layers.iter().any(|layer| layer.refused.contains(&part))
-        })
+        key.outwards().any(|key| self.layers.iter().any(|layer| layer.refused.contains(key)))
     }
 
     /// The layer that gave the value of the key, by position.

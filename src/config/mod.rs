@@ -8,12 +8,14 @@
 //! A problem's path through the modules: `file` and `env` read layers, `layer` walks them against the `registry`
 //! with the readers of `value`, `merge` puts them together, `compile` checks across settings.
 
+mod change;
 mod check;
 mod compile;
 mod env;
 mod export;
 mod file;
 mod layer;
+mod live;
 mod load;
 mod loaded;
 mod merge;
@@ -25,10 +27,12 @@ mod settings;
 mod source;
 mod value;
 
+pub use change::{Applies, Change};
 pub use check::Checked;
 pub(crate) use env::{inherited_environment, inherited_session};
 pub use export::{example, schema};
-pub(crate) use file::{parse_file, read_file};
+pub(crate) use file::{cannot_read, parse_file, read_source};
+pub(crate) use live::Amendment;
 pub use load::ConfigLoader;
 pub use loaded::Loaded;
 pub(crate) use nearest::nearest;

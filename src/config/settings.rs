@@ -6,13 +6,15 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::live::Sources;
 use crate::class::{PerClass, PriorityClass};
 use crate::hook::{Hook, MaxWait};
 use crate::kind::KindSet;
 use crate::outcome::OutcomeKind;
 use crate::redact::Redactor;
 
-/// Everything that decides how a pool behaves.
+/// Everything that decides how a pool behaves. It remembers what it was loaded from, so that a running pool can load it
+/// again; a field that was changed by hand is then as it was loaded.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Config {
@@ -48,6 +50,8 @@ pub struct Config {
     pub hooks: Vec<Arc<Hook>>,
     /// The files that were read, the least important first.
     pub files: Vec<PathBuf>,
+    /// A field that was changed by hand is not among them.
+    pub(super) sources: Arc<Sources>,
 }
 
 impl Config {
@@ -190,7 +194,7 @@ pub struct BatchingSettings {
 }
 
 /// `[failures]`
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct FailureSettings {
     /// The last failures that are kept of each hook: 0 to 1000.
     pub keep: u32,

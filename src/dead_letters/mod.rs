@@ -15,9 +15,11 @@ mod file;
 mod line;
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+
+use arc_swap::ArcSwapOption;
 
 pub use self::line::{DeadLetter, DeadLetterError};
 
@@ -29,7 +31,7 @@ use crate::telemetry;
 
 /// Outcomes that may wait to be written.
 const MOST_WAITING: usize = 1024;
-/// Bytes of events that may wait to be written; one event may always.
+/// Bytes of outcomes that may wait to be written, with their events and output; one outcome may always.
 const MOST_BYTES: u64 = 16 * 1024 * 1024;
 /// How long the end of a pool waits for what is still to be written.
 const LAST: Duration = Duration::from_secs(10);
@@ -51,20 +53,21 @@ struct Counts {
     written: AtomicU64,
     dropped: AtomicU64,
     failed: AtomicU64,
-    /// Bytes of events that wait.
+    /// Bytes of outcomes that wait.
     waiting: AtomicU64,
 }
 
-/// The way to the file.
-#[derive(Debug)]
+/// The way to the file. Without one, it costs an outcome one look.
+#[derive(Debug, Default)]
 pub(crate) struct DeadLetters {
-    settings: DeadLetterSettings,
+    settings: ArcSwapOption<DeadLetterSettings>,
     counts: Arc<Counts>,
-    way: Mutex<Option<Way>>,
+    /// From the first file on, whatever the file is later.
+    thread: Mutex<Option<Thread>>,
 }
 
 #[derive(Debug)]
-struct Way {
+struct Thread {
     letters: SyncSender<Letter>,
     /// Says nothing, and ends when everything is written.
     done: Receiver<()>,
@@ -72,54 +75,72 @@ struct Way {
 
 #[derive(Debug)]
 struct Letter {
-    outcome: Arc<Outcome>,
-    redactor: Redactor,
+    /// Where it belongs.
+    settings: Arc<DeadLetterSettings>,
+    /// `None`: the file is only to be opened, so that what is wrong with it is said at once.
+    failure: Option<(Arc<Outcome>, Redactor)>,
 }
 
 impl DeadLetters {
-    /// Opens the file and starts the thread. A file that cannot be opened is said so, and tried again for each letter.
+    /// Starts the thread, if there is a file and none yet. Nothing else is changed.
     ///
     /// # Errors
     /// The system refused a thread.
-    pub(crate) fn start(settings: DeadLetterSettings) -> std::io::Result<Self> {
-        let counts = Arc::<Counts>::default();
+    pub(crate) fn prepare(&self, settings: Option<&DeadLetterSettings>) -> std::io::Result<()> {
+        let mut thread = self.thread();
+        if settings.is_none() || thread.is_some() {
+            return Ok(());
+        }
         let (letters, incoming) = sync_channel::<Letter>(MOST_WAITING);
         let (ends, done) = sync_channel::<()>(0);
-        let mut writer = Writer {
-            file: LetterFile::new(settings.file.clone(), settings.max_bytes, settings.keep),
-            counts: Arc::clone(&counts),
-            is_failing: false,
-        };
+        let counts = Arc::clone(&self.counts);
         std::thread::Builder::new().name("hookpool-letters".to_owned()).spawn(move || {
             let _ends = ends;
-            writer.note(None);
+            let mut writer = Writer { place: None, counts, is_failing: false };
             for letter in incoming {
-                writer.write(&letter);
+                writer.take(&letter);
             }
-            writer.file.sync();
+            writer.sync();
         })?;
-        Ok(Self { settings, counts, way: Mutex::new(Some(Way { letters, done })) })
+        *thread = Some(Thread { letters, done });
+        Ok(())
+    }
+
+    /// Goes by these settings from now on, for which it was prepared. What waits goes where it belonged. A file that
+    /// cannot be opened is said so, and tried again for each letter.
+    pub(crate) fn set(&self, settings: Option<&DeadLetterSettings>) {
+        if self.settings.load().as_deref() == settings {
+            return;
+        }
+        let settings = settings.cloned().map(Arc::new);
+        self.settings.store(settings.clone());
+        if let Some(settings) = settings
+            && let Some(thread) = &*self.thread()
+        {
+            // If there is no room, the first letter opens it.
+            let _ = thread.letters.try_send(Letter { settings, failure: None });
+        }
     }
 
     /// Hands the outcome over, if it is one that is kept. Never waits for the file.
     pub(crate) fn offer(&self, outcome: &Arc<Outcome>, redactor: &Redactor) {
-        if !self.settings.on.contains(&outcome.kind) {
+        let settings = self.settings.load();
+        let Some(settings) = settings.as_ref().filter(|settings| settings.on.contains(&outcome.kind)) else {
             return;
-        }
-        let bytes = outcome.event.payload().len() as u64;
+        };
+        let bytes = outcome.bytes();
         let before = self.counts.waiting.fetch_add(bytes, Ordering::Relaxed);
-        let redactor = if self.settings.redact { redactor.clone() } else { Redactor::off() };
-        let letter = Letter { outcome: Arc::clone(outcome), redactor };
+        let redactor = if settings.redact { redactor.clone() } else { Redactor::off() };
+        let failure = Some((Arc::clone(outcome), redactor));
+        let letter = Letter { settings: Arc::clone(settings), failure };
         let has_room = before == 0 || before.saturating_add(bytes) <= MOST_BYTES;
-        let sender = self.lock().as_ref().filter(|_| has_room).map(|way| way.letters.clone());
-        let sent = sender.map(|sender| sender.try_send(letter));
-        if !matches!(sent, Some(Ok(()))) {
+        let letters = self.thread().as_ref().filter(|_| has_room).map(|thread| thread.letters.clone());
+        if !letters.is_some_and(|letters| letters.try_send(letter).is_ok()) {
             self.counts.waiting.fetch_sub(bytes, Ordering::Relaxed);
             if self.counts.dropped.fetch_add(1, Ordering::Relaxed) == 0 {
                 telemetry::letters_dropped();
             }
         }
-        debug_assert!(!matches!(sent, Some(Err(TrySendError::Disconnected(_)))), "the thread ends last");
     }
 
     pub(crate) fn counts(&self) -> DeadLetterCounts {
@@ -130,52 +151,66 @@ impl DeadLetters {
 
     /// Takes nothing more, and waits until everything is written, for a bounded time.
     pub(crate) fn close(&self) {
-        let Some(Way { letters, done }) = self.lock().take() else { return };
+        let Some(Thread { letters, done }) = self.thread().take() else { return };
         drop(letters);
         if done.recv_timeout(LAST) == Err(RecvTimeoutError::Timeout) {
             telemetry::letters_unfinished();
         }
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Option<Way>> {
-        self.way.lock().unwrap_or_else(PoisonError::into_inner)
+    fn thread(&self) -> MutexGuard<'_, Option<Thread>> {
+        self.thread.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// The thread's side.
 struct Writer {
-    file: LetterFile,
+    place: Option<(Arc<DeadLetterSettings>, LetterFile)>,
     counts: Arc<Counts>,
     /// It has been said that the file cannot be written.
     is_failing: bool,
 }
 
 impl Writer {
-    fn write(&mut self, Letter { outcome, redactor }: &Letter) {
-        let line = line::written(outcome, redactor);
-        let is_written = self.note(Some(&line));
-        let count = if is_written { &self.counts.written } else { &self.counts.failed };
-        count.fetch_add(1, Ordering::Relaxed);
-        self.counts.waiting.fetch_sub(outcome.event.payload().len() as u64, Ordering::Relaxed);
+    fn take(&mut self, Letter { settings, failure }: &Letter) {
+        if !self.place.as_ref().is_some_and(|(current, _)| Arc::ptr_eq(current, settings)) {
+            self.sync();
+            let file = LetterFile::new(settings.file.clone(), settings.max_bytes, settings.keep);
+            (self.place, self.is_failing) = (Some((Arc::clone(settings), file)), false);
+            self.note(None);
+        }
+        if let Some((outcome, redactor)) = failure {
+            let is_written = self.note(Some(&line::written(outcome, redactor)));
+            let count = if is_written { &self.counts.written } else { &self.counts.failed };
+            count.fetch_add(1, Ordering::Relaxed);
+            self.counts.waiting.fetch_sub(outcome.bytes(), Ordering::Relaxed);
+        }
+    }
+
+    fn sync(&mut self) {
+        if let Some((_, file)) = &mut self.place {
+            file.sync();
+        }
     }
 
     /// Writes the line, or only opens the file. What goes wrong is said once, until something goes well.
     fn note(&mut self, line: Option<&[u8]>) -> bool {
+        let Some((_, file)) = &mut self.place else { return false };
         let done = match line {
-            Some(line) => self.file.append(line),
-            None => self.file.open(),
+            Some(line) => file.append(line),
+            None => file.open(),
         };
         match done {
             Ok(lax) => {
                 if let Some(mode) = lax {
-                    telemetry::letters_readable(self.file.path(), mode);
+                    telemetry::letters_readable(file.path(), mode);
                 }
                 self.is_failing = false;
                 true
             }
             Err(error) => {
                 if !std::mem::replace(&mut self.is_failing, true) {
-                    telemetry::letters_failed(self.file.path(), &error);
+                    telemetry::letters_failed(file.path(), &error);
                 }
                 false
             }

@@ -111,7 +111,7 @@ impl LinesHandler {
             ending.kind = OutcomeKind::Failed;
             ending.reason = format!("its handler ended without an answer to it ({end})");
         }
-        batch.end_rest(ending);
+        batch.end_rest(ending.hinted(first.hook, &self.command.prepared));
     }
 
     fn variables(&self, first: &Task<'_>, timeout: Duration) -> [(&'static str, OsString); 5] {
@@ -201,7 +201,9 @@ impl<'a, 'd> Batch<'a, 'd> {
     fn end_rest(self, mut ending: Ending) {
         for index in self.open {
             let Ending { kind, run, says_no, .. } = ending;
-            let next = Ending { run, says_no, repeats: true, ..Ending::new(kind, ending.reason.clone()) };
+            let hint = ending.hint.clone();
+            let next =
+                Ending { run, says_no, hint, repeats: true, ..Ending::new(kind, ending.reason.clone()) };
             (self.done)(index, std::mem::replace(&mut ending, next), false);
         }
     }
@@ -267,7 +269,7 @@ mod tests {
             attempt,
             cancel: &cancel,
             stop: &cancel,
-            watch: &|_| (),
+            watch: &|_, _| (),
         };
         assert_eq!((task(1).id(), task(2).id()), ("17".to_owned(), "17.2".to_owned()));
         for (id, attempts) in

@@ -74,7 +74,7 @@ impl CommandHandler {
         let run =
             self.surroundings.runner.run(&self.prepared, task.event.payload(), variables, &limits, task.stop);
         let escapees_killed = self.sweep(task.job, &run);
-        Ending::of_run(hook.timeout, run, escapees_killed)
+        Ending::of_run(hook.timeout, run, escapees_killed).hinted(hook, &self.prepared)
     }
 
     /// The ending of whatever it would run, if hooks are nested too deep.

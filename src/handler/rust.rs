@@ -209,7 +209,7 @@ impl RustHandler {
                 done(first + index, Ending { repeats: is_of_all && index > 0, ..ending(call, answer) });
             }
         };
-        let calls = calls(hook, tasks);
+        let calls = calls(hook, tasks, None);
         let answer = self.call(&calls);
         let failed_as_a_whole = matches!(&answer, BatchAnswer::All(answer) if !answer.is_ok());
         if !(splits && failed_as_a_whole && tasks.len() > 1) {
@@ -219,7 +219,7 @@ impl RustHandler {
         for (index, task) in tasks.iter().enumerate() {
             // Who was cancelled meanwhile ends with the batch.
             let Some(one) = calls.get(index..=index).filter(|_| is_unwanted(task)) else {
-                let one = self::calls(hook, std::slice::from_ref(task));
+                let one = self::calls(hook, std::slice::from_ref(task), Some(index));
                 give(index, &one, self.call(&one));
                 continue;
             };
@@ -243,12 +243,13 @@ fn is_unwanted(task: &Task<'_>) -> bool {
     task.stop.is_cancelled() || task.cancel.is_cancelled()
 }
 
-/// The calls for some tasks, which may run from now on for as long as their hook says.
-fn calls(hook: &Hook, tasks: &[Task<'_>]) -> Vec<Call> {
+/// The calls for some tasks, which may run from now on for as long as their hook says; `alone` is the position of one
+/// that is given by itself.
+fn calls(hook: &Hook, tasks: &[Task<'_>], alone: Option<usize>) -> Vec<Call> {
     let now = Instant::now();
     let timeout = hook.timeout_for(tasks.len());
     if let Some(task) = tasks.first() {
-        (task.watch)(timeout);
+        (task.watch)(timeout, alone);
     }
     let deadline = now.checked_add(timeout).unwrap_or(now);
     let call = |task: &Task<'_>| Call {

@@ -65,7 +65,7 @@ pub struct HookPerformanceConfig {
 #[must_use]
 pub fn get_hook_performance_config() -> HookPerformanceConfig {
     if let Some(pool) = existing().and_then(HookManager::pool) {
-        return HookPerformanceConfig { performance_mode: pool.performance_mode(), ..pool.config().into() };
+        return HookPerformanceConfig::from(&*pool.config());
     }
     let error = match existing().map(|_| super::try_hook_manager()) {
         Some(Err(error)) => error.to_string(),

@@ -28,7 +28,7 @@ pub(super) struct Index {
 }
 
 impl Index {
-    pub(super) fn new(entries: &[Entry], patterns: &Patterns) -> Self {
+    pub(super) fn new(entries: &[Entry]) -> Self {
         let mut any = Vec::new();
         let mut kinds = vec![Vec::new(); KindSet::SLOTS];
         let mut names: HashMap<Box<str>, Vec<u32>> = HashMap::new();
@@ -45,7 +45,7 @@ impl Index {
                 names.entry(name.clone()).or_default().push(hook);
             }
         }
-        let bucket = |hooks: Vec<u32>| Bucket::new(&hooks, entries, patterns);
+        let bucket = |hooks: Vec<u32>| Bucket::new(&hooks, entries);
         Self {
             any: bucket(any),
             kinds: kinds.into_iter().map(bucket).collect(),
@@ -112,12 +112,12 @@ enum Key<'a> {
 }
 
 impl Bucket {
-    fn new(hooks: &[u32], entries: &[Entry], patterns: &Patterns) -> Self {
+    fn new(hooks: &[u32], entries: &[Entry]) -> Self {
         let entry =
             |hook: &u32| entries.get(*hook as usize).expect("hooks are places in the list of entries");
         let mut shares: HashMap<Key<'_>, usize> = HashMap::new();
         for entry in hooks.iter().map(entry) {
-            for key in field_keys(entry).chain(tool_keys(entry, patterns)) {
+            for key in field_keys(entry).chain(tool_keys(entry)) {
                 *shares.entry(key).or_default() += 1;
             }
         }
@@ -134,12 +134,12 @@ impl Bucket {
             let share = |key: &Key<'_>| shares.get(key).copied().unwrap_or_default();
             let field = field_keys(entry).min_by_key(share);
             // Several names are one key: an event has one of them.
-            let tool = tool_keys(entry, patterns).map(|key| share(&key) + cost_of_search(&key)).max();
+            let tool = tool_keys(entry).map(|key| share(&key) + cost_of_search(&key)).max();
             match (field, tool) {
                 (Some(field), tool) if tool.is_none_or(|tool| share(&field) <= tool) => {
                     bucket.add(field, *hook);
                 }
-                (_, Some(_)) => tool_keys(entry, patterns).for_each(|key| bucket.add(key, *hook)),
+                (_, Some(_)) => tool_keys(entry).for_each(|key| bucket.add(key, *hook)),
                 _ => bucket.always.push(*hook),
             }
         }
@@ -204,11 +204,10 @@ fn field_keys(entry: &Entry) -> impl Iterator<Item = Key<'_>> {
     entry.fields.iter().map(|(place, value)| Key::Field(*place, value.key()))
 }
 
-fn tool_keys<'e>(entry: &'e Entry, patterns: &Patterns) -> impl Iterator<Item = Key<'e>> + use<'e> {
+fn tool_keys(entry: &Entry) -> impl Iterator<Item = Key<'_>> {
     let tool = entry.selector.tool.as_ref();
     let names = tool.and_then(ToolPattern::names).unwrap_or_default();
-    let pattern = tool.and_then(|tool| patterns.number(tool));
-    names.iter().map(|name| Key::Tool(name)).chain(pattern.map(Key::Pattern))
+    names.iter().map(|name| Key::Tool(name)).chain(entry.pattern.map(Key::Pattern))
 }
 
 /// Another pattern may match the same tools, so one that nobody shares is still not as rare as a value.
@@ -235,11 +234,11 @@ impl Patterns {
     pub(super) fn new<'p>(tools: impl Iterator<Item = &'p ToolPattern>) -> Self {
         let mut numbers = HashMap::new();
         let mut regexes: Vec<Regex> = Vec::new();
-        for regex in tools.filter_map(ToolPattern::anchored) {
-            numbers.entry(regex.as_str().into()).or_insert_with(|| {
-                regexes.push(regex.clone());
-                regexes.len() - 1
-            });
+        for tool in tools {
+            let Some(text) = tool.anchored().filter(|text| !numbers.contains_key(*text)) else { continue };
+            numbers.insert(text.into(), regexes.len());
+            // Compiled here, once for all that are alike, so that no submit has to wait for it.
+            regexes.extend(tool.regex().cloned());
         }
         let set = RegexSetBuilder::new(regexes.iter().map(Regex::as_str))
             .size_limit(Self::MAX_COMPILED)
@@ -248,8 +247,13 @@ impl Patterns {
         Self { numbers, set: set.ok().filter(|_| regexes.len() > 1), regexes }
     }
 
-    fn number(&self, tool: &ToolPattern) -> Option<usize> {
-        self.numbers.get(tool.anchored()?.as_str()).copied()
+    pub(super) fn number(&self, tool: &ToolPattern) -> Option<usize> {
+        self.numbers.get(tool.anchored()?).copied()
+    }
+
+    /// True when the one of that number matches the tool.
+    pub(super) fn is_match(&self, number: usize, tool: &str) -> bool {
+        self.regexes.get(number).is_some_and(|regex| regex.is_match(tool))
     }
 
     /// The numbers of those that match the tool.

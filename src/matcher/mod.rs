@@ -9,6 +9,7 @@
 
 mod index;
 mod selector;
+mod size;
 mod tool;
 
 use std::cell::{Cell, OnceCell};
@@ -40,10 +41,12 @@ pub struct Matched {
     pub open: KindSet,
 }
 
-/// A selector with its fields' places in the trie of all paths.
+/// A selector with its pattern's number, and its fields' places in the trie of all paths.
 #[derive(Debug)]
 struct Entry {
     selector: Selector,
+    /// `None`: its tools are names, or it asks for none.
+    pattern: Option<usize>,
     fields: Box<[(usize, Scalar<'static>)]>,
 }
 
@@ -58,17 +61,18 @@ impl Matcher {
         });
         let paths =
             PathTrie::new(fields().map(|field| field.path.clone()).collect(), longest.max().unwrap_or(0));
+        let patterns = Patterns::new(selectors.iter().filter_map(|selector| selector.tool.as_ref()));
         let entries: Vec<Entry> = selectors
             .into_iter()
             .map(|selector| {
                 let place = |path| paths.place(path).expect("the trie was made of these paths");
                 let fields =
                     selector.fields.iter().map(|field| (place(&field.path), field.value.clone())).collect();
-                Entry { selector, fields }
+                let pattern = selector.tool.as_ref().and_then(|tool| patterns.number(tool));
+                Entry { selector, pattern, fields }
             })
             .collect();
-        let patterns = Patterns::new(entries.iter().filter_map(|entry| entry.selector.tool.as_ref()));
-        let index = Index::new(&entries, &patterns);
+        let index = Index::new(&entries);
         Self { entries, paths, patterns, index }
     }
 
@@ -101,7 +105,7 @@ impl Matcher {
             let hook = *hook as usize;
             let Some(entry) = self.entries.get(hook) else { continue };
             let ways = entry.selector.ways(event);
-            if ways.is_empty() || !entry.selector.wants_tool(event.tool()) {
+            if ways.is_empty() || !entry.wants_tool(event.tool(), &self.patterns) {
                 continue;
             }
             if !entry.fields.iter().all(|field| holds(found(), field)) {
@@ -127,11 +131,14 @@ impl Selector {
         }
         ways
     }
+}
 
-    fn wants_tool(&self, tool: Option<&str>) -> bool {
-        match &self.tool {
-            None => true,
-            Some(pattern) => tool.is_some_and(|tool| pattern.is_match(tool)),
+impl Entry {
+    fn wants_tool(&self, tool: Option<&str>, patterns: &Patterns) -> bool {
+        match (&self.selector.tool, self.pattern) {
+            (None, _) => true,
+            (Some(_), Some(number)) => tool.is_some_and(|tool| patterns.is_match(number, tool)),
+            (Some(names), None) => tool.is_some_and(|tool| names.is_match(tool)),
         }
     }
 }

@@ -11,7 +11,7 @@ use crate::kind::KindSet;
 use super::tool::ToolPattern;
 
 /// Which events a hook wants. All three parts must hold.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Selector {
     /// `"*"` was among the names of `on`: every kind.
     pub any: bool,

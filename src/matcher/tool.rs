@@ -2,11 +2,14 @@
 //!
 //! A pattern is a case-sensitive regular expression on the whole name. One that is nothing but names between bars,
 //! as most are (`Bash|Edit`), is kept as these names, so that an index can find it without running an expression.
+//! Any other is checked in full and compiled when it is first asked: to check a file costs a tenth of that.
 
 use std::fmt;
+use std::sync::{Arc, OnceLock};
 
 use regex::{Regex, RegexBuilder};
 
+use super::size::most_bytes;
 use crate::pattern::PatternError;
 
 /// A case-sensitive regular expression on the whole tool name.
@@ -16,12 +19,27 @@ pub struct ToolPattern {
     form: Form,
 }
 
+/// The text is the pattern.
+impl PartialEq for ToolPattern {
+    fn eq(&self, other: &Self) -> bool {
+        self.text == other.text
+    }
+}
+
+impl Eq for ToolPattern {}
+
 #[derive(Clone)]
 enum Form {
     /// Any one of these names.
     Names(Box<[Box<str>]>),
+    Expression(Arc<Expression>),
+}
+
+/// An expression that compiles. Clones share what was compiled.
+struct Expression {
     /// Anchored at both ends.
-    Pattern(Regex),
+    text: String,
+    compiled: OnceLock<Regex>,
 }
 
 impl ToolPattern {
@@ -43,25 +61,9 @@ impl ToolPattern {
         let form = if names.iter().all(|name| is_plain(name)) {
             Form::Names(names)
         } else {
-            // First as it was written, so that the column of an error is that of the user's text.
-            Self::compile(text).map_err(|error| {
-                let mut error = PatternError::new(text, &error);
-                if text == "*" {
-                    error.reason.push_str("; every tool is `.*`");
-                }
-                error
-            })?;
-            let anchored = Self::compile(&format!(r"\A(?:{text})\z"))
-                // In the verbose form a comment at the end would swallow what follows on its line.
-                .or_else(|_| Self::compile(&format!("\\A(?:{text}\n)\\z")))
-                .map_err(|error| PatternError::new("", &error))?;
-            Form::Pattern(anchored)
+            Form::Expression(Arc::new(Expression::new(text)?))
         };
         Ok(Self { text: text.into(), form })
-    }
-
-    fn compile(pattern: &str) -> Result<Regex, regex::Error> {
-        RegexBuilder::new(pattern).size_limit(Self::MAX_COMPILED).dfa_size_limit(Self::MAX_COMPILED).build()
     }
 
     /// The pattern as it was written.
@@ -69,11 +71,11 @@ impl ToolPattern {
         &self.text
     }
 
-    /// True when the whole name matches.
+    /// True when the whole name matches. The first call compiles a pattern that is more than names.
     pub fn is_match(&self, tool: &str) -> bool {
         match &self.form {
             Form::Names(names) => names.iter().any(|name| **name == *tool),
-            Form::Pattern(pattern) => pattern.is_match(tool),
+            Form::Expression(expression) => expression.regex().is_match(tool),
         }
     }
 
@@ -81,17 +83,72 @@ impl ToolPattern {
     pub(super) fn names(&self) -> Option<&[Box<str>]> {
         match &self.form {
             Form::Names(names) => Some(names),
-            Form::Pattern(_) => None,
+            Form::Expression(_) => None,
         }
     }
 
-    /// The anchored expression, when it is more than names.
-    pub(super) fn anchored(&self) -> Option<&Regex> {
+    /// The anchored expression's text, when it is more than names.
+    pub(super) fn anchored(&self) -> Option<&str> {
         match &self.form {
             Form::Names(_) => None,
-            Form::Pattern(pattern) => Some(pattern),
+            Form::Expression(expression) => Some(&expression.text),
         }
     }
+
+    /// The anchored expression, compiled, when it is more than names.
+    pub(super) fn regex(&self) -> Option<&Regex> {
+        match &self.form {
+            Form::Names(_) => None,
+            Form::Expression(expression) => Some(expression.regex()),
+        }
+    }
+}
+
+impl Expression {
+    /// A valid text without comments, and too short to come near the parser's limit of nesting, is valid in a group.
+    const SHORT: usize = 100;
+
+    fn new(text: &str) -> Result<Self, PatternError> {
+        // First as it was written, so that the column of an error is that of the user's text.
+        let parsed = regex_syntax::parse(text).map_err(|error| {
+            let mut error = PatternError::new(text, &error);
+            if text == "*" {
+                error.reason.push_str("; every tool is `.*`");
+            }
+            error
+        })?;
+        let expression = Self { text: anchored(text)?, compiled: OnceLock::new() };
+        if most_bytes(&parsed) > ToolPattern::MAX_COMPILED as u64 {
+            let compiled = expression.compile().map_err(|error| PatternError::of_build(&error))?;
+            expression.compiled.get_or_init(|| compiled);
+        }
+        Ok(expression)
+    }
+
+    fn compile(&self) -> Result<Regex, regex::Error> {
+        let mut builder = RegexBuilder::new(&self.text);
+        builder.size_limit(ToolPattern::MAX_COMPILED).dfa_size_limit(ToolPattern::MAX_COMPILED).build()
+    }
+
+    fn regex(&self) -> &Regex {
+        self.compiled.get_or_init(|| self.compile().expect("it parses, and its bound is below the limit"))
+    }
+}
+
+/// The valid text, anchored at both ends.
+pub(super) fn anchored(text: &str) -> Result<String, PatternError> {
+    let anchored = format!(r"\A(?:{text})\z");
+    if text.len() <= Expression::SHORT && !text.contains('#') {
+        return Ok(anchored);
+    }
+    if regex_syntax::parse(&anchored).is_ok() {
+        return Ok(anchored);
+    }
+    // In the verbose form a comment at the end swallows what follows on its line.
+    let anchored = format!("\\A(?:{text}\n)\\z");
+    regex_syntax::parse(&anchored)
+        .map_err(|error| PatternError { column: None, ..PatternError::new("", &error) })?;
+    Ok(anchored)
 }
 
 /// A name without a letter that means something in an expression.
@@ -131,6 +188,40 @@ mod tests {
         assert_eq!(names("Bash|mcp__git-hub__x|a/b"), Some(3));
         for pattern in ["Bash|", "mcp__.*", "B?", "(a)", "[a]", "a$", r"\w", "a{2}", "(?i)bash"] {
             assert_eq!(names(pattern), None, "{pattern}");
+        }
+    }
+
+    #[test]
+    fn what_is_accepted_compiles_and_what_is_too_large_is_refused() {
+        // Each is near the limit from one side or the other: what is said at once is what the engine says.
+        for pattern in ["(?:ab){COUNT}", r"\w{COUNT}", ".{COUNT}", "(?:a|bc|[d-f]){COUNT}"] {
+            let mut refused = 0;
+            for count in [1, 2, 3, 5, 9, 20, 50, 100, 200, 400, 900, 2000, 5000, 9000, 20_000, 40_000] {
+                let text = pattern.replace("COUNT", &count.to_string());
+                let mut builder = RegexBuilder::new(&format!(r"\A(?:{text})\z"));
+                let built = builder.size_limit(ToolPattern::MAX_COMPILED).build();
+                let pattern = ToolPattern::new(&text);
+                assert_eq!(pattern.is_ok(), built.is_ok(), "{text}");
+                match pattern {
+                    Ok(pattern) => assert!(!pattern.is_match("\n"), "{text}"),
+                    Err(_) => refused += 1,
+                }
+            }
+            assert!((1..16).contains(&refused), "{pattern} {refused}");
+        }
+    }
+
+    #[test]
+    fn what_is_valid_is_valid_at_every_depth_and_with_every_comment() {
+        for depth in [1, 40, 49, 50, 51, 100, 240, 248, 249, 250, 251, 400] {
+            let text = format!("{}a{}", "(".repeat(depth), ")".repeat(depth));
+            // A pattern that would only fail when it is first asked would panic here.
+            if let Ok(pattern) = ToolPattern::new(&text) {
+                assert!(pattern.is_match("a") && !pattern.is_match("ab"));
+            }
+        }
+        for text in ["(?x)a#", "(?x)a #b\n", "a#b", r"(?x)a\#", "(?x) a (?-x: # )"] {
+            assert!(!ToolPattern::new(text).unwrap().is_match("b"), "{text}");
         }
     }
 

@@ -10,7 +10,7 @@ use std::time::Duration;
 use super::snapshot::Counts;
 use super::timing::Durations;
 use crate::class::{PerClass, PriorityClass};
-use crate::outcome::{OutcomeKind, Refusal, Skip};
+use crate::outcome::{OutcomeKind, Refusal, Skip, WaitCause, WaitSplit};
 
 /// See the module's description.
 #[derive(Debug, Default)]
@@ -29,6 +29,8 @@ struct ClassCounters {
     skipped: [AtomicU64; Skip::COUNT],
     outcomes: [AtomicU64; OutcomeKind::COUNT],
     retries: AtomicU64,
+    /// Nanoseconds by cause.
+    waited_for: [AtomicU64; WaitCause::COUNT],
 }
 
 #[derive(Debug, Default)]
@@ -88,6 +90,13 @@ impl HookCounters {
         count(&self.classes[class].outcomes, outcome.index());
     }
 
+    /// The job waits no more and has its outcome: what it waited for.
+    pub(crate) fn waited(&self, class: PriorityClass, split: &WaitSplit) {
+        for (cause, counter) in WaitCause::ALL.iter().zip(&self.classes[class].waited_for) {
+            counter.fetch_add(split.nanos(*cause), Relaxed);
+        }
+    }
+
     /// A copy of everything, by class. Exact when nobody is writing.
     pub(crate) fn counts(&self) -> PerClass<Counts> {
         let timings = self.timings.lock().unwrap_or_else(PoisonError::into_inner);
@@ -106,6 +115,7 @@ impl HookCounters {
                 skipped: copy(&from.skipped),
                 outcomes,
                 retries: from.retries.load(Relaxed),
+                waited_for: WaitSplit::from(copy(&from.waited_for)),
                 queued: admitted.saturating_sub(resolved + running),
                 running,
                 wait: timings[class].as_ref().map(|timings| timings.wait.clone()).unwrap_or_default(),

@@ -13,5 +13,6 @@ mod tally;
 mod timing;
 
 pub(crate) use self::counters::HookCounters;
+pub(crate) use self::snapshot::HookCounts;
 pub use self::snapshot::{Counts, HookSnapshot, Ledger, Snapshot};
 pub use self::timing::Timing;

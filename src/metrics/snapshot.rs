@@ -6,7 +6,7 @@ use super::timing::{Durations, Timing};
 use crate::breaker::BreakerStatus;
 use crate::class::{PerClass, PriorityClass};
 use crate::hook::HookName;
-use crate::outcome::{OutcomeKind, Refusal, Skip};
+use crate::outcome::{OutcomeKind, Refusal, Skip, WaitSplit};
 
 /// What was submitted, by one hook, in one class, or in all, and what became of it. The unit is event × matching hook.
 #[derive(Clone, Debug, Default)]
@@ -16,6 +16,7 @@ pub struct Counts {
     pub(super) skipped: [u64; Skip::COUNT],
     pub(super) outcomes: [u64; OutcomeKind::COUNT],
     pub(super) retries: u64,
+    pub(super) waited_for: WaitSplit,
     pub(super) queued: u64,
     pub(super) running: u64,
     pub(super) wait: Durations,
@@ -89,6 +90,12 @@ impl Counts {
         self.wait.timing()
     }
 
+    /// What the jobs that have ended waited for, all waits together, also of those that left without being started.
+    #[must_use]
+    pub fn waited_for(&self) -> WaitSplit {
+        self.waited_for
+    }
+
     /// Time from start to end, of the handlers that ran. `None` without any.
     #[must_use]
     pub fn run(&self) -> Option<Timing> {
@@ -108,6 +115,7 @@ impl AddAssign<&Self> for Counts {
         add(&mut self.skipped, &other.skipped);
         add(&mut self.outcomes, &other.outcomes);
         self.retries += other.retries;
+        self.waited_for += &other.waited_for;
         self.queued += other.queued;
         self.running += other.running;
         self.wait.add(&other.wait);
@@ -127,6 +135,17 @@ pub struct HookSnapshot {
     pub classes: PerClass<Counts>,
     /// Its circuit breaker. `None`: it has none (`hook.NAME.breaker`).
     pub breaker: Option<BreakerStatus>,
+    /// It is configured no more, and listed for what it has counted.
+    pub removed: bool,
+}
+
+/// What a snapshot is made of, for one hook.
+#[derive(Clone, Debug)]
+pub(crate) struct HookCounts {
+    pub(crate) name: HookName,
+    pub(crate) classes: PerClass<Counts>,
+    pub(crate) breaker: Option<BreakerStatus>,
+    pub(crate) removed: bool,
 }
 
 impl HookSnapshot {
@@ -145,24 +164,24 @@ pub struct Snapshot {
     pub total: Counts,
     /// Sums by class. An event that no hook wanted is in none.
     pub classes: PerClass<Counts>,
-    /// Every configured hook, in the order of the configuration.
+    /// Every configured hook, in the order of the configuration; behind them those that have counted something and are
+    /// configured no more.
     pub hooks: Vec<HookSnapshot>,
 }
 
 impl Snapshot {
-    pub(crate) fn new(
-        hooks: impl IntoIterator<Item = (HookName, PerClass<Counts>, Option<BreakerStatus>)>,
-        no_match: u64,
-    ) -> Self {
+    pub(crate) fn new(hooks: impl IntoIterator<Item = HookCounts>, no_match: u64) -> Self {
         let mut snapshot = Self { total: Counts::default(), classes: PerClass::default(), hooks: Vec::new() };
-        for (name, by_class, breaker) in hooks {
+        for HookCounts { name, classes, breaker, removed } in hooks {
             let mut counts = Counts::default();
-            for (class, of_class) in by_class.iter() {
+            for (class, of_class) in classes.iter() {
                 counts += of_class;
                 snapshot.classes[class] += of_class;
             }
             snapshot.total += &counts;
-            snapshot.hooks.push(HookSnapshot { name, counts, classes: by_class, breaker });
+            if !removed || counts.submitted() > 0 {
+                snapshot.hooks.push(HookSnapshot { name, counts, classes, breaker, removed });
+            }
         }
         if let Some(skipped) = snapshot.total.skipped.get_mut(Skip::NoMatch.index()) {
             *skipped += no_match;

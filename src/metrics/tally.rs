@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::snapshot::Counts;
-use crate::outcome::{OutcomeKind, Refusal, Skip};
+use crate::outcome::{OutcomeKind, Refusal, Skip, WaitSplit};
 
 impl Counts {
     pub(crate) fn count_admitted(&mut self) {
@@ -23,19 +23,22 @@ impl Counts {
         }
     }
 
-    /// A waiting job was picked.
-    pub(crate) fn count_started(&mut self, wait: Duration) {
+    /// A waiting job was picked for the first time.
+    pub(crate) fn count_started(&mut self, waited: &WaitSplit) {
         self.queued -= 1;
         self.running += 1;
-        self.wait.record(wait);
+        self.wait.record(waited.total());
+        self.waited_for += waited;
     }
 
     /// An attempt has ended, and the job waits for the next one.
-    pub(crate) fn count_retried(&mut self, run: Duration) {
+    pub(crate) fn count_retried(&mut self, run: Option<Duration>) {
         self.running -= 1;
         self.queued += 1;
         self.retries += 1;
-        self.run.record(run);
+        if let Some(run) = run {
+            self.run.record(run);
+        }
     }
 
     /// A job was picked for its next attempt.
@@ -44,16 +47,19 @@ impl Counts {
         self.running += 1;
     }
 
-    /// A job that ran has its outcome.
-    pub(crate) fn count_ended(&mut self, outcome: OutcomeKind, run: Duration) {
+    /// A job that was picked has its outcome. `run`: how long its handler ran, if it did.
+    pub(crate) fn count_ended(&mut self, outcome: OutcomeKind, run: Option<Duration>) {
         self.running -= 1;
-        self.run.record(run);
+        if let Some(run) = run {
+            self.run.record(run);
+        }
         self.count_outcome(outcome);
     }
 
-    /// A job that waited has its outcome.
-    pub(crate) fn count_left(&mut self, outcome: OutcomeKind) {
+    /// A job that waited has its outcome. `waited`: for its first start, if it never came.
+    pub(crate) fn count_left(&mut self, outcome: OutcomeKind, waited: &WaitSplit) {
         self.queued -= 1;
+        self.waited_for += waited;
         self.count_outcome(outcome);
     }
 

@@ -1,6 +1,6 @@
 //! The words of the ledger: how an admitted job ended, why one was refused, why one was skipped.
 //!
-//! Every list here is complete and in the order of reports. A report shows each name, zeros included.
+//! Every list is complete and in the order of reports. A report shows each name, zeros included.
 
 use std::fmt;
 
@@ -39,6 +39,7 @@ macro_rules! names {
         }
     };
 }
+pub(super) use names;
 
 names! {
     /// How an admitted job ended. Each admitted job has exactly one.
@@ -99,6 +100,20 @@ impl Refusal {
     #[must_use]
     pub const fn is_for_room(self) -> bool {
         matches!(self, Self::Full | Self::ClassFull | Self::BytesFull)
+    }
+
+    /// What would let such jobs in. `None`: nothing does.
+    #[must_use]
+    pub const fn hint(self) -> Option<&'static str> {
+        match self {
+            Self::Full => Some(
+                "raise `queue.capacity` or `pool.workers`, or drop the least important with `queue.on_full = \"displace\"`",
+            ),
+            Self::ClassFull => Some("raise the class's `ceiling`, or give it more `seats`"),
+            Self::BytesFull => Some("raise `queue.max_bytes` or `pool.workers`"),
+            Self::TooLarge => Some("raise `queue.max_event_bytes`, which is at most `queue.max_bytes`"),
+            Self::Closed => None,
+        }
     }
 }
 

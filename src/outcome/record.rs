@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::class::PriorityClass;
 use crate::event::Event;
 use crate::hook::HookName;
-use crate::outcome::{Json, OutcomeKind};
+use crate::outcome::{Json, OutcomeKind, WaitSplit};
 use crate::process::{Captured, End, Stopped};
 use crate::redact::Redactor;
 
@@ -27,6 +27,8 @@ pub(crate) struct Ending {
     pub(crate) kind: OutcomeKind,
     /// In words; empty for a success.
     pub(crate) reason: String,
+    /// What would help, where that is certain.
+    pub(crate) hint: Option<String>,
     /// `None`: it never ran, or whoever runs the handler has to look at the clock.
     pub(crate) run: Option<Duration>,
     pub(crate) process: Option<Box<ProcessReport>>,
@@ -45,6 +47,7 @@ impl Ending {
         Self {
             kind,
             reason,
+            hint: None,
             run: None,
             process: None,
             message: None,
@@ -65,7 +68,7 @@ impl Ending {
             }
         };
         clean(&mut self.reason);
-        self.message.iter_mut().for_each(clean);
+        self.message.iter_mut().chain(&mut self.hint).for_each(clean);
         if let Some(process) = &mut self.process {
             for stream in [&mut process.stdout, &mut process.stderr] {
                 if stream.total() > 0 {
@@ -106,12 +109,17 @@ pub struct Outcome {
     pub kind: OutcomeKind,
     /// Time from admission to its first start, or to its end if it never started.
     pub wait: Duration,
+    /// What it waited for: parts that make up `wait` exactly.
+    pub waited_for: WaitSplit,
     /// The attempts before the last one, if it was tried again (`hook.NAME.retry`).
     pub attempts: Vec<Attempt>,
     /// Time from start to end, of the last attempt. `None`: its handler never ran.
     pub run: Option<Duration>,
     /// In words, why it ended like this; empty for a success. Redacted, as the message and the output are (`[redact]`).
     pub reason: String,
+    /// What would help, when the end of its handler proves it: a program that is missing, a timeout, a signal. It is
+    /// never taken from what the handler wrote. What kept a handler from being started says so in `reason`.
+    pub hint: Option<String>,
     /// What the handler said of it to people, if anything.
     pub message: Option<String>,
     /// What the handler said of it to programs, if anything; exactly as it was said.
@@ -145,6 +153,21 @@ pub struct ProcessReport {
     /// Processes that had left its group and were killed. Always 0 without
     /// [`sweep_escapees`](crate::HookPoolBuilder::sweep_escapees).
     pub escapees_killed: usize,
+}
+
+impl Outcome {
+    /// Bytes that it holds, for limits of memory: all that comes from outside, and an allowance for the rest.
+    pub(crate) fn bytes(&self) -> u64 {
+        let output = self.process.as_ref().map_or(0, |process| {
+            let streams = [&process.stdout, &process.stderr].into_iter();
+            streams.map(|stream| stream.head().len() + stream.tail().len()).sum()
+        });
+        let attempts = self.attempts.iter().map(|attempt| attempt.reason.len() + 64).sum::<usize>();
+        let said = [&self.message, &self.hint].into_iter().flatten().map(String::len).sum::<usize>();
+        let verdict = self.verdict.as_ref().map_or(0, |verdict| verdict.as_str().len());
+        let rest = 512 + self.reason.len();
+        (self.event.payload().len() + output + attempts + said + verdict + rest) as u64
+    }
 }
 
 impl fmt::Display for Outcome {

@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use super::{Host, Pool, Shared, WorkerThread};
 use crate::class::PerClass;
+use crate::scheduler::Core;
 use crate::time::Time;
 
 /// How long a worker that runs nothing may take to leave, when others have to be left behind. It takes microseconds;
@@ -34,7 +35,7 @@ impl<H: Host> Pool<H> {
     pub(crate) fn close(&self) {
         let shared = &*self.shared;
         shared.admission.close();
-        shared.with_core(|core, _| core.close());
+        shared.with_core(Core::close);
         shared.room.tell();
     }
 

@@ -47,10 +47,11 @@ use crossbeam_utils::Backoff;
 
 use self::admission::AdmissionWord;
 use self::park::Parking;
+pub(crate) use self::resize::Departed;
 use self::room::Room;
 use self::threads::WorkerThread;
 use crate::class::{PerClass, PriorityClass};
-use crate::outcome::{OutcomeKind, Refusal};
+use crate::outcome::{OutcomeKind, Refusal, WaitSplit};
 use crate::scheduler::{Arrival, Core, CoreParams, Dispatch, HookParams, HookSlot, JobKey, Resolved, Retry};
 use crate::time::{Clock, Time};
 
@@ -65,8 +66,8 @@ pub(crate) trait Host: Send + Sync + 'static {
     fn run(&self, worker: usize, dispatch: Dispatch<Self::Job>) -> Option<Finished<Self::Job>>;
 
     /// A job left the queue without being picked. On the thread that made it leave, without a lock: it may call the
-    /// pool. It must be quick and must not panic.
-    fn resolve(&self, job: Self::Job, outcome: OutcomeKind);
+    /// pool. It must be quick and must not panic. `waited`: what it waited for; nothing, if it had run before.
+    fn resolve(&self, job: Self::Job, outcome: OutcomeKind, waited: WaitSplit);
 
     /// The job waits in the core now, under this key; again, under another one, when it waits for its retry. Under the
     /// core's lock: it must not call the pool.
@@ -256,11 +257,17 @@ impl<H: Host> Pool<H> {
 impl<H: Host> Shared<H> {
     /// Runs `f` on a core that has taken in everything that was pushed and has done what is due, and tells of what left.
     fn with_core<R>(&self, f: impl FnOnce(&mut Core<H::Job>, Time) -> R) -> R {
+        let (answer, left) = self.within_core(f);
+        self.tell(left);
+        answer
+    }
+
+    /// The same, but leaves it to the caller to tell of what left, which must not be forgotten.
+    fn within_core<R>(&self, f: impl FnOnce(&mut Core<H::Job>, Time) -> R) -> (R, Vec<Resolved<H::Job>>) {
         let mut left = Vec::new();
         let (answer, wake) = {
             let mut core = self.lock();
-            let now = self.clock.now();
-            self.take_in(&mut core, now);
+            let now = self.take_in(&mut core);
             core.tick(now);
             self.settle(&mut core, &mut left);
             let answer = f(&mut core, now);
@@ -274,18 +281,20 @@ impl<H: Host> Shared<H> {
         if wake {
             self.parking.notify();
         }
-        self.tell(left);
-        answer
+        (answer, left)
     }
 
-    /// Takes in what is in the lanes. See "Order" in the module's description.
-    fn take_in(&self, core: &mut Core<H::Job>, now: Time) {
+    /// Takes in what is in the lanes. See "Order" in the module's description. Answers with the time, which is read
+    /// after the last of them was found: none of them was admitted later.
+    fn take_in(&self, core: &mut Core<H::Job>) -> Time {
         let mut found = gather(|class| insist(|| self.lanes[class].steal()));
         found.sort_unstable_by_key(|job| job.number);
+        let now = self.clock.now();
         for Numbered { arrival, .. } in found {
             let key = core.arrive(arrival, now);
             self.tell_placed(core, key);
         }
+        now
     }
 
     fn tell_placed(&self, core: &Core<H::Job>, key: JobKey) {
@@ -344,8 +353,8 @@ impl<H: Host> Shared<H> {
             return;
         }
         self.room.tell();
-        for Resolved { body, outcome, .. } in left {
-            self.host.resolve(body, outcome);
+        for Resolved { body, outcome, waited, .. } in left {
+            self.host.resolve(body, outcome, waited);
         }
         // Once more: what these jobs held beside their places is free only now.
         self.room.tell();

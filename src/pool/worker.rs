@@ -101,8 +101,7 @@ impl<H: Host> Shared<H> {
     fn look(&self, worker: usize, course: &Course, ran: Option<Ran<H>>) -> Look<H::Job> {
         let mut left = Vec::new();
         let mut core = self.lock();
-        let now = self.clock.now();
-        self.take_in(&mut core, now);
+        let now = self.take_in(&mut core);
         if let Some((run, finished)) = ran {
             for retry in &finished.retries {
                 self.admission.readmit(retry.job.class);

@@ -28,6 +28,7 @@ mod escapees;
 #[path = "no_escapees.rs"]
 mod escapees;
 mod exit;
+mod explain;
 mod group;
 mod live;
 mod live_stop;

@@ -17,9 +17,11 @@ use super::start_error::StartError;
 /// # Errors
 /// [`StartError::Missing`] and [`StartError::NotExecutable`].
 pub fn resolve(program: &OsStr, path: &OsStr, cwd: &Path) -> Result<PathBuf, StartError> {
+    let is_relative = program.as_bytes().contains(&b'/') && !program.as_bytes().starts_with(b"/");
     let missing = |searched: Option<&OsStr>| StartError::Missing {
         program: program.to_owned(),
         searched: searched.map(ToOwned::to_owned),
+        from: is_relative.then(|| cwd.to_owned()),
     };
     if program.is_empty() {
         return Err(missing(None));
@@ -100,7 +102,12 @@ mod tests {
         let find = |program: &str| resolve(OsStr::new(program), OsStr::new("/bin"), dir.path());
         assert_eq!(find("bin/tool"), Ok(tool.clone()));
         assert_eq!(find(tool.to_str().unwrap()), Ok(tool));
-        assert_eq!(find("./sh"), Err(StartError::Missing { program: "./sh".into(), searched: None }));
-        assert_eq!(find(""), Err(StartError::Missing { program: "".into(), searched: None }));
+        let missing =
+            |program: &str, from| StartError::Missing { program: program.into(), searched: None, from };
+        let relative = missing("./sh", Some(dir.path().to_owned()));
+        assert!(relative.to_string().contains(dir.path().to_str().unwrap()), "{relative}");
+        assert_eq!(find("./sh"), Err(relative));
+        assert_eq!(find("/no/sh"), Err(missing("/no/sh", None)));
+        assert_eq!(find(""), Err(missing("", None)));
     }
 }

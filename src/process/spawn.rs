@@ -37,6 +37,7 @@ pub struct Prepared {
     program: Result<PathBuf, StartError>,
     path: OsString,
     args: Vec<OsString>,
+    shell_line: Option<String>,
     cwd: PathBuf,
     env: BTreeMap<OsString, OsString>,
     leftovers: Leftovers,
@@ -72,9 +73,13 @@ impl Prepared {
             CommandLine::Shell(text) => ("/bin/sh".into(), vec!["-c".into(), text.into()]),
             CommandLine::Exec { program, args } => (program.clone(), args.clone()),
         };
+        let shell_line = match &spec.line {
+            CommandLine::Shell(text) => Some(text.clone()),
+            CommandLine::Exec { .. } => None,
+        };
         let program = resolve(&named, &path, &spec.cwd);
         let (cwd, leftovers) = (spec.cwd.clone(), spec.leftovers);
-        Self { named, program, path, args, cwd, env, leftovers, idle: Mutex::default() }
+        Self { named, program, path, args, shell_line, cwd, env, leftovers, idle: Mutex::default() }
     }
 
     /// What keeps the program from being found, as of the preparation.
@@ -85,6 +90,25 @@ impl Prepared {
     /// The absolute path of the program, if it was found.
     pub fn program(&self) -> Option<&Path> {
         self.program.as_deref().ok()
+    }
+
+    /// What the hook names, `/bin/sh` for a line.
+    pub(super) fn named(&self) -> &OsStr {
+        &self.named
+    }
+
+    /// The line that the shell gets, if the hook has one.
+    pub(super) fn shell_line(&self) -> Option<&str> {
+        self.shell_line.as_deref()
+    }
+
+    /// Where programs are looked for.
+    pub(super) fn path(&self) -> &OsStr {
+        &self.path
+    }
+
+    pub(super) fn cwd(&self) -> &Path {
+        &self.cwd
     }
 
     pub(super) fn leftovers(&self) -> Leftovers {

@@ -15,12 +15,14 @@ use rustix::io::Errno;
 #[non_exhaustive]
 pub enum StartError {
     /// There is no such program.
-    #[error("no program `{}`{}", program.display(), searched_text(searched.as_ref()))]
+    #[error("no program `{}`{}", program.display(), place_text(searched.as_ref(), from.as_deref()))]
     Missing {
         /// What the hook names.
         program: OsString,
         /// The `PATH` that was searched, if it was.
         searched: Option<OsString>,
+        /// The working directory that a relative path was taken from, if it is one.
+        from: Option<PathBuf>,
     },
     /// The file is there, but may not be executed, or is no file.
     #[error("`{}` is not an executable file; make it one with `chmod +x`, or name its interpreter first in `run`", program.display())]
@@ -65,10 +67,15 @@ pub enum StartError {
     Other { program: PathBuf, why: String },
 }
 
-fn searched_text(searched: Option<&OsString>) -> String {
-    match searched {
-        Some(path) => format!(" in PATH (searched {}); install it, or give its full path", path.display()),
-        None => "; create it, or correct its path".to_owned(),
+fn place_text(searched: Option<&OsString>, from: Option<&Path>) -> String {
+    match (searched, from) {
+        (Some(path), _) => {
+            format!(" in PATH (searched {}); install it, or give its full path", path.display())
+        }
+        (None, Some(cwd)) => {
+            format!(" in the working directory `{}`; create it, or correct its path or `cwd`", cwd.display())
+        }
+        (None, None) => "; create it, or correct its path".to_owned(),
     }
 }
 
@@ -107,28 +114,54 @@ fn cwd_problem(cwd: &Path) -> Option<StartError> {
 
 fn program_problem(program: &Path) -> Option<StartError> {
     if let Err(error) = program.metadata() {
-        return (error.kind() == io::ErrorKind::NotFound)
-            .then(|| StartError::Missing { program: program.into(), searched: None });
+        return (error.kind() == io::ErrorKind::NotFound).then(|| StartError::Missing {
+            program: program.into(),
+            searched: None,
+            from: None,
+        });
     }
     if rustix::fs::access(program, rustix::fs::Access::EXEC_OK).is_err() || !program.is_file() {
         return Some(StartError::NotExecutable { program: program.to_owned() });
     }
     // The file is fine, so the missing one is what it needs.
     let bytes = first_bytes(program)?;
-    let interpreter = match interpreter(&bytes) {
-        Some(name) if name.ends_with('\r') => format!("{}\\r` (the line ends in CR LF) `", name.trim_end()),
-        Some(name) => name,
-        None => "its dynamic loader".to_owned(),
+    let interpreter = interpreter(&bytes).unwrap_or_else(|| "its dynamic loader".to_owned());
+    Some(missing_interpreter(program, &interpreter))
+}
+
+/// The interpreter that the program's first line names is missing, or that which it has `env` look for. `is_program`
+/// says whether there is a program of that name.
+pub(super) fn interpreter_problem(program: &Path, is_program: impl Fn(&str) -> bool) -> Option<StartError> {
+    let bytes = first_bytes(program)?;
+    let mut words = first_line(&bytes)?;
+    let first = words.next()?;
+    let of_env = words.find(|word| !word.starts_with('-')).filter(|word| !word.contains('='));
+    let needed = [Some(first.clone()), of_env.filter(|_| first.ends_with("/env"))];
+    needed
+        .into_iter()
+        .flatten()
+        .find(|name| !is_program(name))
+        .map(|name| missing_interpreter(program, &name))
+}
+
+fn missing_interpreter(program: &Path, name: &str) -> StartError {
+    let interpreter = match name.strip_suffix('\r') {
+        Some(name) => format!("{name}\\r` (the line ends in CR LF) `"),
+        None => name.to_owned(),
     };
-    Some(StartError::MissingInterpreter { program: program.to_owned(), interpreter })
+    StartError::MissingInterpreter { program: program.to_owned(), interpreter }
 }
 
 /// The interpreter that a file's first line names.
 fn interpreter(bytes: &[u8]) -> Option<String> {
+    first_line(bytes)?.next()
+}
+
+/// The words of a first line that names an interpreter.
+fn first_line(bytes: &[u8]) -> Option<impl Iterator<Item = String>> {
     let line = bytes.strip_prefix(b"#!")?.split(|&byte| byte == b'\n').next()?;
-    let line = line.trim_ascii_start();
-    let name = line.split(|&byte| byte == b' ' || byte == b'\t').next()?;
-    Some(String::from_utf8_lossy(name).into_owned())
+    let words = line.split(|&byte| byte == b' ' || byte == b'\t').filter(|word| !word.is_empty());
+    Some(words.map(|word| String::from_utf8_lossy(word).into_owned()))
 }
 
 fn first_bytes(program: &Path) -> Option<Vec<u8>> {

@@ -171,6 +171,22 @@ impl Default for Redactor {
     }
 }
 
+/// The same rules and patterns.
+impl PartialEq for Redactor {
+    fn eq(&self, other: &Self) -> bool {
+        let same = |one: &Patterns, other: &Patterns| {
+            one.defaults == other.defaults
+                && one.own.iter().map(Regex::as_str).eq(other.own.iter().map(Regex::as_str))
+        };
+        match (&self.0, &other.0) {
+            (Some(one), Some(other)) => Arc::ptr_eq(one, other) || same(one, other),
+            (one, other) => one.is_none() && other.is_none(),
+        }
+    }
+}
+
+impl Eq for Redactor {}
+
 impl fmt::Debug for Redactor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
@@ -205,17 +221,16 @@ fn compile(index: usize, pattern: &str) -> Result<Regex, RedactError> {
     if pattern.len() > Redactor::MAX_PATTERN_BYTES {
         return fail(format!("it is longer than {} bytes", Redactor::MAX_PATTERN_BYTES), None);
     }
-    // First as text: that is what tells the column of an error.
-    let most = Redactor::MAX_COMPILED;
-    if let Err(error) = regex::RegexBuilder::new(pattern).size_limit(most).build() {
+    if let Err(error) = regex_syntax::ParserBuilder::new().utf8(false).build().parse(pattern) {
         let PatternError { reason, column } = PatternError::new(pattern, &error);
         return fail(reason, column);
     }
+    let most = Redactor::MAX_COMPILED;
     match RegexBuilder::new(pattern).size_limit(most).dfa_size_limit(most).build() {
         Ok(regex) if regex.is_match(b"") => {
             fail("it matches the empty text, and so is everywhere".to_owned(), None)
         }
         Ok(regex) => Ok(regex),
-        Err(error) => fail(error.to_string(), None),
+        Err(error) => fail(PatternError::of_build(&error).reason, None),
     }
 }

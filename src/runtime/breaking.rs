@@ -7,37 +7,34 @@
 
 use super::engine::Engine;
 use super::flight::Flight;
+use super::hooks::HookEntry;
 use super::job::Job;
-use crate::breaker::{Breaker, Pass, Turn};
+use crate::breaker::{Pass, Turn};
 use crate::hook::Hook;
 use crate::outcome::{Ending, OutcomeKind};
 use crate::telemetry;
 
 /// Ends a dispatch for its hook's breaker when it is dropped.
-pub(super) struct Releases<'a>(pub(super) &'a Engine, pub(super) usize, pub(super) Option<Pass>);
+pub(super) struct Releases<'a>(pub(super) &'a Engine, pub(super) &'a HookEntry, pub(super) Option<Pass>);
 
 impl Drop for Releases<'_> {
     fn drop(&mut self) {
-        let Self(engine, hook, pass) = self;
-        if let (Some(breaker), Some(pass)) = (engine.breaker(*hook), pass) {
+        let Self(engine, entry, pass) = self;
+        if let (Some(breaker), Some(pass)) = (&entry.breaker, pass) {
             breaker.release(*pass, engine.clock.now());
         }
     }
 }
 
 impl Engine {
-    pub(super) fn breaker(&self, hook: usize) -> Option<&Breaker> {
-        self.hooks.get(hook)?.breaker.as_ref()
-    }
-
     /// The pass of a dispatch that was picked, if its hook has a breaker; or why it must not run.
-    pub(super) fn pass(&self, hook: usize) -> Result<Option<Pass>, String> {
-        self.breaker(hook).map(|breaker| breaker.pick(self.clock.now())).transpose()
+    pub(super) fn pass(&self, entry: &HookEntry) -> Result<Option<Pass>, String> {
+        entry.breaker.as_ref().map(|breaker| breaker.pick(self.clock.now())).transpose()
     }
 
     /// What the end of an attempt means for the hook's breaker.
-    pub(super) fn judge(&self, hook: usize, pass: Option<Pass>, ending: &Ending) {
-        let (Some(breaker), Some(pass)) = (self.breaker(hook), pass) else { return };
+    pub(super) fn judge(&self, entry: &HookEntry, pass: Option<Pass>, ending: &Ending) {
+        let (Some(breaker), Some(pass)) = (&entry.breaker, pass) else { return };
         let end = match ending.kind {
             OutcomeKind::Succeeded => Ok(()),
             OutcomeKind::Failed if ending.says_no => Ok(()),
@@ -45,21 +42,18 @@ impl Engine {
             _ => return,
         };
         if !ending.repeats {
-            self.tell_turn(hook, breaker.record(pass, end, self.clock.now()));
+            tell_turn(entry, breaker.record(pass, end, self.clock.now()));
         }
     }
 
     /// The time of a handler in Rust is over, whatever the number of its events: one failure, unless it is the pool's
     /// end that came too soon for it.
     pub(super) fn record_overdue(&self, flight: &Flight) -> Option<Turn> {
-        let entry = self.hooks.get(flight.hook).filter(|_| !self.is_stopping())?;
-        entry.breaker.as_ref()?.record(flight.pass?, Err(&too_long(&entry.hook)), self.clock.now())
-    }
-
-    pub(super) fn tell_turn(&self, hook: usize, turn: Option<Turn>) {
-        if let (Some(entry), Some(turn)) = (self.hooks.get(hook), turn) {
-            telemetry::breaker_turned(&entry.hook, &turn);
+        if self.is_stopping() {
+            return None;
         }
+        let entry = &flight.entry;
+        entry.breaker.as_ref()?.record(flight.pass?, Err(&too_long(&entry.hook)), self.clock.now())
     }
 
     /// Ends a job that was picked and may not run: one that has been tried, as its last attempt ended.
@@ -72,6 +66,12 @@ impl Engine {
         } else {
             self.give_up(job);
         }
+    }
+}
+
+pub(super) fn tell_turn(entry: &HookEntry, turn: Option<Turn>) {
+    if let Some(turn) = turn {
+        telemetry::breaker_turned(&entry.hook, &turn);
     }
 }
 

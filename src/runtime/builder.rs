@@ -1,27 +1,28 @@
 //! Making a pool from a configuration: everything that can fail or be prepared is done here, before the first event.
 
-use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, Once};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
+
 use super::bytes::ByteBudget;
 use super::end::End;
-use super::engine::{Engine, HookEntry, Observer};
-use super::recent::Recent;
+use super::engine::{Engine, Observer};
+use super::hooks::HookMaker;
 use super::registered::{HandlerProblem, Registered};
+use super::reload::Changes;
 use super::submit::Intake;
 use super::{HookPool, Inner};
-use crate::breaker::Breaker;
 use crate::config::Config;
 use crate::dead_letters::DeadLetters;
-use crate::handler::{BatchHandler, EventHandler, Handler, RustHandler, Surroundings};
-use crate::matcher::Matcher;
-use crate::metrics::HookCounters;
+use crate::handler::{BatchHandler, EventHandler, RustHandler, Surroundings};
 use crate::outcome::Outcome;
-use crate::params::{core_params, hook_params};
+use crate::params::core_params;
 use crate::pool::{MOST_WORKERS, Pool};
 use crate::process::{Runner, Sweeper, new_pool_marker};
-use crate::telemetry::{Limiter, Telemetry};
+use crate::recording::Recorder;
+use crate::telemetry::Telemetry;
 use crate::time::Clock;
 
 /// Makes a [`HookPool`].
@@ -32,6 +33,7 @@ pub struct HookPoolBuilder {
     replay: bool,
     sweep_escapees: bool,
     observers: Vec<Observer>,
+    recorder: Option<Recorder>,
     registered: Registered,
 }
 
@@ -47,7 +49,7 @@ pub enum BuildError {
     Handlers(Vec<HandlerProblem>),
 }
 
-fn list(problems: &[HandlerProblem]) -> String {
+pub(super) fn list(problems: &[HandlerProblem]) -> String {
     problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
 }
 
@@ -84,8 +86,14 @@ impl HookPoolBuilder {
         self
     }
 
-    /// Registers a handler in Rust for the hook of that name, which has no `run`. A closure, or anything that is an
-    /// [`EventHandler`].
+    /// Records what the pool does into a file, as a load for simulations.
+    pub fn record(mut self, recorder: &Recorder) -> Self {
+        self.recorder = Some(recorder.clone());
+        self
+    }
+
+    /// Registers a handler in Rust for the hook of that name, which has no `run`, and which a later reload may bring. A
+    /// closure, or anything that is an [`EventHandler`].
     ///
     /// It is called on the workers' threads. It cannot be stopped: when its hook's timeout passes, the job ends as
     /// `timed_out`, and the handler's result is ignored when it comes. A panic ends the job as `panicked`.
@@ -140,7 +148,6 @@ impl HookPoolBuilder {
     /// `not_started`, with the reason.
     pub fn build(self) -> Result<HookPool, BuildError> {
         let config = self.config.unwrap_or_default();
-        let mut registered = self.registered.check(&config.hooks).map_err(BuildError::Handlers)?;
         let clock = Clock::start();
         let (environment, depth) = crate::config::inherited_environment();
         let (runner, marker) = (Runner::default(), new_pool_marker());
@@ -161,40 +168,29 @@ impl HookPoolBuilder {
             residents: Arc::default(),
             clock,
         };
-        let hooks: Vec<HookEntry> = config
-            .hooks
-            .iter()
-            .map(|hook| HookEntry {
-                hook: Arc::clone(hook),
-                handler: Handler::prepare(hook, &surroundings, registered.remove(hook.name.as_str())),
-                counters: HookCounters::default(),
-                complaints: Limiter::default(),
-                breaker: hook.breaker.map(Breaker::new),
-                recent: Recent::new(config.failures),
-            })
-            .collect();
-        for entry in &hooks {
-            if entry.hook.enabled
-                && let Some(fault) = entry.handler.fault()
-            {
-                tracing::warn!(hook = %entry.hook.name, "the hook's handler will not start: {fault}");
-            }
-        }
+        let residents = Arc::clone(&surroundings.residents);
+        let has_handlers = !self.registered.is_empty();
+        let mut hook_maker = HookMaker::new(surroundings, self.registered);
+        let config = Arc::new(config);
+        let made = hook_maker.make(Arc::clone(&config), None).map_err(BuildError::Handlers)?;
+        made.warn();
+        made.set.limit_failures();
         let telemetry = Telemetry::new(config.queue.capacity, config.queue.warn_at, clock);
         let params = core_params(&config);
-        let hook_params: Vec<_> =
-            hooks.iter().map(|entry| hook_params(&entry.hook, entry.handler.takes_many())).collect();
-        let workers = params.seats.in_all().max(MOST_WORKERS);
-        let threads = (workers, usize::from(config.pool.max_overrun));
-        let letters = config.dead_letters.clone().map(DeadLetters::start).transpose();
-        let letters = letters.map_err(BuildError::Thread)?;
-        let engine = Engine::new(hooks, threads, clock, telemetry, (self.observers, letters));
-        let engine = Arc::new(engine);
-        let pool =
-            Pool::start(params, &hook_params, clock, Arc::clone(&engine)).map_err(BuildError::Thread)?;
+        let hooks: Vec<_> = made.added.iter().map(|(_, params)| *params).collect();
+        let threads = (params.seats.in_all().max(MOST_WORKERS), config.pool.max_overrun);
+        if let Some(recorder) = &self.recorder {
+            recorder.begin(self.replay);
+        }
+        let letters = DeadLetters::default();
+        letters.prepare(config.dead_letters.as_ref()).map_err(BuildError::Thread)?;
+        letters.set(config.dead_letters.as_ref());
+        let files = (letters, self.recorder);
+        let engine = Arc::new(Engine::new(threads, clock, telemetry, self.observers, files));
+        let pool = Pool::start(params, &hooks, clock, Arc::clone(&engine)).map_err(BuildError::Thread)?;
         let pool = Arc::new(pool);
         engine.attach(&pool);
-        let watchdog = if engine.hooks.iter().any(|entry| entry.handler.is_rust()) {
+        let watchdog = if has_handlers {
             let thread = engine.watchdog.start(&engine).inspect_err(|_| {
                 pool.drain(Duration::ZERO, Duration::ZERO);
             });
@@ -203,18 +199,11 @@ impl HookPoolBuilder {
             None
         };
         let intake = Intake {
-            matcher: Matcher::new(config.hooks.iter().map(|hook| &hook.selector)),
-            kinds: config.kinds,
-            priority: config.priority,
-            performance_mode: AtomicBool::new(config.performance_mode),
-            max_event_bytes: config.queue.max_event_bytes.min(config.queue.max_bytes),
             bytes: Arc::new(ByteBudget::new(config.queue.max_bytes)),
             replay: self.replay,
             no_match: AtomicU64::new(0),
             next_job: AtomicU64::new(0),
         };
-        let longest_grace = config.hooks.iter().map(|hook| hook.grace).max().unwrap_or_default();
-        let residents = surroundings.residents;
         let end = End {
             pool: Arc::clone(&pool),
             engine: Arc::clone(&engine),
@@ -222,9 +211,12 @@ impl HookPoolBuilder {
             residents,
             sweeper,
             last_sweep: Once::new(),
-            longest_grace,
+            longest_grace: AtomicU64::new(0),
         };
-        Ok(HookPool { inner: Arc::new(Inner { config, intake, pool, engine, end: Arc::new(end) }) })
+        end.allow_for(&config.hooks);
+        let hooks = ArcSwap::from_pointee(made.set);
+        let changes = Mutex::new(Changes::new(config, hook_maker));
+        Ok(HookPool { inner: Arc::new(Inner { hooks, intake, pool, engine, changes, end: Arc::new(end) }) })
     }
 }
 

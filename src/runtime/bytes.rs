@@ -9,7 +9,7 @@ use crate::event::Event;
 #[derive(Debug)]
 pub(super) struct ByteBudget {
     used: AtomicU64,
-    limit: u64,
+    limit: AtomicU64,
 }
 
 /// Bytes that are counted, until it is dropped.
@@ -28,12 +28,22 @@ pub(super) struct Payload {
 
 impl ByteBudget {
     pub(super) fn new(limit: u64) -> Self {
-        Self { used: AtomicU64::new(0), limit }
+        Self { used: AtomicU64::new(0), limit: AtomicU64::new(limit) }
+    }
+
+    pub(super) fn limit(&self) -> u64 {
+        self.limit.load(Ordering::SeqCst)
+    }
+
+    /// Allows so many bytes from now on. Where more are in use, none are given until they are back.
+    pub(super) fn set_limit(&self, limit: u64) {
+        self.limit.store(limit, Ordering::SeqCst);
     }
 
     /// Counts so many bytes. `None`: there is no room for them now.
     pub(super) fn charge(self: &Arc<Self>, bytes: u64) -> Option<Charge> {
-        let add = |used: u64| used.checked_add(bytes).filter(|sum| *sum <= self.limit);
+        let limit = self.limit();
+        let add = |used: u64| used.checked_add(bytes).filter(|sum| *sum <= limit);
         // SeqCst: pairs with the count of those who wait for room, like the admission word.
         self.used.fetch_update(Ordering::SeqCst, Ordering::SeqCst, add).ok()?;
         Some(Charge { bytes, budget: Arc::clone(self) })

@@ -9,24 +9,24 @@ use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 
-use super::breaking::{Releases, too_long};
+use super::breaking::Releases;
+use super::crew::Crew;
 use super::flight::{Flight, Running};
-use super::job::Job;
+use super::job::{Job, Stop};
 use super::outcomes::{Subscribers, Told};
-use super::recent::Recent;
 use super::retry::reason_to_leave;
 use super::watchdog::Watchdog;
-use crate::breaker::{Breaker, Pass};
+use crate::breaker::Pass;
 use crate::dead_letters::DeadLetters;
 use crate::event::Event;
-use crate::handler::{Handler, Task, panic_text};
+use crate::handler::{Task, panic_text};
 use crate::hook::Hook;
-use crate::metrics::HookCounters;
-use crate::outcome::{Answer, Ending, JobId, Outcome, OutcomeKind};
+use crate::outcome::{Answer, Ending, JobId, Outcome, OutcomeKind, WaitSplit};
 use crate::pool::{Finished, Host, Pool};
 use crate::process::{Cancel, CancelLevel};
+use crate::recording::Recorder;
 use crate::scheduler::{Dispatch, JobKey};
-use crate::telemetry::{self, Limiter, Telemetry};
+use crate::telemetry::{self, Telemetry};
 use crate::time::Clock;
 
 /// Called with every outcome, on the thread that resolves the job.
@@ -55,13 +55,13 @@ impl Drop for Inside {
 
 /// See the module's description.
 pub(super) struct Engine {
-    pub(super) hooks: Vec<HookEntry>,
     pub(super) clock: Clock,
     pub(super) telemetry: Telemetry,
     /// Jobs that were dropped without an outcome.
     pub(super) lost: Arc<AtomicU64>,
     observers: Vec<Observer>,
-    pub(super) letters: Option<DeadLetters>,
+    pub(super) letters: DeadLetters,
+    pub(super) recorder: Option<Recorder>,
     pub(super) subscribers: Subscribers,
     /// What each worker runs is stopped by its token.
     cancels: Vec<Mutex<Cancel>>,
@@ -70,45 +70,34 @@ pub(super) struct Engine {
     /// Sees to it that handlers in Rust cost nobody else's time.
     pub(super) watchdog: Arc<Watchdog>,
     /// Threads that were replaced and have not come back.
-    overrunning: AtomicUsize,
-    max_overrun: usize,
+    pub(super) overrunning: AtomicUsize,
+    /// How many there may be.
+    pub(super) max_overrun: AtomicUsize,
     /// Set once, right after the engine has been made: the engine is the pool's host.
-    pool: OnceLock<Weak<Pool<Self>>>,
-}
-
-/// A hook with everything that belongs to it at run time. Its position is its number in the scheduler.
-#[derive(Debug)]
-pub(super) struct HookEntry {
-    pub(super) hook: Arc<Hook>,
-    pub(super) handler: Handler,
-    pub(super) counters: HookCounters,
-    /// Keeps a hook that always fails from flooding the log.
-    pub(super) complaints: Limiter,
-    pub(super) breaker: Option<Breaker>,
-    pub(super) recent: Recent,
+    pub(super) pool: OnceLock<Weak<Pool<Self>>>,
 }
 
 impl Engine {
     pub(super) fn new(
-        hooks: Vec<HookEntry>,
-        (workers, max_overrun): (usize, usize),
+        (workers, max_overrun): (usize, u16),
         clock: Clock,
         telemetry: Telemetry,
-        (observers, letters): (Vec<Observer>, Option<DeadLetters>),
+        observers: Vec<Observer>,
+        (letters, recorder): (DeadLetters, Option<Recorder>),
     ) -> Self {
         Self {
-            hooks,
             clock,
             telemetry,
             lost: Arc::default(),
             observers,
             letters,
+            recorder,
             subscribers: Subscribers::open(),
             cancels: (0..workers).map(|_| Mutex::default()).collect(),
             stopping: AtomicU8::new(CancelLevel::None as u8),
             watchdog: Watchdog::new(workers, clock),
             overrunning: AtomicUsize::new(0),
-            max_overrun,
+            max_overrun: AtomicUsize::new(max_overrun.into()),
             pool: OnceLock::new(),
         }
     }
@@ -130,10 +119,6 @@ impl Engine {
     /// Cancels a job that waits. False: it does not wait (any more).
     pub(super) fn cancel_waiting(&self, key: impl FnOnce() -> Option<JobKey>) -> bool {
         self.pool.get().and_then(Weak::upgrade).is_some_and(|pool| pool.cancel(key))
-    }
-
-    pub(super) fn entry(&self, job: &Job) -> &HookEntry {
-        self.hooks.get(job.hook).expect("jobs are made for hooks of their engine")
     }
 
     /// The token for the next run of a worker.
@@ -158,83 +143,45 @@ impl Engine {
         pass: &Result<Option<Pass>, String>,
     ) -> Vec<Running> {
         let picked_as = dispatch.class;
-        debug_assert_eq!(dispatch.hook.0 as usize, dispatch.first.body.hook, "hooks are numbered alike");
-        let runs_alone = dispatch.rest.is_empty();
+        debug_assert_eq!(dispatch.hook, dispatch.first.body.entry.record.slot, "hooks are numbered alike");
+        let crew = (!dispatch.rest.is_empty()).then(|| Arc::new(Crew::new(stop.clone())));
         let mut running = Vec::with_capacity(1 + dispatch.rest.len());
         for picked in std::iter::once(dispatch.first).chain(dispatch.rest) {
             let (place, mut job) = picked.part();
-            let entry = self.entry(&job);
+            let entry = Arc::clone(&job.entry);
+            let is_first = job.waited.is_none();
+            let waited = job.has_waited(place.waited, self.clock.now());
             if let Err(why) = pass {
                 self.turn_away(job, why);
                 continue;
             }
-            let wait = self.clock.now().since(job.admitted);
-            if job.waited.is_none() {
-                entry.counters.started(job.class, wait);
+            if is_first {
+                entry.record.counters.started(job.class, waited.total());
             } else {
-                entry.counters.restarted(job.class);
+                entry.record.counters.restarted(job.class);
             }
-            job.waited.get_or_insert(wait);
             // Who cancels one member of a batch does not stop the others.
-            let cancel = if runs_alone { stop.clone() } else { Cancel::new() };
-            if !job.shared.start(cancel.clone()) {
+            let stop = match &crew {
+                None => Stop { cancel: stop.clone(), crew: None },
+                Some(crew) => Stop { cancel: Cancel::new(), crew: Some((Arc::clone(crew), crew.add())) },
+            };
+            if !job.shared.start(stop.clone()) {
+                stop.is_over();
                 let reason = "it was stopped before its handler was started";
                 self.end(job, true, Ending::new(OutcomeKind::Cancelled, reason));
                 continue;
             }
-            telemetry::started(&entry.hook, &job.payload.event, job.id, job.class, picked_as, wait);
-            running.push(Running { job, place, cancel });
+            telemetry::started(&entry.hook, &job.payload.event, job.id, job.class, picked_as, &waited);
+            running.push(Running { job, place, stop });
+        }
+        if let Some(crew) = crew {
+            crew.complete();
         }
         running
     }
 
-    /// The time of a handler in Rust is over: its jobs get their outcome, and its seat goes to a spare thread if there
-    /// may be one more.
-    pub(super) fn overdue(&self, flight: &Arc<Flight>) {
-        let ran = || self.clock.now().since(flight.started);
-        // It may have been set aside when its time was over, and the pool ends only now.
-        let mut turn = None;
-        let late = flight.time_out(|| turn = self.record_overdue(flight)).unwrap_or_default();
-        self.tell_turn(flight.hook, turn);
-        for Running { job, .. } in late {
-            flight.stop.cancel();
-            let hook = &self.entry(&job).hook;
-            let reason = if self.is_stopping() {
-                "it was still running when the grace at the end of the shutdown was over".to_owned()
-            } else {
-                too_long(hook)
-            };
-            let ending = Ending { run: Some(ran()), ..Ending::new(OutcomeKind::TimedOut, reason) };
-            self.end(job, true, ending);
-        }
-        let Some(pool) = self.pool.get().and_then(Weak::upgrade) else { return };
-        // At the end nothing is picked, so nobody needs the seat; but the run has to be over.
-        let spare = !self.is_stopping();
-        let given = if self.may_overrun(spare) {
-            let given = flight.give_away(|| pool.replace(flight.worker, spare));
-            if !matches!(given, Ok(true)) {
-                self.overrunning.fetch_sub(1, Ordering::SeqCst);
-            }
-            given
-        } else {
-            Err(std::io::Error::other("pool.max_overrun is reached"))
-        };
-        match given {
-            Ok(true) => pool.complete(flight.run, ran()),
-            Err(why) if self.watchdog.set_aside(flight) => {
-                if let Some(entry) = self.hooks.get(flight.hook) {
-                    telemetry::seat_lost(&entry.hook, &why);
-                }
-            }
-            // It has come back meanwhile.
-            Ok(false) | Err(_) => {}
-        }
-    }
-
-    /// Counts one more thread beyond its time; one that needs a spare thread only within the limit.
-    fn may_overrun(&self, spare: bool) -> bool {
-        let one_more = |n: usize| Some(n + 1).filter(|n| !spare || *n <= self.max_overrun);
-        self.overrunning.fetch_update(Ordering::SeqCst, Ordering::SeqCst, one_more).is_ok()
+    pub(super) fn has_observers(&self) -> bool {
+        !self.observers.is_empty()
     }
 
     pub(super) fn is_stopping(&self) -> bool {
@@ -257,31 +204,33 @@ impl Engine {
     /// Gives the job its outcome. `started`: it has been picked.
     pub(super) fn end(&self, mut job: Job, started: bool, ending: Ending) {
         let attempts = std::mem::take(&mut job.attempts);
+        let waited = job.has_waited(WaitSplit::default(), self.clock.now());
         let Job { id, class, ref payload, .. } = job;
-        let wait = job.waited.unwrap_or_else(|| self.clock.now().since(job.admitted));
-        let entry = self.entry(&job);
-        entry.counters.resolved(class, started, ending.kind, ending.run);
+        let entry = Arc::clone(&job.entry);
+        entry.record.counters.resolved(class, started, ending.kind, ending.run);
+        entry.record.counters.waited(class, &waited);
+        self.record_end(id, started, &attempts, &ending);
         let outcome = Outcome {
             job: id,
             hook: entry.hook.name.clone(),
             event: payload.event.clone(),
             class,
             kind: ending.kind,
-            wait,
+            wait: waited.total(),
+            waited_for: waited,
             attempts,
             run: ending.run,
             reason: ending.reason,
+            hint: ending.hint,
             message: ending.message,
             verdict: ending.verdict,
             process: ending.process,
         };
         let outcome = Arc::new(outcome);
         job.shared.tell(&outcome);
-        telemetry::finished(&outcome, &entry.complaints, self.clock.now());
-        entry.recent.note(&outcome);
-        if let Some(letters) = &self.letters {
-            letters.offer(&outcome, &entry.hook.redactor);
-        }
+        telemetry::finished(&outcome, &entry.record.complaints, self.clock.now());
+        entry.record.recent.note(&outcome);
+        self.letters.offer(&outcome, &entry.hook.redactor);
         let inside = Inside::enter(self);
         for observer in &self.observers {
             // An observer is the caller's code: its panic must not take a worker with it.
@@ -305,22 +254,23 @@ impl Host for Engine {
         let started = self.clock.now();
         let elapsed = || self.clock.now().since(started);
         let stop = self.fresh_cancel(worker);
-        let (run, hook) = (dispatch.run, dispatch.first.body.hook);
-        let pass = self.pass(hook);
+        let (run, entry) = (dispatch.run, Arc::clone(&dispatch.first.body.entry));
+        let pass = self.pass(&entry);
         // Whatever becomes of the dispatch: when it is over, it holds up no other one.
-        let _releases = Releases(self, hook, pass.as_ref().ok().copied().flatten());
+        let _releases = Releases(self, &entry, pass.as_ref().ok().copied().flatten());
         let running = self.start(dispatch, &stop, &pass);
-        let Some(entry) = running.first().map(|running| self.entry(&running.job)) else {
+        if running.is_empty() {
             return Some(Finished::after(elapsed()));
-        };
+        }
         // A job that has its outcome is gone, while the handler may look at its event.
         let views: Vec<_> = running.iter().map(View::of).collect();
         let pass = pass.ok().flatten();
-        let flight = Flight::new(worker, run, hook, (started, entry.hook.grace), (stop, pass), running);
+        let flight = Flight::new(worker, run, Arc::clone(&entry), started, (stop, pass), running);
         let flight = Arc::new(flight);
         let is_watched = Cell::new(false);
-        let watch = |timeout| {
+        let watch = |timeout, alone| {
             is_watched.set(true);
+            flight.gives(alone);
             self.watchdog.set(&flight, self.clock.now() + timeout);
         };
         let task = |view| View::task(view, &entry.hook, &flight.stop, &watch);
@@ -366,7 +316,8 @@ impl Host for Engine {
         None
     }
 
-    fn resolve(&self, job: Job, outcome: OutcomeKind) {
+    fn resolve(&self, mut job: Job, outcome: OutcomeKind, waited: WaitSplit) {
+        job.has_waited(waited, self.clock.now());
         let reason = reason_to_leave(&job, outcome);
         self.end(job, false, Ending::new(outcome, reason));
     }
@@ -399,11 +350,16 @@ impl View {
             event: job.payload.event.clone(),
             job: job.id,
             attempt: job.attempt(),
-            cancel: running.cancel.clone(),
+            cancel: running.stop.cancel.clone(),
         }
     }
 
-    fn task<'a>(&'a self, hook: &'a Hook, stop: &'a Cancel, watch: &'a dyn Fn(Duration)) -> Task<'a> {
+    fn task<'a>(
+        &'a self,
+        hook: &'a Hook,
+        stop: &'a Cancel,
+        watch: &'a dyn Fn(Duration, Option<usize>),
+    ) -> Task<'a> {
         Task {
             hook,
             event: &self.event,
@@ -432,6 +388,6 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl std::fmt::Debug for Engine {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Engine").field("hooks", &self.hooks.len()).finish_non_exhaustive()
+        f.debug_struct("Engine").finish_non_exhaustive()
     }
 }

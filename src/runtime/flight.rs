@@ -4,10 +4,10 @@
 //! out what is left when the time of a handler that cannot be stopped is over, and may then give the worker's place to
 //! another thread. Whoever takes a job out resolves it, so each has exactly one outcome.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::job::Job;
+use super::hooks::HookEntry;
+use super::job::{Job, Stop};
 use crate::breaker::Pass;
 use crate::process::Cancel;
 use crate::scheduler::{Picked, RunKey};
@@ -18,11 +18,8 @@ use crate::time::Time;
 pub(super) struct Flight {
     pub(super) worker: usize,
     pub(super) run: RunKey,
-    /// Position of the hook in the engine.
-    pub(super) hook: usize,
+    pub(super) entry: Arc<HookEntry>,
     pub(super) started: Time,
-    /// Between the end of a drain and the end of this flight.
-    pub(super) grace: Duration,
     pub(super) stop: Cancel,
     /// Of the hook's breaker, if it has one.
     pub(super) pass: Option<Pass>,
@@ -32,6 +29,8 @@ pub(super) struct Flight {
 #[derive(Debug)]
 struct State {
     jobs: Vec<Option<Running>>,
+    /// The only one that the handler has now; `None`: it has all.
+    alone: Option<usize>,
     phase: Phase,
 }
 
@@ -53,33 +52,47 @@ pub(super) struct Running {
     pub(super) job: Job,
     /// Its place in the queue, if it goes back there.
     pub(super) place: Picked<()>,
-    pub(super) cancel: Cancel,
+    pub(super) stop: Stop,
 }
 
 impl Flight {
     pub(super) fn new(
         worker: usize,
         run: RunKey,
-        hook: usize,
-        (started, grace): (Time, Duration),
+        entry: Arc<HookEntry>,
+        started: Time,
         (stop, pass): (Cancel, Option<Pass>),
         jobs: Vec<Running>,
     ) -> Self {
         let jobs = jobs.into_iter().map(Some).collect();
-        let state = Mutex::new(State { jobs, phase: Phase::InTime });
-        Self { worker, run, hook, started, grace, stop, pass, state }
+        let state = Mutex::new(State { jobs, alone: None, phase: Phase::InTime });
+        Self { worker, run, entry, started, stop, pass, state }
     }
 
     /// Takes one job out; `None`: somebody else has.
     pub(super) fn take(&self, index: usize) -> Option<Running> {
-        self.lock().jobs.get_mut(index)?.take()
+        let running = self.lock().jobs.get_mut(index)?.take()?;
+        running.stop.is_over();
+        Some(running)
     }
 
-    /// The time is over: takes out what is left. `None`: nothing was. Otherwise `tell` has been called before the worker
-    /// can have landed.
-    pub(super) fn time_out(&self, tell: impl FnOnce()) -> Option<Vec<Running>> {
+    /// The handler has been given one of them by itself, or all again.
+    pub(super) fn gives(&self, alone: Option<usize>) {
+        self.lock().alone = alone;
+    }
+
+    /// The time is over: takes out what is left, each with whether the handler has it. `None`: nothing was. Otherwise
+    /// `tell` has been called before the worker can have landed.
+    pub(super) fn time_out(&self, tell: impl FnOnce()) -> Option<Vec<(Running, bool)>> {
         let mut state = self.lock();
-        let left: Vec<_> = state.jobs.iter_mut().filter_map(Option::take).collect();
+        let alone = state.alone;
+        let left = state.jobs.iter_mut().enumerate();
+        let has = |index| alone.is_none_or(|alone| alone == index);
+        let left: Vec<_> =
+            left.filter_map(|(index, job)| job.take().map(|running| (running, has(index)))).collect();
+        for (running, _) in &left {
+            running.stop.is_over();
+        }
         if left.is_empty() {
             return None;
         }

@@ -9,9 +9,11 @@ use std::thread::{self, ThreadId};
 use std::time::{Duration, Instant};
 
 use super::bytes::Payload;
+use super::crew::Crew;
 use super::engine::Engine;
+use super::hooks::HookEntry;
 use crate::class::PriorityClass;
-use crate::outcome::{Attempt, JobId, Outcome};
+use crate::outcome::{Attempt, JobId, Outcome, WaitSplit};
 use crate::process::Cancel;
 use crate::scheduler::JobKey;
 use crate::time::Time;
@@ -20,8 +22,8 @@ use crate::time::Time;
 #[derive(Debug)]
 pub(super) struct Job {
     pub(super) id: JobId,
-    /// Position of the hook in the engine.
-    pub(super) hook: usize,
+    /// What its hook was defined as when it was admitted.
+    pub(super) entry: Arc<HookEntry>,
     pub(super) class: PriorityClass,
     pub(super) admitted: Time,
     pub(super) payload: Arc<Payload>,
@@ -29,11 +31,17 @@ pub(super) struct Job {
     pub(super) duty: Duty,
     /// The attempts that have failed and were not the last.
     pub(super) attempts: Vec<Attempt>,
-    /// From its admission to its first start; `None`: it has not been started.
-    pub(super) waited: Option<Duration>,
+    /// Its wait; `None`: it still waits for its first start. Boxed, as most that wait have none.
+    pub(super) waited: Option<Box<WaitSplit>>,
 }
 
 impl Job {
+    /// What it waited for, if it waits no more since now: that is what the core says and, on top, how long it took to
+    /// come here. Said once, it stays: a job that is tried again has waited before its first attempt.
+    pub(super) fn has_waited(&mut self, waited: WaitSplit, now: Time) -> WaitSplit {
+        **self.waited.get_or_insert_with(|| Box::new(waited.until(now.since(self.admitted))))
+    }
+
     /// Number of the attempt that runs, or comes next: 1 for the first.
     pub(super) fn attempt(&self) -> u32 {
         u32::try_from(self.attempts.len()).unwrap_or(u32::MAX).saturating_add(1)
@@ -66,6 +74,31 @@ impl Drop for Duty {
     }
 }
 
+/// How a running job is stopped.
+#[derive(Clone, Debug)]
+pub(super) struct Stop {
+    /// Says that the job is not wanted any more.
+    pub(super) cancel: Cancel,
+    /// The batch that it runs in, and its number there.
+    pub(super) crew: Option<(Arc<Crew>, usize)>,
+}
+
+impl Stop {
+    fn stop(&self) {
+        self.cancel.cancel();
+        if let Some((crew, member)) = &self.crew {
+            crew.cancelled(*member);
+        }
+    }
+
+    /// The job has its outcome, or will have it at once.
+    pub(super) fn is_over(&self) {
+        if let Some((crew, member)) = &self.crew {
+            crew.gone(*member);
+        }
+    }
+}
+
 /// What a job and its handle share.
 #[derive(Debug, Default)]
 pub(super) struct JobShared {
@@ -82,7 +115,7 @@ enum State {
     /// Cancelled after it was picked and before it was started.
     Unwanted,
     /// Its handler runs, and stops when this is cancelled.
-    Running(Cancel),
+    Running(Stop),
     /// It has its outcome, and observers are told of it on this thread.
     Telling(Arc<Outcome>, ThreadId),
     Resolved(Arc<Outcome>),
@@ -94,17 +127,17 @@ impl JobShared {
     }
 
     /// Its handler is about to run. False: nobody wants it any more.
-    pub(super) fn start(&self, cancel: Cancel) -> bool {
+    pub(super) fn start(&self, stop: Stop) -> bool {
         let mut state = self.lock();
         let is_wanted = !matches!(*state, State::Unwanted);
-        *state = State::Running(cancel);
+        *state = State::Running(stop);
         is_wanted
     }
 
     /// Its attempt has failed, and it is to wait for the next one. False: it has been cancelled meanwhile.
     pub(super) fn wait_again(&self) -> bool {
         let mut state = self.lock();
-        let is_wanted = matches!(&*state, State::Running(cancel) if !cancel.is_cancelled());
+        let is_wanted = matches!(&*state, State::Running(stop) if !stop.cancel.is_cancelled());
         if is_wanted {
             *state = State::Waiting;
         }
@@ -191,6 +224,9 @@ impl JobHandle {
     /// Cancels the job: a waiting one leaves the queue, a running one is stopped with TERM, grace, KILL. Does not wait
     /// for that. False: it has its outcome already.
     ///
+    /// A handler that runs a batch goes on for the other members, and is stopped when the last of them that has no
+    /// outcome is cancelled.
+    ///
     /// A handler that ends by itself at the same moment keeps the outcome that it earned, and so does a job that leaves
     /// the queue otherwise. An observer that is being told of an outcome sees false for its job.
     pub fn cancel(&self) -> bool {
@@ -214,7 +250,7 @@ impl JobHandle {
         match &*state {
             State::Waiting => *state = State::Unwanted,
             State::Unwanted => {}
-            State::Running(cancel) => cancel.cancel(),
+            State::Running(stop) => stop.stop(),
             State::Telling(..) | State::Resolved(_) => return false,
         }
         true
@@ -225,8 +261,8 @@ impl JobHandle {
         match &*self.shared.lock() {
             State::Waiting => None,
             State::Unwanted => Some(true),
-            State::Running(cancel) => {
-                cancel.cancel();
+            State::Running(stop) => {
+                stop.stop();
                 Some(true)
             }
             State::Telling(..) | State::Resolved(_) => Some(false),

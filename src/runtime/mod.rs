@@ -3,16 +3,20 @@
 //! | file | owns |
 //! |---|---|
 //! | `builder.rs` | making a pool from a configuration |
+//! | `hooks.rs` | the hooks in force, and what one hook's definitions share |
+//! | `reload.rs` | another configuration while it runs |
 //! | `outcomes.rs` | subscriptions to outcomes |
 //! | `recent.rs` | the last failures of a hook |
 //! | `registered.rs` | which hook a handler in Rust is for |
 //! | `submit.rs` | the way of an event to the lanes: match, class, admission |
 //! | `engine.rs` | the way of a job from its pick to its outcome |
+//! | `crew.rs` | the members of a batch, and when none of them is wanted any more |
 //! | `flight.rs` | the jobs of one dispatch while their handler runs |
 //! | `retry.rs` | what follows from the end of an attempt |
 //! | `breaking.rs` | what the hooks' breakers let run, and what they count |
+//! | `record.rs` | what a recording is told |
 //! | `watchdog.rs` | until when handlers in Rust may run |
-//! | `resize.rs` | workers, while it runs |
+//! | `overdue.rs` | what becomes of those that run longer |
 //! | `end.rs` | the end of the pool, and the last sweep |
 //! | `job.rs` | the job, the duty to resolve it, and its handle |
 //! | `bytes.rs` | the bound in bytes |
@@ -21,14 +25,18 @@
 mod breaking;
 mod builder;
 mod bytes;
+mod crew;
 mod end;
 mod engine;
 mod flight;
+mod hooks;
 mod job;
 mod outcomes;
+mod overdue;
 mod recent;
+mod record;
 mod registered;
-mod resize;
+mod reload;
 mod retry;
 mod submission;
 mod submit;
@@ -36,26 +44,29 @@ mod submit;
 mod tests;
 mod watchdog;
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
+
+use arc_swap::ArcSwap;
 
 pub use self::builder::{BuildError, HookPoolBuilder};
 pub use self::job::JobHandle;
 pub use self::outcomes::Outcomes;
 pub use self::registered::HandlerProblem;
-pub use self::resize::ResizeError;
+pub use self::reload::{ReloadError, Reloaded, ResizeError};
 pub use self::submission::{Decision, Preview, Submission, SubmittedHook};
 
 use self::end::End;
 use self::engine::Engine;
+use self::hooks::HookSet;
+use self::reload::Changes;
 use self::submit::Intake;
-use crate::breaker::Breaker;
 use crate::class::PriorityClass;
 use crate::config::Config;
-use crate::dead_letters::{DeadLetterCounts, DeadLetters};
+use crate::dead_letters::DeadLetterCounts;
 use crate::event::{Event, Subject};
-use crate::metrics::{Ledger, Snapshot};
+use crate::metrics::{HookCounts, Ledger, Snapshot};
 use crate::outcome::Outcome;
 use crate::pool::Pool;
 use crate::process::sweep_dead_pools;
@@ -99,10 +110,12 @@ pub struct HookPool {
 
 #[derive(Debug)]
 struct Inner {
-    config: Config,
+    hooks: ArcSwap<HookSet>,
     intake: Intake,
     pool: Arc<Pool<Engine>>,
     engine: Arc<Engine>,
+    /// Whoever holds it changes the pool. Nobody's code is called meanwhile.
+    changes: Mutex<Changes>,
     end: Arc<End>,
 }
 
@@ -148,15 +161,15 @@ impl HookPool {
     /// ```
     #[must_use]
     pub fn performance_mode(&self) -> bool {
-        self.inner.intake.performance_mode.load(Ordering::Relaxed)
+        self.inner.hooks.load().config.performance_mode
     }
 
     /// Skips every hook from the next submit on, or none any more for this reason. What is in the queue goes on.
     ///
-    /// It stands above the configuration, whose [`Config::performance_mode`] stays as it was read, and ends with the
-    /// pool.
+    /// The same as [`HookPool::set`] of `performance_mode`, and never fails: it stands above every reload, until
+    /// [`HookPool::unset`] or the end of the pool.
     pub fn set_performance_mode(&self, on: bool) {
-        self.inner.intake.performance_mode.store(on, Ordering::Relaxed);
+        self.inner.set_performance_mode(on);
     }
 
     /// What a submit would decide, hook by hook, in the order of the configuration. Nothing runs and nothing is counted.
@@ -165,10 +178,10 @@ impl HookPool {
         self.inner.preview(event)
     }
 
-    /// The configuration that the pool was made with.
+    /// The configuration in force, with what was set above it. A later change makes another one.
     #[must_use]
-    pub fn config(&self) -> &Config {
-        &self.inner.config
+    pub fn config(&self) -> Arc<Config> {
+        Arc::clone(&self.inner.hooks.load().config)
     }
 
     /// Takes the secrets out of text and events, as the configuration says (`[redact]`): for whoever writes down what
@@ -182,8 +195,8 @@ impl HookPool {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[must_use]
-    pub fn redactor(&self) -> &Redactor {
-        &self.inner.config.redactor
+    pub fn redactor(&self) -> Redactor {
+        self.inner.hooks.load().config.redactor.clone()
     }
 
     /// A copy of all counts.
@@ -222,7 +235,7 @@ impl HookPool {
     }
 
     /// The last failures of the hook, the newest first, each with its event and output: as many as `[failures]` says, 20
-    /// of each hook by default, and 1 MB of events and output. Empty: there were none, or there is no such hook.
+    /// of each hook by default, and 1 MB of events and output. Empty: there were none, or there is no such hook, and was none.
     ///
     /// ```
     /// use hookpool::{Config, Event, HookPool};
@@ -239,25 +252,25 @@ impl HookPool {
     /// ```
     #[must_use]
     pub fn recent_failures(&self, hook: &str) -> Vec<Arc<Outcome>> {
-        let mut hooks = self.inner.engine.hooks.iter();
-        let entry = hooks.find(|entry| entry.hook.name.as_str() == hook);
-        entry.map(|entry| entry.recent.all()).unwrap_or_default()
+        let hooks = self.inner.hooks.load();
+        let record = hooks.records().find(|record| record.name.as_str() == hook);
+        record.map(|record| record.recent.all()).unwrap_or_default()
     }
 
-    /// What became of the outcomes that were to be written to the file of `[dead_letters]`. `None`: there is no such file.
-    /// After a drain this is the last word.
+    /// What became of the outcomes that were to be written to the files of `[dead_letters]` that there have been. After a
+    /// drain this is the last word.
     #[must_use]
-    pub fn dead_letters(&self) -> Option<DeadLetterCounts> {
-        self.inner.engine.letters.as_ref().map(DeadLetters::counts)
+    pub fn dead_letters(&self) -> DeadLetterCounts {
+        self.inner.engine.letters.counts()
     }
 
-    /// Lets no job of the hook start, until [`HookPool::resume`]. Its jobs are admitted, wait, and do not expire
-    /// meanwhile. False: there is no such hook.
+    /// Lets no job of the hook start, until [`HookPool::resume`], however it is defined meanwhile. Its jobs are admitted,
+    /// wait, and do not expire. False: there is no such hook, and was none.
     pub fn pause(&self, hook: &str) -> bool {
         self.with_hook(hook, |slot| self.inner.pool.pause_hook(slot))
     }
 
-    /// Lets the jobs of the hook start again. False: there is no such hook.
+    /// Lets the jobs of the hook start again. False: there is no such hook, and was none.
     pub fn resume(&self, hook: &str) -> bool {
         self.with_hook(hook, |slot| self.inner.pool.resume_hook(slot))
     }
@@ -327,14 +340,14 @@ impl HookPool {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn reset_breaker(&self, hook: &str) -> bool {
-        let mut hooks = self.inner.engine.hooks.iter();
-        let found = hooks.find(|entry| entry.hook.name.as_str() == hook);
-        found.and_then(|entry| entry.breaker.as_ref()).map(Breaker::reset).is_some()
+        let hooks = self.inner.hooks.load();
+        let breaker = hooks.entry(hook).and_then(|entry| entry.breaker.as_ref());
+        breaker.map(|breaker| breaker.reset()).is_some()
     }
 
     fn with_hook(&self, name: &str, f: impl FnOnce(HookSlot)) -> bool {
-        let found = self.inner.config.hooks.iter().position(|hook| hook.name.as_str() == name);
-        let slot = found.and_then(|at| u32::try_from(at).ok()).map(HookSlot);
+        let hooks = self.inner.hooks.load();
+        let slot = hooks.records().find(|record| record.name.as_str() == name).map(|record| record.slot);
         slot.map(f).is_some()
     }
 }
@@ -342,11 +355,13 @@ impl HookPool {
 impl Inner {
     fn status(&self) -> Snapshot {
         let now = self.engine.clock.now();
-        let hooks = self.engine.hooks.iter().map(|entry| {
-            let breaker = entry.breaker.as_ref().map(|breaker| breaker.status(now));
-            (entry.hook.name.clone(), entry.counters.counts(), breaker)
+        let hooks = self.hooks.load();
+        let configured = hooks.entries.iter().map(|entry| HookCounts {
+            breaker: entry.breaker.as_ref().map(|breaker| breaker.status(now)),
+            ..entry.record.counts()
         });
-        Snapshot::new(hooks, self.intake.no_match.load(Ordering::Relaxed))
+        let removed = hooks.removed.iter().map(|record| HookCounts { removed: true, ..record.counts() });
+        Snapshot::new(configured.chain(removed), self.intake.no_match.load(Ordering::Relaxed))
     }
 
     fn drain(&self, deadline: Duration) -> Ledger {
@@ -370,7 +385,7 @@ impl Inner {
 
 impl Drop for Inner {
     fn drop(&mut self) {
-        let deadline = self.config.shutdown.drain;
+        let deadline = self.hooks.load().config.shutdown.drain;
         if self.engine.is_inside() {
             // The last handle went in an observer or a handler, whose worker the drain waits for: somebody else has to.
             let end = Arc::clone(&self.end);

@@ -9,36 +9,31 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use crate::config::FailureSettings;
 use crate::outcome::Outcome;
 
-#[derive(Debug)]
-pub(super) struct Recent {
-    limits: FailureSettings,
-    kept: Mutex<Kept>,
-}
+#[derive(Debug, Default)]
+pub(super) struct Recent(Mutex<Kept>);
 
 #[derive(Debug, Default)]
 struct Kept {
+    limits: FailureSettings,
     outcomes: VecDeque<Arc<Outcome>>,
     bytes: u64,
 }
 
 impl Recent {
-    pub(super) fn new(limits: FailureSettings) -> Self {
-        Self { limits, kept: Mutex::default() }
+    /// Goes by these limits from now on.
+    pub(super) fn limit(&self, limits: FailureSettings) {
+        let mut kept = self.lock();
+        kept.limits = limits;
+        kept.trim();
     }
 
     /// Keeps the outcome, if it is a failure of the handler.
     pub(super) fn note(&self, outcome: &Arc<Outcome>) {
-        if !outcome.kind.is_failure() || self.limits.keep == 0 {
-            return;
-        }
-        let mut kept = self.lock();
-        kept.bytes += size(outcome);
-        kept.outcomes.push_back(Arc::clone(outcome));
-        while kept.outcomes.len() > 1
-            && (kept.outcomes.len() > self.limits.keep as usize || kept.bytes > self.limits.max_bytes)
-            && let Some(oldest) = kept.outcomes.pop_front()
-        {
-            kept.bytes -= size(&oldest);
+        if outcome.kind.is_failure() {
+            let mut kept = self.lock();
+            kept.bytes += outcome.bytes();
+            kept.outcomes.push_back(Arc::clone(outcome));
+            kept.trim();
         }
     }
 
@@ -48,21 +43,17 @@ impl Recent {
     }
 
     fn lock(&self) -> MutexGuard<'_, Kept> {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Bytes that are held for an outcome: what comes from outside, and a little for the rest.
-fn size(outcome: &Outcome) -> u64 {
-    let process = outcome.process.as_ref();
-    let output = process.map_or(0, |process| {
-        [&process.stdout, &process.stderr]
-            .iter()
-            .map(|stream| stream.head().len() + stream.tail().len())
-            .sum()
-    });
-    let texts = outcome.attempts.iter().map(|attempt| attempt.reason.len() + 64).sum::<usize>();
-    let said = outcome.message.as_ref().map_or(0, String::len)
-        + outcome.verdict.as_ref().map_or(0, |verdict| verdict.as_str().len());
-    (outcome.event.payload().len() + output + texts + said + outcome.reason.len() + 512) as u64
+impl Kept {
+    fn trim(&mut self) {
+        let FailureSettings { keep, max_bytes } = self.limits;
+        while (self.outcomes.len() > keep as usize || (self.bytes > max_bytes && self.outcomes.len() > 1))
+            && let Some(oldest) = self.outcomes.pop_front()
+        {
+            self.bytes -= oldest.bytes();
+        }
+    }
 }

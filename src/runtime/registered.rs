@@ -9,9 +9,9 @@ use crate::handler::RustHandler;
 use crate::hook::{HandlerSpec, Hook, HookName};
 
 /// What was registered, in the order of names.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub(super) struct Registered {
-    handlers: BTreeMap<String, RustHandler>,
+    handlers: BTreeMap<String, Arc<RustHandler>>,
     twice: BTreeSet<String>,
 }
 
@@ -23,12 +23,12 @@ pub enum HandlerProblem {
     Missing(HookName),
     /// The hook has a `run`, and a handler is registered for it.
     Both(HookName),
-    /// A handler is registered under that name, and there is no such hook.
+    /// A handler is registered under that name, and there is no such hook, but one of a similar name.
     NoSuchHook {
         /// What was registered.
         name: String,
         /// The hook without `run` that was probably meant.
-        nearest: Option<HookName>,
+        nearest: HookName,
     },
     /// Two handlers are registered under that name.
     Twice(String),
@@ -44,8 +44,10 @@ impl fmt::Display for HandlerProblem {
                 write!(f, "hook `{hook}` has a `run`, and a handler is registered for it as well")
             }
             Self::NoSuchHook { name, nearest } => {
-                write!(f, "a handler is registered for `{name}`, and there is no such hook")?;
-                nearest.as_ref().map_or(Ok(()), |nearest| write!(f, "; did you mean `{nearest}`?"))
+                write!(
+                    f,
+                    "a handler is registered for `{name}`, and there is no such hook; did you mean `{nearest}`?"
+                )
             }
             Self::Twice(name) => write!(f, "two handlers are registered for `{name}`"),
         }
@@ -54,16 +56,23 @@ impl fmt::Display for HandlerProblem {
 
 impl Registered {
     pub(super) fn add(&mut self, name: String, handler: RustHandler) {
-        if self.handlers.insert(name.clone(), handler).is_some() {
+        if self.handlers.insert(name.clone(), Arc::new(handler)).is_some() {
             self.twice.insert(name);
         }
     }
 
-    /// The handlers, if each has a hook of its own and each enabled hook a handler. Otherwise everything that is wrong.
-    pub(super) fn check(
-        self,
-        hooks: &[Arc<Hook>],
-    ) -> Result<BTreeMap<String, RustHandler>, Vec<HandlerProblem>> {
+    /// The handler for the hook of that name.
+    pub(super) fn get(&self, name: &str) -> Option<Arc<RustHandler>> {
+        self.handlers.get(name).cloned()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.handlers.is_empty()
+    }
+
+    /// Whether each enabled hook has a handler and none has two. Otherwise everything that is wrong. A handler without a
+    /// hook waits for one to be configured, unless a name looks as if it was meant.
+    pub(super) fn check(&self, hooks: &[Arc<Hook>]) -> Result<(), Vec<HandlerProblem>> {
         let mut problems = Vec::new();
         let wants_one = |hook: &Hook| matches!(hook.handler, HandlerSpec::Registered);
         for hook in hooks {
@@ -76,12 +85,13 @@ impl Registered {
         }
         let bare = || hooks.iter().filter(|hook| wants_one(hook)).map(|hook| hook.name.as_str());
         for name in self.handlers.keys() {
-            if !hooks.iter().any(|hook| hook.name.as_str() == name) {
-                let nearest = nearest(name, bare()).and_then(|nearest| HookName::new(nearest).ok());
+            if !hooks.iter().any(|hook| hook.name.as_str() == name)
+                && let Some(nearest) = nearest(name, bare()).and_then(|nearest| HookName::new(nearest).ok())
+            {
                 problems.push(HandlerProblem::NoSuchHook { name: name.clone(), nearest });
             }
         }
-        problems.extend(self.twice.into_iter().map(HandlerProblem::Twice));
-        if problems.is_empty() { Ok(self.handlers) } else { Err(problems) }
+        problems.extend(self.twice.iter().cloned().map(HandlerProblem::Twice));
+        if problems.is_empty() { Ok(()) } else { Err(problems) }
     }
 }

@@ -5,10 +5,12 @@
 //! which a handler that works says no: to an event, or to all of a batch that it answered none of. Nor is one whose hook's breaker is open, nor a handler
 //! in Rust that was still running when its time was over.
 
+use std::sync::Arc;
+
 use super::engine::Engine;
 use super::flight::Running;
 use super::job::Job;
-use crate::breaker::{Breaker, Pass};
+use crate::breaker::Pass;
 use crate::hook::RetryPolicy;
 use crate::outcome::{Attempt, Ending, OutcomeKind};
 use crate::scheduler::Retry;
@@ -18,16 +20,16 @@ impl Engine {
     /// Ends the job, or gives it back for its next attempt.
     pub(super) fn settle(&self, running: Running, pass: Option<Pass>, ending: Ending) -> Option<Retry<Job>> {
         let Running { mut job, place, .. } = running;
-        let entry = self.entry(&job);
-        self.judge(job.hook, pass, &ending);
-        let is_blocked = entry.breaker.as_ref().is_some_and(Breaker::blocks);
+        let entry = Arc::clone(&job.entry);
+        self.judge(&entry, pass, &ending);
+        let is_blocked = entry.breaker.as_ref().is_some_and(|breaker| breaker.blocks());
         let policy = entry.hook.retry.filter(|policy| !is_blocked && covers(policy, &ending));
         let wait = policy.and_then(|policy| policy.wait_after(job.attempt()));
         let Some(wait) = wait.filter(|_| !self.is_stopping() && job.shared.wait_again()) else {
             self.end(job, true, ending);
             return None;
         };
-        entry.counters.retried(job.class, ending.run);
+        entry.record.counters.retried(job.class, ending.run);
         let attempts = policy.map_or(1, |policy| policy.attempts);
         let attempt = Attempt { kind: ending.kind, reason: ending.reason, run: ending.run };
         telemetry::retried(

@@ -5,34 +5,30 @@
 //! refusal costs next to nothing.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use super::Inner;
 use super::bytes::{ByteBudget, Charge, Payload};
-use super::engine::HookEntry;
+use super::hooks::{HookEntry, HookSet};
 use super::job::{Duty, Job, JobHandle, JobShared};
+use super::record::Submitted;
 use super::submission::{Decision, Preview, Submission, SubmittedHook};
 use crate::breaker::Breaker;
 use crate::class::PriorityClass;
-use crate::config::KindPriorities;
+use crate::config::Config;
 use crate::event::{Event, Subject};
-use crate::hook::{BatchKey, Hook, Order};
-use crate::kind::KindSet;
-use crate::matcher::{Matched, Matcher};
+use crate::hook::{Hook, Order};
+use crate::matcher::Matched;
 use crate::outcome::{JobId, Refusal, Skip};
 use crate::pool::Reserved;
-use crate::scheduler::{Arrival, HookSlot};
+use crate::recording::Fate;
+use crate::scheduler::Arrival;
 use crate::telemetry;
 
-/// What decides about an event before it is in the queue.
+/// What an event meets on its way to the queue, whatever hooks there are.
 #[derive(Debug)]
 pub(super) struct Intake {
-    pub(super) matcher: Matcher,
-    pub(super) kinds: KindSet,
-    pub(super) priority: KindPriorities,
-    pub(super) performance_mode: AtomicBool,
-    pub(super) max_event_bytes: u64,
     pub(super) bytes: Arc<ByteBudget>,
     /// Only limits that somebody has set count.
     pub(super) replay: bool,
@@ -43,6 +39,7 @@ pub(super) struct Intake {
 /// An event on its way in: its bytes are charged when its first job is admitted.
 struct Incoming<'a, S> {
     event: &'a S,
+    hooks: &'a HookSet,
     payload: Option<Arc<Payload>>,
     when_room: bool,
 }
@@ -57,13 +54,15 @@ impl Inner {
     /// `only`: the one hook that counts.
     pub(super) fn submit_to(&self, only: Option<&str>, event: &impl Subject, when_room: bool) -> Submission {
         let mut submission = Submission::default();
-        let mut incoming = Incoming { event, payload: None, when_room };
-        self.intake.matcher.find_for(event, self.intake.kinds, |at, matched| {
-            let Some(entry) = self.engine.hooks.get(at) else { return };
+        // Once: all of one event's hooks are of one configuration.
+        let hooks = self.hooks.load();
+        let mut incoming = Incoming { event, hooks: &hooks, payload: None, when_room };
+        hooks.matcher.find_for(event, hooks.config.kinds, |at, matched| {
+            let Some(entry) = hooks.entries.get(at) else { return };
             if only.is_some_and(|only| only != entry.hook.name.as_str()) {
                 return;
             }
-            if let Some(decision) = self.decide(&mut incoming, at, entry, matched) {
+            if let Some(decision) = self.decide(&mut incoming, entry, matched) {
                 submission.parts.push(SubmittedHook { hook: entry.hook.name.clone(), decision });
             }
         });
@@ -74,18 +73,18 @@ impl Inner {
     }
 
     /// The class that a job would have, and why there would be none.
-    fn assess(&self, entry: &HookEntry, matched: Matched) -> (PriorityClass, Option<Skip>) {
+    fn assess(&self, config: &Config, entry: &HookEntry, matched: Matched) -> (PriorityClass, Option<Skip>) {
         let hook = &entry.hook;
         let ways = if matched.open.is_empty() { matched.ways } else { matched.open };
-        let class = hook.priority.unwrap_or_else(|| self.intake.priority.class_of(ways));
-        let skip = if self.intake.performance_mode.load(Ordering::Relaxed) {
+        let class = hook.priority.unwrap_or_else(|| config.priority.class_of(ways));
+        let skip = if config.performance_mode {
             Some(Skip::PerformanceMode)
         } else if !hook.enabled {
             Some(Skip::HookDisabled)
         } else if matched.open.is_empty() {
             Some(Skip::KindDisabled)
         } else {
-            let refuses = |breaker: &Breaker| breaker.refuses(|| self.engine.clock.now());
+            let refuses = |breaker: &Arc<Breaker>| breaker.refuses(|| self.engine.clock.now());
             entry.breaker.as_ref().is_some_and(refuses).then_some(Skip::BreakerOpen)
         };
         (class, skip)
@@ -93,9 +92,10 @@ impl Inner {
 
     pub(super) fn preview(&self, event: &Event) -> Vec<Preview> {
         let mut previews = Vec::new();
-        self.intake.matcher.find(event, self.intake.kinds, |at, matched| {
-            let Some(entry) = self.engine.hooks.get(at) else { return };
-            let (class, skip) = self.assess(entry, matched);
+        let hooks = self.hooks.load();
+        hooks.matcher.find(event, hooks.config.kinds, |at, matched| {
+            let Some(entry) = hooks.entries.get(at) else { return };
+            let (class, skip) = self.assess(&hooks.config, entry, matched);
             previews.push(Preview { hook: entry.hook.name.clone(), class, skip });
         });
         previews
@@ -105,23 +105,33 @@ impl Inner {
     fn decide(
         &self,
         incoming: &mut Incoming<'_, impl Subject>,
-        at: usize,
-        entry: &HookEntry,
+        entry: &Arc<HookEntry>,
         matched: Matched,
     ) -> Option<Decision> {
         let hook = &entry.hook;
-        let (class, skip) = self.assess(entry, matched);
+        let (class, skip) = self.assess(&incoming.hooks.config, entry, matched);
         if let Some(why) = skip {
-            entry.counters.skipped(class, why);
+            entry.record.counters.skipped(class, why);
             telemetry::skipped(hook, incoming.event, why);
+            // An event that is not written yet is written for a recording only.
+            if self.engine.recorder.is_some()
+                && let Some(event) = incoming.event.event()
+            {
+                let submitted = Submitted { entry, event, class, waits: incoming.when_room };
+                self.engine.record_arrival(&submitted, Fate::Skipped(why), None, None);
+            }
             return Some(Decision::Skipped(why));
         }
         let event = incoming.event.event()?;
+        let submitted = Submitted { entry, event, class, waits: incoming.when_room };
         Some(match self.admit(incoming, event, class) {
-            Ok((place, payload)) => Decision::Admitted(self.push(place, payload, at, entry, class)),
+            Ok((place, payload)) => {
+                Decision::Admitted(self.push(incoming.hooks, (place, payload), &submitted))
+            }
             Err(why) => {
-                entry.counters.refused(class, why);
+                entry.record.counters.refused(class, why);
                 self.engine.telemetry.refused(hook, event, class, why);
+                self.engine.record_arrival(&submitted, Fate::Refused(why), None, None);
                 Decision::Refused(why)
             }
         })
@@ -136,7 +146,7 @@ impl Inner {
         class: PriorityClass,
     ) -> Result<(Reserved, Arc<Payload>), Refusal> {
         let bytes = event.payload().len() as u64;
-        if bytes > self.intake.max_event_bytes {
+        if bytes > incoming.hooks.max_event_bytes() {
             return Err(Refusal::TooLarge);
         }
         let charge = match &incoming.payload {
@@ -156,6 +166,8 @@ impl Inner {
         let attempt = || match self.intake.bytes.charge(bytes) {
             Some(charge) => Ok(charge),
             None if self.pool.is_closed() => Err(Refusal::Closed),
+            // There is room for less than that since it was waited for.
+            None if bytes > self.intake.bytes.limit() => Err(Refusal::TooLarge),
             None => Err(Refusal::BytesFull),
         };
         match attempt() {
@@ -169,12 +181,11 @@ impl Inner {
 
     fn push(
         &self,
-        place: Reserved,
-        payload: Arc<Payload>,
-        at: usize,
-        entry: &HookEntry,
-        class: PriorityClass,
+        hooks: &HookSet,
+        (place, payload): (Reserved, Arc<Payload>),
+        submitted: &Submitted<'_>,
     ) -> JobHandle {
+        let Submitted { entry, class, .. } = *submitted;
         let hook = &entry.hook;
         let id = JobId(self.intake.next_job.fetch_add(1, Ordering::Relaxed) + 1);
         let shared = Arc::new(JobShared::default());
@@ -184,16 +195,16 @@ impl Inner {
         let admitted = engine.clock.now();
         let session = event.session_key().filter(|_| hook.order == Order::Session);
         let arrival = Arrival {
-            hook: HookSlot(u32::try_from(at).unwrap_or(u32::MAX)),
+            hook: entry.record.slot,
             class,
             session,
-            batch_key: batch_key(hook, &event),
+            batching: entry.batching(&event),
             bytes: u32::try_from(event.payload().len()).unwrap_or(u32::MAX),
             admitted,
-            max_wait: self.max_wait(hook, class),
+            max_wait: self.max_wait(&hooks.config, hook, class),
             body: Job {
                 id,
-                hook: at,
+                entry: Arc::clone(entry),
                 class,
                 admitted,
                 payload,
@@ -204,25 +215,16 @@ impl Inner {
             },
         };
         let waiting = place.waiting;
-        entry.counters.admitted(class);
+        entry.record.counters.admitted(class);
         // Before the push: the job may have started when that returns.
         engine.telemetry.queued(hook, &event, id, class, waiting);
+        engine.record_arrival(submitted, Fate::Admitted(None), Some(admitted), Some(id));
         self.pool.push(place, arrival);
         handle
     }
 
-    fn max_wait(&self, hook: &Hook, class: PriorityClass) -> Option<Duration> {
-        let max_wait = self.config.max_wait(hook, class);
+    fn max_wait(&self, config: &Config, hook: &Hook, class: PriorityClass) -> Option<Duration> {
+        let max_wait = config.max_wait(hook, class);
         max_wait.limit.filter(|_| max_wait.explicit || !self.intake.replay)
     }
-}
-
-/// Events of one hook, class and key may be handled together.
-fn batch_key(hook: &Hook, event: &Event) -> u64 {
-    let key = match hook.batch.as_ref().map(|batch| &batch.key) {
-        None | Some(BatchKey::Hook) => None,
-        Some(BatchKey::Session) => event.session_key(),
-        Some(BatchKey::Field(path)) => event.field_key(path),
-    };
-    key.unwrap_or(0)
 }

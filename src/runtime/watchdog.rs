@@ -52,9 +52,16 @@ impl Watchdog {
     }
 
     fn watch(&self, engine: &Weak<Engine>) {
+        let mut apart: Vec<JoinHandle<()>> = Vec::new();
         while let Some(flight) = self.next() {
-            let Some(engine) = engine.upgrade() else { return };
-            engine.overdue(&flight);
+            let Some(engine) = engine.upgrade() else { break };
+            apart.retain(|thread| !thread.is_finished());
+            apart.extend(engine.overdue_apart(&flight));
+        }
+        for thread in apart {
+            if thread.join().is_err() {
+                tracing::error!("a thread that ends overdue jobs panicked");
+            }
         }
     }
 
@@ -144,7 +151,7 @@ impl Watchdog {
     fn last(&self, flight: &Flight, ending: CancelLevel) -> Time {
         match ending {
             CancelLevel::None => NEVER,
-            CancelLevel::Stop => self.clock.now() + flight.grace,
+            CancelLevel::Stop => self.clock.now() + flight.entry.hook.grace,
             CancelLevel::Kill => self.clock.now(),
         }
     }

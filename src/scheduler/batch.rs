@@ -1,4 +1,4 @@
-//! Batches: jobs of one hook, class and key that one handler run takes together.
+//! Batches: jobs of one hook, definition, class and key that one handler run takes together.
 //!
 //! A batch is open while it takes members. It *lingers* at first, if its hook says so: it cannot be picked until it is
 //! full, its linger has passed, the queue is under pressure, nothing more comes, or something more important waits
@@ -9,7 +9,7 @@
 //! A job joins only if the job in front of it in its chain is a member too: members stay in order, and a batch holds a
 //! prefix of each chain. It is asked to when it arrives, and when a job in front of it in its chain goes. An event larger than the byte limit is a batch by itself.
 
-use super::{BatchParams, BatchSlot, Core, HookSlot, JobSlot, ListKind, Place, Timer, Unit};
+use super::{BatchParams, BatchSlot, Batching, Core, HookSlot, JobSlot, ListKind, Place, Timer, Unit, Waits};
 use crate::class::PriorityClass;
 use crate::time::Time;
 
@@ -18,6 +18,7 @@ use crate::time::Time;
 pub(super) struct BatchKey {
     pub(super) hook: HookSlot,
     class: PriorityClass,
+    definition: u32,
     key: u64,
 }
 
@@ -40,6 +41,14 @@ enum BatchPlace {
 }
 
 impl Batch {
+    /// What its members wait for.
+    fn waits(&self) -> Waits {
+        match self.place {
+            BatchPlace::Lingering => Waits::Lingers,
+            BatchPlace::Ready { class, .. } => Waits::Stands(class),
+        }
+    }
+
     /// Where it stands, if it does not linger.
     #[cfg(test)]
     pub(super) fn stands(&self) -> Option<(PriorityClass, u64)> {
@@ -52,8 +61,9 @@ impl Batch {
 
 impl<T> Core<T> {
     /// Puts a job into the open batch of its key, or opens one.
-    pub(super) fn join_batch(&mut self, slot: JobSlot, limits: BatchParams, now: Time) {
-        let key = self.batch_key(slot);
+    pub(super) fn join_batch(&mut self, slot: JobSlot, batching: Batching, now: Time) {
+        let key = self.batch_key(slot, batching);
+        let limits = batching.bounds;
         if let Some(open) = self.open.get(&key).copied() {
             if self.try_join(open, slot) {
                 return;
@@ -98,7 +108,8 @@ impl<T> Core<T> {
     }
 
     fn try_join(&mut self, slot: BatchSlot, job: JobSlot) -> bool {
-        let (key, bytes) = (self.batch_key(job), u64::from(self.job(job).bytes));
+        let Some(batching) = self.job(job).batching else { return false };
+        let (key, bytes) = (self.batch_key(job, batching), u64::from(self.job(job).bytes));
         let batch = self.batch(slot);
         let fits = batch.open && batch.key == key && batch.bytes + bytes <= batch.limits.bytes;
         if fits {
@@ -113,6 +124,9 @@ impl<T> Core<T> {
         let batch = self.batch(slot);
         batch.members.push(job);
         batch.bytes += bytes;
+        let waits = batch.waits();
+        self.wait_for(job, waits);
+        let batch = self.batch(slot);
         let full = batch.members.len() >= batch.limits.size as usize || batch.bytes >= batch.limits.bytes;
         if full {
             self.close_batch(slot);
@@ -174,6 +188,7 @@ impl<T> Core<T> {
             self.timers.remove(&Timer::Linger(slot));
             let (class, key) = self.batch_standing(slot);
             self.batch(slot).place = BatchPlace::Ready { class, key, parked: false };
+            self.members_wait(slot);
             self.ready[class].insert(key, Unit::Batch(slot));
         } else {
             self.restand_batch(slot);
@@ -183,6 +198,16 @@ impl<T> Core<T> {
     /// Ends the linger of every batch.
     pub(super) fn flush_batches(&mut self) {
         while let Some(slot) = self.lingering.first().copied() {
+            self.make_ready(slot);
+        }
+    }
+
+    /// Ends the linger of the hook's batches.
+    pub(super) fn flush_batches_of(&mut self, hook: HookSlot) {
+        let of_hook =
+            |slot: &BatchSlot| self.batches.get(slot.index()).is_some_and(|batch| batch.key.hook == hook);
+        let lingering: Vec<_> = self.lingering.iter().copied().filter(of_hook).collect();
+        for slot in lingering {
             self.make_ready(slot);
         }
     }
@@ -198,15 +223,29 @@ impl<T> Core<T> {
         let BatchKey { hook, class: own, .. } = batch.key;
         match batch.place {
             BatchPlace::Lingering if standing.0.is_more_important_than(own) => self.make_ready(slot),
-            BatchPlace::Ready { class, key, parked } if standing != (class, key) => {
-                self.queue_of(hook, class, parked).remove(key);
+            BatchPlace::Ready { class: before, key, parked } if standing != (before, key) => {
+                self.queue_of(hook, before, parked).remove(key);
                 let (class, key) = standing;
                 self.queue_of(hook, class, parked).insert(key, Unit::Batch(slot));
                 self.batch(slot).place = BatchPlace::Ready { class, key, parked };
+                if class != before {
+                    self.members_wait(slot);
+                }
                 self.unpark(hook);
             }
             _ => {}
         }
+    }
+
+    /// The batch is ready now, or stands in another class.
+    fn members_wait(&mut self, slot: BatchSlot) {
+        let batch = self.batch(slot);
+        let waits = batch.waits();
+        let members = std::mem::take(&mut batch.members);
+        for member in &members {
+            self.wait_for(*member, waits);
+        }
+        self.batch(slot).members = members;
     }
 
     /// The best standing of its members.
@@ -229,9 +268,10 @@ impl<T> Core<T> {
         self.batches.get_mut(slot.index()).expect("a batch lives as long as its members")
     }
 
-    fn batch_key(&self, slot: JobSlot) -> BatchKey {
+    fn batch_key(&self, slot: JobSlot, batching: Batching) -> BatchKey {
         let job = self.job(slot);
-        BatchKey { hook: job.hook, class: job.class, key: job.batch_key }
+        let Batching { definition, key, .. } = batching;
+        BatchKey { hook: job.hook, class: job.class, definition, key }
     }
 }
 

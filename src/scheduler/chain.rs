@@ -9,7 +9,7 @@
 //! head takes a seat of the class in which it stands. A class that is paused lends nothing: its pause holds up its own
 //! jobs, not the others in front of them.
 
-use super::{Core, HookSlot, JobSlot, List, ListKind, Place, Unit};
+use super::{Core, HookSlot, JobSlot, List, ListKind, Place, Unit, Waits};
 use crate::class::{PerClass, PriorityClass};
 use crate::time::Time;
 
@@ -139,6 +139,7 @@ impl<T> Core<T> {
                     let (class, key) = standing;
                     self.queue_of(hook, class, parked).insert(key, Unit::Job(head));
                     self.job_mut(head).place = Place::Ready { class, key, parked };
+                    self.wait_for(head, Waits::Stands(class));
                     self.unpark(hook);
                 }
             }

@@ -14,7 +14,8 @@ use crate::class::PriorityClass;
 use crate::outcome::OutcomeKind;
 use crate::time::Time;
 
-/// Where a group is kept. Groups are never removed: there are as many as ways to wait, not as jobs.
+/// Where a group is kept. Groups are never removed, and used again when nothing waits in them: there are as many as
+/// ways to wait at once, not as jobs, and not as limits that were ever configured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct GroupSlot(usize);
 
@@ -87,6 +88,7 @@ impl<T> Core<T> {
     pub(crate) fn pause_hook(&mut self, hook: HookSlot, now: Time) {
         self.tick(now);
         self.hook(hook).paused = true;
+        self.set_hook_clocks(hook);
         self.update_clocks(now);
     }
 
@@ -94,6 +96,7 @@ impl<T> Core<T> {
     pub(crate) fn resume_hook(&mut self, hook: HookSlot, now: Time) {
         self.tick(now);
         self.hook(hook).paused = false;
+        self.set_hook_clocks(hook);
         self.update_clocks(now);
         self.unpark(hook);
     }
@@ -150,6 +153,10 @@ impl<T> Core<T> {
         if let Some(known) = known {
             return known;
         }
+        if let Some(unused) = self.unused_group(hook, class) {
+            self.group(unused).max_wait = max_wait;
+            return unused;
+        }
         let paused = self.paused[class] || self.hook(hook).paused;
         let slot = GroupSlot(self.groups.len());
         self.groups.push(ExpiryGroup {
@@ -163,6 +170,19 @@ impl<T> Core<T> {
         });
         self.hook(hook).groups.push(slot);
         slot
+    }
+
+    /// A group of the hook and class in which nothing waits.
+    fn unused_group(&mut self, hook: HookSlot, class: PriorityClass) -> Option<GroupSlot> {
+        let is_unused = |slot: &GroupSlot| {
+            self.groups.get(slot.0).is_some_and(|group| group.class == class && group.jobs.first().is_none())
+        };
+        let unused = self.hooks.get(hook.0 as usize)?.groups.iter().copied().find(is_unused)?;
+        // Its timer may be set for a job that has gone, and later than the next one's deadline.
+        if std::mem::take(&mut self.group(unused).armed) {
+            self.timers.remove(&Timer::Expiry(unused));
+        }
+        Some(unused)
     }
 
     /// Sets the group's timer for its first job, unless one is set.

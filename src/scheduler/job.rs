@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use crate::class::PriorityClass;
-use crate::outcome::OutcomeKind;
-use crate::scheduler::HookSlot;
+use crate::outcome::{OutcomeKind, WaitSplit};
 use crate::scheduler::chain::ChainKey;
 use crate::scheduler::expiry::Expiry;
 use crate::scheduler::list::{Linked, Links};
+use crate::scheduler::wait::Tally;
+use crate::scheduler::{Batching, HookSlot};
 use crate::time::Time;
 
 macro_rules! slots {
@@ -52,8 +53,8 @@ pub(crate) struct Arrival<T> {
     pub(crate) class: PriorityClass,
     /// Jobs of one hook and session form a chain. `None`: in no chain.
     pub(crate) session: Option<u64>,
-    /// Jobs of one hook, class and batch key may share a batch.
-    pub(crate) batch_key: u64,
+    /// Whether and how it may share a batch.
+    pub(crate) batching: Option<Batching>,
     /// Size of the payload.
     pub(crate) bytes: u32,
     pub(crate) admitted: Time,
@@ -70,7 +71,7 @@ pub(super) struct Waiting<T> {
     pub(super) hook: HookSlot,
     pub(super) class: PriorityClass,
     pub(super) chain: Option<ChainKey>,
-    pub(super) batch_key: u64,
+    pub(super) batching: Option<Batching>,
     pub(super) bytes: u32,
     pub(super) admitted: Time,
     pub(super) place: Place,
@@ -78,6 +79,7 @@ pub(super) struct Waiting<T> {
     /// It has run before: it is in no lane, cannot expire and cannot be displaced.
     pub(super) started: bool,
     pub(super) links: Links,
+    pub(super) tally: Tally,
     pub(super) body: T,
 }
 
@@ -119,25 +121,27 @@ pub(crate) struct Picked<T> {
     /// Its own class.
     pub(crate) class: PriorityClass,
     pub(super) session: Option<u64>,
-    pub(super) batch_key: u64,
+    pub(super) batching: Option<Batching>,
     pub(super) bytes: u32,
     pub(crate) admitted: Time,
+    /// What it has waited for until now; nothing, if it has run before.
+    pub(crate) waited: WaitSplit,
     pub(crate) body: T,
 }
 
 impl<T> Picked<T> {
     /// The job without its body, and that.
     pub(crate) fn part(self) -> (Picked<()>, T) {
-        let Self { key, class, session, batch_key, bytes, admitted, body } = self;
-        (Picked { key, class, session, batch_key, bytes, admitted, body: () }, body)
+        let Self { key, class, session, batching, bytes, admitted, waited, body } = self;
+        (Picked { key, class, session, batching, bytes, admitted, waited, body: () }, body)
     }
 }
 
 impl Picked<()> {
     /// The job with its body again.
     pub(crate) fn with<T>(self, body: T) -> Picked<T> {
-        let Self { key, class, session, batch_key, bytes, admitted, body: () } = self;
-        Picked { key, class, session, batch_key, bytes, admitted, body }
+        let Self { key, class, session, batching, bytes, admitted, waited, body: () } = self;
+        Picked { key, class, session, batching, bytes, admitted, waited, body }
     }
 }
 
@@ -178,4 +182,6 @@ pub(crate) struct Resolved<T> {
     /// Its own class.
     pub(crate) class: PriorityClass,
     pub(crate) outcome: OutcomeKind,
+    /// What it waited for; nothing, if it had run before.
+    pub(crate) waited: WaitSplit,
 }

@@ -14,7 +14,8 @@
 //! | `pick.rs` | which class next: seats, strict order with bounded bypass, weights, `max_concurrency` |
 //! | `run.rs` | starting, completing, retrying |
 //! | `expiry.rs` | jobs that wait too long; pause |
-//! | `list.rs`, `job.rs`, `params.rs` | the parts |
+//! | `wait.rs` | why jobs wait: the causes of each wait, to the nanosecond |
+//! | `list.rs`, `job.rs`, `params.rs`, `hashing.rs` | the parts |
 //!
 //! **Life of a job.** It arrives, and waits in one [`Place`]: behind another job of its chain, in an open batch, ready
 //! by itself, or delayed until a retry. [`Core::pick`] takes it out and gives it a seat; [`Core::complete`] frees the
@@ -28,6 +29,7 @@
 mod batch;
 mod chain;
 mod expiry;
+mod hashing;
 mod job;
 mod list;
 mod offer;
@@ -38,6 +40,7 @@ mod rule;
 mod run;
 #[cfg(test)]
 mod tests;
+mod wait;
 
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, HashMap};
@@ -46,16 +49,18 @@ use priority_queue::PriorityQueue;
 use slab::Slab;
 
 pub(crate) use self::job::{Arrival, Dispatch, JobKey, Picked, Resolved, Retry, RunKey};
-pub(crate) use self::params::{BatchParams, CoreParams, HookParams, PickParams, SeatParams};
+pub(crate) use self::params::{BatchParams, Batching, CoreParams, HookParams, PickParams, SeatParams};
 pub(crate) use self::rule::AdmissionRule;
 
 use self::batch::{Batch, BatchKey};
 use self::chain::{Chain, ChainKey};
 use self::expiry::{ExpiryGroup, GroupSlot};
+use self::hashing::Keyed;
 use self::job::{BatchSlot, JobSlot, Place, Run, RunJob, Waiting};
 use self::list::{List, ListKind};
 use self::pick::Picker;
 use self::ready::{ReadyQueue, Unit};
+use self::wait::{HookClocks, Tally, WaitClocks, Waits};
 use crate::class::{PerClass, PriorityClass};
 use crate::outcome::OutcomeKind;
 use crate::time::Time;
@@ -69,10 +74,10 @@ pub(crate) struct Core<T> {
     params: CoreParams,
     hooks: Vec<HookState>,
     jobs: Slab<Waiting<T>>,
-    chains: HashMap<ChainKey, Chain>,
+    chains: HashMap<ChainKey, Chain, Keyed>,
     batches: Slab<Batch>,
     /// The batch of each key that still takes members.
-    open: HashMap<BatchKey, BatchSlot>,
+    open: HashMap<BatchKey, BatchSlot, Keyed>,
     lingering: BTreeSet<BatchSlot>,
     groups: Vec<ExpiryGroup>,
     runs: Slab<Run>,
@@ -82,9 +87,10 @@ pub(crate) struct Core<T> {
     /// Every waiting job, by its own class.
     waiting: PerClass<u32>,
     picker: Picker,
-    timers: PriorityQueue<Timer, Reverse<(Time, u64)>>,
+    timers: PriorityQueue<Timer, Reverse<(Time, u64)>, Keyed>,
     resolved: Vec<Resolved<T>>,
     paused: PerClass<bool>,
+    clocks: WaitClocks,
     /// Next arrival number.
     arrivals: u64,
     /// Ties between equal deadlines are broken by the order in which they were set.
@@ -102,6 +108,7 @@ struct HookState {
     /// Units that were ready when the hook had as many runs as it may have.
     parked: PerClass<ReadyQueue>,
     groups: Vec<GroupSlot>,
+    clocks: HookClocks,
 }
 
 /// What a deadline is for. The key of the deadline queue: setting it again replaces it.
@@ -114,13 +121,14 @@ enum Timer {
 
 impl<T> Core<T> {
     pub(crate) fn new(params: CoreParams) -> Self {
+        let keyed = Keyed::default();
         Self {
             params,
             hooks: Vec::new(),
             jobs: Slab::new(),
-            chains: HashMap::new(),
+            chains: HashMap::with_hasher(keyed),
             batches: Slab::new(),
-            open: HashMap::new(),
+            open: HashMap::with_hasher(keyed),
             lingering: BTreeSet::new(),
             groups: Vec::new(),
             runs: Slab::new(),
@@ -128,9 +136,10 @@ impl<T> Core<T> {
             ready: PerClass::default(),
             waiting: PerClass::default(),
             picker: Picker::default(),
-            timers: PriorityQueue::new(),
+            timers: PriorityQueue::with_hasher(keyed),
             resolved: Vec::new(),
             paused: PerClass::default(),
+            clocks: WaitClocks::default(),
             arrivals: 0,
             timer_ticks: 0,
             closing: false,
@@ -143,25 +152,37 @@ impl<T> Core<T> {
         slot
     }
 
+    /// Another definition of the hook holds from now on. Jobs that are here keep theirs, but for how many of the hook's
+    /// may run at once. Its batches wait for no more members: who comes now goes by the new definition.
+    pub(crate) fn set_hook(&mut self, hook: HookSlot, params: HookParams, now: Time) {
+        self.tick(now);
+        self.hook(hook).params = params;
+        self.set_hook_clocks(hook);
+        self.flush_batches_of(hook);
+        self.unpark(hook);
+    }
+
     /// Takes in a job that was admitted. The jobs of a chain keep the order of their arrivals.
     pub(crate) fn arrive(&mut self, arrival: Arrival<T>, now: Time) -> JobKey {
         self.tick(now);
         let seq = self.arrivals;
         self.arrivals += 1;
-        let Arrival { hook, class, session, batch_key, bytes, admitted, max_wait, body } = arrival;
+        let Arrival { hook, class, session, batching, bytes, admitted, max_wait, body } = arrival;
         let chain = session.map(|session| ChainKey { hook, session });
         let slot = JobSlot::from_index(self.jobs.insert(Waiting {
             seq,
             hook,
             class,
             chain,
-            batch_key,
+            batching,
             bytes,
-            admitted,
+            // A clock that is read twice at the same moment may be a little ahead of the core's.
+            admitted: admitted.min(now),
             place: Place::Behind,
             expiry: None,
             started: false,
             links: list::Links::default(),
+            tally: Tally::default(),
             body,
         }));
         self.waiting[class] += 1;
@@ -173,6 +194,7 @@ impl<T> Core<T> {
             Some(key) => self.join_chain(slot, key, now),
             None => self.place(slot, now),
         }
+        self.begin_wait(slot);
         self.relieve();
         JobKey { slot, seq }
     }
@@ -217,7 +239,8 @@ impl<T> Core<T> {
     }
 
     /// Nothing more comes: batches stop lingering.
-    pub(crate) fn close(&mut self) {
+    pub(crate) fn close(&mut self, now: Time) {
+        self.tick(now);
         self.closing = true;
         self.flush_batches();
     }
@@ -241,15 +264,19 @@ impl<T> Core<T> {
     pub(crate) fn tick(&mut self, now: Time) {
         while let Some((timer, Reverse((due, _)))) = self.timers.peek().map(|(timer, due)| (*timer, *due)) {
             if due > now {
-                return;
+                break;
             }
             self.timers.pop();
+            // However late somebody calls, it has happened when it was due.
+            let at = due.max(self.clocks.now());
+            self.pass(at);
             match timer {
                 Timer::Linger(batch) => self.make_ready(batch),
-                Timer::Expiry(group) => self.expire(group, now),
-                Timer::Retry(slot) => self.end_delay(slot, now),
+                Timer::Expiry(group) => self.expire(group, at),
+                Timer::Retry(slot) => self.end_delay(slot, at),
             }
         }
+        self.pass(now);
     }
 
     /// When [`Core::tick`] has something to do next. Exact: nobody wakes up for nothing.
@@ -276,6 +303,7 @@ impl<T> Core<T> {
 
     /// The oldest job of the class gives up its place.
     pub(crate) fn displace_oldest(&mut self, class: PriorityClass, now: Time) {
+        self.pass(now);
         if let Some(slot) = self.lanes[class].first() {
             self.resolve(slot, OutcomeKind::Displaced, now);
         }
@@ -313,6 +341,7 @@ impl<T> Core<T> {
 
     /// Takes a waiting job out of everything that it is in, and hands it out with that outcome.
     fn resolve(&mut self, slot: JobSlot, outcome: OutcomeKind, now: Time) -> PriorityClass {
+        let waited = self.end_wait(slot);
         self.unplace(slot);
         self.forget(slot);
         let chain = self.job(slot).chain;
@@ -325,18 +354,18 @@ impl<T> Core<T> {
             self.advance_chain(key, now);
         }
         self.unpark(job.hook);
-        self.resolved.push(Resolved { body: job.body, class: job.class, outcome });
+        self.resolved.push(Resolved { body: job.body, class: job.class, outcome, waited });
         job.class
     }
 
     /// Puts a job that nothing of its chain is in front of where it can be picked: in a batch, or ready by itself.
     fn place(&mut self, slot: JobSlot, now: Time) {
-        let hook = self.job(slot).hook;
-        if let Some(params) = self.hook(hook).params.batch {
-            self.join_batch(slot, params, now);
+        if let Some(batching) = self.job(slot).batching {
+            self.join_batch(slot, batching, now);
         } else {
             let (class, key) = self.standing(slot);
             self.job_mut(slot).place = Place::Ready { class, key, parked: false };
+            self.wait_for(slot, Waits::Stands(class));
             self.ready[class].insert(key, Unit::Job(slot));
         }
         self.extend_batch(slot);

@@ -34,6 +34,16 @@ impl SeatParams {
     pub(crate) fn in_all(&self) -> usize {
         (self.workers + self.standby) as usize
     }
+
+    /// The class may take standby seats.
+    pub(crate) fn stands_by(&self, class: PriorityClass) -> bool {
+        !self.standby_for.is_more_important_than(class)
+    }
+
+    /// The seats that the class could take if nothing else ran and it had no limit of its own.
+    pub(crate) fn open_to(&self, class: PriorityClass) -> u32 {
+        self.workers.saturating_add(if self.stands_by(class) { self.standby } else { 0 })
+    }
 }
 
 /// How the class of the next job is chosen.
@@ -51,12 +61,21 @@ pub(crate) struct PickParams {
 pub(crate) struct HookParams {
     /// Most handlers of the hook at once; at least 1.
     pub(crate) max_concurrency: Option<u32>,
-    /// The hook's handler takes several events at once.
-    pub(crate) batch: Option<BatchParams>,
+}
+
+/// How a job may be put together with others. It brings this along, so what a hook is changed to later does not reach it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Batching {
+    /// Which of its hook's definitions it goes by: a batch never mixes two.
+    pub(crate) definition: u32,
+    /// What the members of a batch have in common beside their hook, class and definition.
+    pub(crate) key: u64,
+    /// The same for all jobs of one definition.
+    pub(crate) bounds: BatchParams,
 }
 
 /// Bounds of one batch.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct BatchParams {
     /// Most jobs; at least 1.
     pub(crate) size: u32,

@@ -58,11 +58,10 @@ impl Picker {
 
     pub(super) fn seat_is_free(&self, seats: &SeatParams, class: PriorityClass) -> bool {
         let in_all: u32 = self.running.values().sum();
-        let stands_by = |class| !seats.standby_for.is_more_important_than(class);
         let without_standby: u32 =
-            self.running.iter().filter(|(other, _)| !stands_by(*other)).map(|(_, n)| n).sum();
+            self.running.iter().filter(|(other, _)| !seats.stands_by(*other)).map(|(_, n)| n).sum();
         in_all < seats.workers.saturating_add(seats.standby)
-            && (stands_by(class) || without_standby < seats.workers)
+            && (seats.stands_by(class) || without_standby < seats.workers)
             && self.running[class] < seats.per_class[class]
     }
 
@@ -166,7 +165,7 @@ impl<T> Core<T> {
     }
 
     /// Parks the units at the front of the class whose hooks may not run more.
-    fn park_saturated(&mut self, class: PriorityClass) {
+    pub(super) fn park_saturated(&mut self, class: PriorityClass) {
         while let Some((key, unit)) = self.ready[class].front() {
             let hook = self.hook_of(unit);
             if self.hook(hook).has_room() {

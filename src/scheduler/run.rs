@@ -8,6 +8,7 @@
 use std::cmp::Reverse;
 use std::time::Duration;
 
+use super::wait::Tally;
 use super::{
     BatchSlot, ChainKey, Core, Dispatch, HookSlot, JobKey, JobSlot, Picked, Place, Retry, Run, RunJob,
     RunKey, Timer, Unit, Waiting, list,
@@ -25,9 +26,11 @@ impl<T> Core<T> {
         mut retries: Vec<Retry<T>>,
         now: Time,
     ) -> Vec<JobKey> {
+        self.tick(now);
         let run = self.runs.try_remove(run.index()).expect("a run completes once");
         self.free_seat(&run, elapsed);
         self.hook(run.hook).running -= 1;
+        self.set_hook_clocks(run.hook);
         // Each goes to the front of its chain, so the oldest goes last.
         retries.sort_by_key(|retry| Reverse(retry.job.key));
         let mut delayed: Vec<_> =
@@ -72,6 +75,7 @@ impl<T> Core<T> {
 
     /// Takes a job that starts out of its lists; its chain is running from now on.
     fn take_out(&mut self, slot: JobSlot) -> (RunJob, Picked<T>) {
+        let waited = self.end_wait(slot);
         self.forget(slot);
         if let Some(key) = self.job(slot).chain {
             self.unlink(slot, key);
@@ -84,9 +88,10 @@ impl<T> Core<T> {
             key: job.seq,
             class: job.class,
             session: job.chain.map(|c| c.session),
-            batch_key: job.batch_key,
+            batching: job.batching,
             bytes: job.bytes,
             admitted: job.admitted,
+            waited,
             body: job.body,
         };
         (run_job, picked)
@@ -95,6 +100,7 @@ impl<T> Core<T> {
     fn seat(&mut self, run: Run, first: Picked<T>, rest: Vec<Picked<T>>) -> Dispatch<T> {
         let (hook, class) = (run.hook, run.class);
         self.hook(hook).running += 1;
+        self.set_hook_clocks(hook);
         let run = RunKey::from_index(self.runs.insert(run));
         self.unpark(hook);
         Dispatch { run, hook, class, first, rest }
@@ -109,13 +115,14 @@ impl<T> Core<T> {
             hook,
             class,
             chain,
-            batch_key: job.batch_key,
+            batching: job.batching,
             bytes: job.bytes,
             admitted: job.admitted,
             place: Place::Delayed,
             expiry: None,
             started: true,
             links: list::Links::default(),
+            tally: Tally::default(),
             body: job.body,
         }));
         self.waiting[class] += 1;

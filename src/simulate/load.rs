@@ -1,14 +1,16 @@
 //! What arrives in a simulation: which jobs, when, and what their handlers would do.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::draw::RunTime;
 use crate::class::PriorityClass;
-use crate::config::{Config, Origin};
+use crate::config::{Config, ConfigError, Origin};
+use crate::recording::Recording;
 
-/// What a simulated pool has to do: read from a file ([`Load::read`]), or made for a configuration
-/// ([`Load::typical`]).
+/// What a simulated pool has to do: described in a file ([`Load::read`]), recorded in a real run ([`Recording`]), or made
+/// for a configuration ([`Load::typical`]).
 ///
 /// ```
 /// use hookpool::{Config, Load, Simulation};
@@ -32,6 +34,8 @@ pub struct Load {
     pub(super) duration: Option<Duration>,
     /// Seat time between the end of a run and the start of the next.
     pub(super) overhead: Duration,
+    /// The jobs, if they are those of a recording: then there is a stream for each of its hooks, without arrivals.
+    pub(super) recording: Option<Arc<Recording>>,
 }
 
 /// One stream of jobs.
@@ -74,6 +78,14 @@ pub(super) enum Arrivals {
 }
 
 impl StreamLoad {
+    /// Its hook's name, if it is for one.
+    pub(super) fn hook(&self) -> Option<&str> {
+        match &self.target {
+            Target::Hook(name) => Some(name),
+            Target::Class(_) => None,
+        }
+    }
+
     pub(super) fn new(target: Target, origin: Origin) -> Self {
         Self {
             target,
@@ -116,18 +128,18 @@ impl Load {
             let gap = stream.run_time.mean() * hooks / (BUSY * f64::from(config.pool.workers));
             stream.arrivals.push(Arrivals::Poisson { gap });
         }
-        Self { streams, jobs: Some(Self::JOBS), duration: None, overhead: Duration::ZERO }
+        Self { streams, jobs: Some(Self::JOBS), duration: None, overhead: Duration::ZERO, recording: None }
     }
 
-    /// Reads a load from a file.
+    /// Reads a load from a file: a description in TOML, or a recording, which is recognised by its first character.
     ///
     /// # Errors
-    /// Everything that is wrong with it, at its place.
+    /// Everything that is wrong with a description, at its place; the first thing that is wrong with a recording.
     ///
     /// ```
     /// assert!(hookpool::Load::read("/no/such/file").is_err());
     /// ```
-    pub fn read(path: impl Into<PathBuf>) -> Result<Self, crate::config::ConfigError> {
+    pub fn read(path: impl Into<PathBuf>) -> Result<Self, ConfigError> {
         super::spec::read(&path.into())
     }
 
@@ -140,7 +152,42 @@ impl Load {
     /// let error = hookpool::Load::from_toml("[class.low]\narivals = { every = '1s' }\n").unwrap_err();
     /// assert!(error.to_string().contains("did you mean `arrivals`?"));
     /// ```
-    pub fn from_toml(text: &str) -> Result<Self, crate::config::ConfigError> {
+    pub fn from_toml(text: &str) -> Result<Self, ConfigError> {
         super::spec::parse("load".into(), text)
+    }
+    /// The recording that it is, if it is one.
+    ///
+    /// ```
+    /// use hookpool::{Load, Recording};
+    /// assert!(Load::from(Recording::default()).recording().is_some());
+    /// ```
+    #[must_use]
+    pub fn recording(&self) -> Option<&Recording> {
+        self.recording.as_deref()
+    }
+
+    /// `path`: where the recording was found.
+    pub(super) fn recorded(recording: Recording, path: &Path) -> Self {
+        let origin = Origin::File { path: path.to_owned(), position: None };
+        let mut names: Vec<_> = recording.jobs.iter().map(|job| &job.hook).collect();
+        names.sort_unstable();
+        names.dedup();
+        let stream = |name: &crate::hook::HookName| {
+            StreamLoad::new(Target::Hook(name.as_str().to_owned()), origin.clone())
+        };
+        Self {
+            streams: names.into_iter().map(stream).collect(),
+            jobs: Some(recording.jobs.len() as u64),
+            duration: None,
+            overhead: Duration::ZERO,
+            recording: Some(Arc::new(recording)),
+        }
+    }
+}
+
+impl From<Recording> for Load {
+    /// The jobs of the recording, when they came, with the runs that they had.
+    fn from(recording: Recording) -> Self {
+        Self::recorded(recording, Path::new("recording"))
     }
 }

@@ -5,16 +5,22 @@
 //! | `load.rs` | what arrives and how long it runs |
 //! | `spec.rs` | a load as its users write it |
 //! | `draw.rs` | chance that is the same everywhere |
+//! | `feed.rs` | what comes next: drawn, or recorded |
 //! | `world.rs` | the simulated pool: arrivals, seats, ends |
+//! | `runs.rs` | what a run takes, and how its jobs end |
+//! | `tape.rs` | the recording of a simulated run |
 //! | `report.rs` | what was found |
 //!
 //! The core, its numbers and the rule of admission are those of the pool, not copies of them. What is not modelled is
 //! said at [`Simulation`]. One configuration, load and seed are one run, to the byte, on every machine.
 
 mod draw;
+mod feed;
 mod load;
 mod report;
+mod runs;
 mod spec;
+mod tape;
 #[cfg(test)]
 mod tests;
 mod world;
@@ -24,20 +30,27 @@ use std::time::Duration;
 pub use self::load::Load;
 pub use self::report::{Depth, SimulationReport};
 
-use self::load::Target;
-use self::world::{Stream, World};
+use self::feed::Stream;
+use self::load::{StreamLoad, Target};
+use self::tape::Tape;
+use self::world::{Setting, World};
 use crate::class::PriorityClass;
 use crate::config::{Config, ConfigError, Origin, Problems, Severity, nearest};
 use crate::hook::HandlerSpec;
 use crate::kind::KindSet;
+use crate::recording::Recording;
 
 /// A run of the scheduler in virtual time.
 ///
 /// The same as in a pool: classes, guarantees, ceilings, displacement, `max_wait`, `max_bytes`, order, seats, bypass,
-/// weights, `max_concurrency`, batches, timeouts, retries (each attempt takes as long), disabled hooks. Not modelled: what handlers do to each other on the
-/// machine's processors, the grace of a handler that is stopped (it ends at its timeout), processes of resident
-/// handlers (they are always there), selectors (the load says what a hook gets), batch keys that are fields (one key),
-/// reload and pause. Arrivals are those of a live source: nobody waits for room.
+/// weights, `max_concurrency`, batches, timeouts, retries, circuit breakers, disabled hooks. Not modelled: what handlers do to each other on the machine's
+/// processors, the grace of a handler that is stopped (it ends at its timeout), processes of resident handlers (they are
+/// always there), selectors (the load says what a hook gets), reload and pause. Nobody waits for room. All events of a
+/// hook have one value of the field that its batches go by.
+///
+/// A [`Recording`] as the load knows more: the classes and fields of its events, what a handler took that was stopped, who
+/// waited for room, and each attempt by itself. A job that is tried more often than it was does again what it did last;
+/// one that never ran does what another one of its hook did, chosen by chance.
 ///
 /// ```
 /// use hookpool::{Config, Load, Simulation};
@@ -73,7 +86,8 @@ impl<'a> Simulation<'a> {
     /// ```
     pub fn new(config: &'a Config, load: &'a Load) -> Result<Self, ConfigError> {
         let mut problems = Problems::default();
-        let streams = load.streams.iter().filter_map(|stream| bind(config, stream, &mut problems)).collect();
+        let bind = |stream| bind(config, load, stream, &mut problems);
+        let streams = load.streams.iter().filter_map(bind).collect();
         problems.finish()?;
         Ok(Self { config, load, streams, seed: 1, jobs: None, target: None })
     }
@@ -129,32 +143,67 @@ impl<'a> Simulation<'a> {
     /// ```
     #[must_use]
     pub fn run(self) -> SimulationReport {
+        self.run_with(Tape::default()).0
+    }
+
+    /// [`Simulation::run`], with a recording of it: what came when, and how long it ran. It has all jobs in memory.
+    ///
+    /// ```
+    /// # use hookpool::{Config, Load, Simulation};
+    /// let config = Config::from_toml("[hook.audit]\non = ['*']\nrun = 'cat'\n")?;
+    /// let (report, recording) = Simulation::new(&config, &Load::typical(&config))?.jobs(500).run_recorded();
+    /// // Under the same configuration it all happens again.
+    /// let again = Simulation::new(&config, &recording.into())?.run();
+    /// assert_eq!(report.mean_wait, again.mean_wait);
+    /// # Ok::<(), hookpool::config::ConfigError>(())
+    /// ```
+    #[must_use]
+    pub fn run_recorded(self) -> (SimulationReport, Recording) {
+        self.run_with(Tape::running())
+    }
+
+    fn run_with(self, tape: Tape) -> (SimulationReport, Recording) {
+        let Load { jobs, duration, overhead, ref recording, .. } = *self.load;
         let (jobs, duration) = match self.jobs {
+            Some(limit) if recording.is_some() => (limit.min(jobs.unwrap_or(limit)), None),
             Some(jobs) => (jobs, None),
-            None => (self.load.jobs.unwrap_or(u64::MAX), self.load.duration),
+            None => (jobs.unwrap_or(u64::MAX), duration),
         };
-        World::new(self.config, self.streams, self.seed, self.load.overhead, self.target).run(jobs, duration)
+        let (seed, target) = (self.seed, self.target);
+        let setting = Setting { recording: recording.clone(), seed, overhead, target, tape };
+        World::new(self.config, self.streams, setting).run(jobs, duration)
     }
 }
 
 /// The stream with the numbers of its hook.
-fn bind(config: &Config, load: &load::StreamLoad, problems: &mut Problems) -> Option<Stream> {
-    let name = match &load.target {
-        Target::Class(class) => {
-            return Some(Stream::new(load.clone(), None, *class, config));
-        }
+fn bind(config: &Config, load: &Load, stream: &StreamLoad, problems: &mut Problems) -> Option<Stream> {
+    let replay = load.recording.as_ref().is_some_and(|recording| recording.replay);
+    let made = |hook, class| Some(Stream::new(stream.clone(), hook, class, config, replay));
+    let name = match &stream.target {
+        Target::Class(class) => return made(None, Some(*class)),
         Target::Hook(name) => name,
     };
     let key = format!("hook.{}", crate::config::shown(name));
     let Some(at) = config.hooks.iter().position(|hook| hook.name.as_str() == name) else {
         let message = format!("`{key}`: the configuration has no hook of that name");
         let near = nearest(name, config.hooks.iter().map(|hook| hook.name.as_str()));
-        let hint = near.map(|near| format!("did you mean `{near}`?"));
-        problems.push(load.origin.clone(), key, Severity::Error, message, hint);
+        let hint = match (near, &load.recording) {
+            (Some(near), None) => Some(format!("did you mean `{near}`?")),
+            (None, None) => None,
+            // A simulated load of classes, recorded.
+            (_, Some(_)) if feed::class_of(name).is_some() => return made(None, feed::class_of(name)),
+            (_, Some(_)) => {
+                Some("to leave its jobs out, configure it with `on`, `run` and `enabled = false`".to_owned())
+            }
+        };
+        problems.push(stream.origin.clone(), key, Severity::Error, message, hint);
         return None;
     };
     let hook = config.hooks.get(at)?;
-    let class = match (hook.priority, &load.class) {
+    if load.recording.is_some() {
+        return made(Some(at), hook.priority);
+    }
+    let class = match (hook.priority, &stream.class) {
         (Some(own), Some((_, origin))) => {
             let message =
                 format!("`{key}.class` has no use: the hook has the priority {own}, whatever the event");
@@ -165,7 +214,7 @@ fn bind(config: &Config, load: &load::StreamLoad, problems: &mut Problems) -> Op
         (None, Some((class, _))) => *class,
         (None, None) => class_of_kinds(config, &hook.selector),
     };
-    Some(Stream::new(load.clone(), Some(at), class, config))
+    made(Some(at), Some(class))
 }
 
 /// The class that all events of the hook have, if it is one; else the default.

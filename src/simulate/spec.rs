@@ -2,6 +2,8 @@
 //!
 //! Invariant: a load is read whole or not at all. Whether its hooks exist is for the configuration to say.
 
+use std::fs::File;
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,9 +15,10 @@ use super::draw::RunTime;
 use super::load::{Arrivals, Load, StreamLoad, Target};
 use crate::class::PriorityClass;
 use crate::config::{
-    ConfigError, Origin, Problems, Severity, SourceText, Spot, described, nearest, parse_duration,
-    parse_file, read_file, shown,
+    ConfigError, Origin, Problems, Severity, SourceText, Spot, cannot_read, described, nearest,
+    parse_duration, parse_file, read_source, shown,
 };
+use crate::recording;
 
 const TOP: &[&str] = &["jobs", "duration", "overhead", "hook", "class"];
 const STREAM: &[&str] = &["arrivals", "class", "sessions", "run_time", "per_event", "failures", "bytes"];
@@ -26,7 +29,21 @@ type Value<'a> = Spanned<DeValue<'a>>;
 
 pub(super) fn read(path: &Path) -> Result<Load, ConfigError> {
     let mut problems = Problems::default();
-    let source = read_file(path, path, Path::new(""), &mut problems);
+    let mut file = match File::open(path) {
+        Ok(file) => BufReader::new(file),
+        Err(error) => {
+            cannot_read(path, &error, &mut problems);
+            return finish(None, problems);
+        }
+    };
+    // No TOML begins with a brace. What cannot be read says so when it is.
+    if file.fill_buf().is_ok_and(|begin| begin.first() == Some(&b'{')) {
+        let recording = recording::read(path, file, &mut problems);
+        problems.finish()?;
+        let recording = recording.expect("a recording that could not be read has left a problem");
+        return Ok(Load::recorded(recording, path));
+    }
+    let source = read_source(file, path, Path::new(""), &mut problems);
     finish(source, problems)
 }
 
@@ -52,7 +69,13 @@ struct Reader<'a> {
 impl Reader<'_> {
     fn load(&mut self, table: &DeTable<'_>) -> Load {
         self.known("", table, TOP);
-        let mut load = Load { streams: Vec::new(), jobs: None, duration: None, overhead: Duration::ZERO };
+        let mut load = Load {
+            streams: Vec::new(),
+            jobs: None,
+            duration: None,
+            overhead: Duration::ZERO,
+            recording: None,
+        };
         for (name, _, value) in entries(table) {
             match name {
                 "jobs" => load.jobs = self.whole(name, value, 1, 1_000_000_000_000),

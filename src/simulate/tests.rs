@@ -280,3 +280,98 @@ fn a_load_has_to_fit_the_configuration() {
         assert!(error.contains(expected), "{error}");
     }
 }
+
+#[test]
+fn a_recorded_run_happens_again_to_the_nanosecond() {
+    let hooks = "
+        [hook.res]
+        on = ['*']
+        run = 'true'
+        mode = 'resident'
+        instances = 2
+        window = 4
+        breaker = { failures = 3, cooldown = '3s' }
+        retry = { attempts = 3, backoff = '100ms' }
+    ";
+    let load = "[hook.res]\narrivals = { poisson = '20/s' }\nfailures = 0.3\nrun_time = '30ms'\n";
+    let (config, load) = (config(&format!("{HOOKS}{hooks}")), format!("{MIXED}{load}"));
+    let load = Load::from_toml(&load.replace("overhead = '1ms'", "")).unwrap();
+    let (first, recording) = Simulation::new(&config, &load).unwrap().run_recorded();
+    let total = &first.ledger.snapshot.total;
+    for kind in KINDS.into_iter().chain([OutcomeKind::NotStarted]) {
+        assert!(total.outcome(kind) > 10, "{kind}: {}", total.outcome(kind));
+    }
+    assert!(total.skipped(Skip::BreakerOpen) > 100 && total.retries() > 100);
+    let mut text = Vec::new();
+    recording.write(&mut text).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("recording");
+    std::fs::write(&path, text).unwrap();
+    let read = Load::read(&path).unwrap();
+    assert_eq!(read.recording().unwrap(), &recording);
+    let (again, tape) = Simulation::new(&config, &read).unwrap().seed(99).run_recorded();
+    assert_eq!(format!("{:?}", SimulationReport { seed: first.seed, ..again }), format!("{first:?}"));
+    assert_eq!(tape, recording);
+}
+
+#[test]
+fn a_recording_is_a_load_for_other_configurations() {
+    let hook = "[hook.a]\non = ['*']\nrun = 'true'\n";
+    let load = "jobs = 2000\n[hook.a]\nsessions = 0\narrivals = { every = '100ms' }\nrun_time = '250ms'\n";
+    let recorded = |config: &Config| {
+        let load = Load::from_toml(load).unwrap();
+        Load::from(Simulation::new(config, &load).unwrap().run_recorded().1)
+    };
+    let pool = |workers, capacity| {
+        config(&format!("pool = {{ workers = {workers}, standby = 0 }}\nqueue.capacity = {capacity}\n{hook}"))
+    };
+    // Most were refused; those have the runs of the others.
+    let load = recorded(&pool(1, 1));
+    let found = Simulation::new(&pool(3, 100), &load).unwrap().run();
+    assert_eq!(found.ledger.snapshot.total.outcome(OutcomeKind::Succeeded), 2000);
+    assert_eq!(found.mean_wait[PriorityClass::Normal], Duration::ZERO);
+    assert_eq!(found.ledger.snapshot.total.run().unwrap().p50, Duration::from_millis(250));
+    assert_eq!(
+        Simulation::new(&pool(3, 100), &load).unwrap().jobs(70).run().ledger.snapshot.total.submitted(),
+        70
+    );
+    let disabled = config(&format!("{hook}enabled = false\n"));
+    let found = Simulation::new(&disabled, &load).unwrap().run();
+    assert_eq!(found.ledger.snapshot.total.skipped(Skip::HookDisabled), 2000);
+    let error = Simulation::new(&config(""), &load).unwrap_err().to_string();
+    assert!(error.contains("`hook.a`: the configuration has no hook of that name"), "{error}");
+    assert!(error.contains("enabled = false"), "{error}");
+}
+
+#[test]
+fn who_waited_for_room_waits_for_it() {
+    let hook =
+        "queue.capacity = 3\npool = { workers = 1, standby = 0 }\n[hook.a]\non = ['*']\nrun = 'true'\n";
+    let load =
+        "jobs = 40\n[hook.a]\nsessions = 0\narrivals = { burst = 20, every = '1ms' }\nrun_time = '1s'\n";
+    let load = Load::from_toml(load).unwrap();
+    let config = config(&format!("queue.max_wait = '2s'\n{hook}"));
+    let (first, mut recording) = Simulation::new(&config, &load).unwrap().run_recorded();
+    assert!(first.ledger.snapshot.total.refused(Refusal::Full) > 30);
+    for job in &mut recording.jobs {
+        job.waits = true;
+    }
+    let found = Simulation::new(&config, &recording.into()).unwrap().run();
+    let total = &found.ledger.snapshot.total;
+    assert_eq!((total.all_refused(), total.resolved()), (0, 40));
+    assert!(total.outcome(OutcomeKind::Expired) > 0, "a full queue of one worker's seconds");
+}
+
+#[test]
+fn a_handler_that_fails_and_fails_is_left_alone() {
+    let hook = "[hook.a]\non = ['*']\nrun = 'true'\nbreaker = { failures = 5, cooldown = '30s', max_cooldown = '1m' }\n";
+    let load = "jobs = 1000\n[hook.a]\nsessions = 0\narrivals = { every = '1s' }\nrun_time = '100ms'\nfailures = 1\n";
+    let report = simulate(hook, load);
+    let total = &report.ledger.snapshot.total;
+    // Five, a probe in the 36th second, and after each minute from then on.
+    let failed = 5 + 1 + (1000 - 36) / 61;
+    assert_eq!(total.outcome(OutcomeKind::Failed), failed);
+    assert_eq!(total.skipped(Skip::BreakerOpen), 1000 - failed);
+    let status = report.ledger.snapshot.hooks[0].breaker.unwrap();
+    assert_eq!(status.opened, failed - 4);
+}

@@ -14,6 +14,7 @@ pub(crate) const OUTCOMES: [&str; 9] = [
     "abandoned",
 ];
 pub(crate) const REFUSED: [&str; 5] = ["full", "class_full", "bytes_full", "too_large", "closed"];
+const WAITED: [&str; 7] = ["more_important", "chain", "no_seat", "linger", "paused", "limit", "wake"];
 pub(crate) const SKIPPED: [&str; 7] = [
     "no_match",
     "kind_disabled",
@@ -60,7 +61,7 @@ impl Report {
         for part in ["hooks", "classes"] {
             let mut sum = vec![0; total.len()];
             for (name, counts) in report[part].as_object().ok_or("no object")? {
-                let mut names = vec!["wait_us", "run_us"];
+                let mut names = vec!["wait_us", "run_us", "wait_split_us"];
                 names.extend(COUNTERS);
                 members(counts, &names)?;
                 for (sum, count) in sum.iter_mut().zip(account(name, counts)?) {
@@ -68,6 +69,10 @@ impl Report {
                 }
                 for times in [&counts["wait_us"], &counts["run_us"]] {
                     times_of(times)?;
+                }
+                members(&counts["wait_split_us"], &WAITED)?;
+                for part in counts["wait_split_us"].as_object().into_iter().flatten() {
+                    number(part.1)?;
                 }
             }
             // An event that no hook wants is in the total alone.

@@ -16,8 +16,10 @@
 //! | `breaker.rs` | handlers that fail and fail, and are left alone |
 //! | `secrets.rs` | what is not written down |
 //! | `signals.rs` | INT and TERM |
+//! | `reload.rs` | a configuration that changes while it runs |
 //! | `logging.rs` | log lines |
 //! | `bench.rs` | the command `bench` |
+//! | `record.rs` | recordings of runs, as loads of `simulate` |
 //! | `simulate.rs` | the command `simulate` |
 //!
 //! Invariant: no test depends on the speed of the machine. Handlers wait for files, the harness waits for states.
@@ -38,6 +40,8 @@ mod ledger;
 mod limits;
 mod logging;
 mod options;
+mod record;
+mod reload;
 mod report;
 mod retry;
 mod scheduling;

@@ -1,6 +1,8 @@
 //! Order, importance, standby and pace, seen from outside.
 
-use crate::env::{Live, TestEnv, event, lone};
+use std::time::{Duration, Instant};
+
+use crate::env::{Live, TestEnv, event, lone, until};
 
 /// Holds a worker until the file `go` is there, and says when it does.
 const HOLD: &str = "[hook.hold]\non = ['Hold']\nrun = 'touch held; until [ -e go ]; do sleep 0.01; done; echo hold >> log'\n";
@@ -118,4 +120,36 @@ fn real_time_is_that_of_the_timestamps() {
     assert!(report.n("elapsed_us") >= 350_000);
     assert_eq!(report.happened(), "succeeded 4");
     assert_eq!(env.lines("log"), ["A", "B", "C", "D"]);
+}
+
+#[test]
+fn the_reports_say_why_a_job_waited() {
+    let hooks =
+        format!("pool.workers = 1\npool.standby = 0\n{HOLD}[hook.late]\non = ['Late']\nrun = 'true'\n");
+    let env = TestEnv::with_hooks(&hooks);
+    for format in ["json", "text"] {
+        let mut live = env.spawn(&["run", "-", "-vv", "--report", format]);
+        live.send(lone("Hold"));
+        env.wait_for("held");
+        enqueue(&mut live, "Late");
+        let begun = Instant::now();
+        until("it has waited for a while", || begun.elapsed() >= Duration::from_millis(50));
+        env.write("go", "");
+        let done = live.finish();
+        if format == "json" {
+            let report = done.report();
+            assert!(report.n("hooks.late.wait_split_us.no_seat") >= 50_000, "{done:?}");
+            assert_eq!(report.n("hooks.late.wait_split_us.chain"), 0);
+            assert!(
+                report.n("classes.normal.wait_split_us.no_seat")
+                    >= report.n("hooks.late.wait_split_us.no_seat")
+            );
+            assert!(done.stderr.contains("no free seat"), "the log of its start says it: {}", done.stderr);
+        } else {
+            assert!(done.stdout.contains("why jobs waited"), "{}", done.stdout);
+            assert!(done.stdout.contains("every seat was taken: see pool.workers"), "{}", done.stdout);
+        }
+        std::fs::remove_file(env.path("go")).unwrap();
+        std::fs::remove_file(env.path("held")).unwrap();
+    }
 }

@@ -116,13 +116,13 @@ fn a_signal_ends_a_wait_for_room_and_one_for_the_next_turn() {
     }
 }
 
-/// The terminal goes away: what runs is not left to itself.
+/// The terminal goes away: what runs is not left to itself. On a stream it is a reload (`reload.rs`).
 #[test]
 fn hup_and_quit_drain_as_well() {
     for (signal, code) in [(Signal::HUP, 129), (Signal::QUIT, 131)] {
         let env = TestEnv::with_hooks(&format!("{ONE_WORKER}{HOLD}"));
-        let mut live = env.spawn(&["run", "-", "--report", "json", "--drain-timeout", "1m"]);
-        live.send(lone("Hold"));
+        env.write("e", lone("Hold"));
+        let live = env.spawn(&["run", "e", "--report", "json", "--drain-timeout", "1m"]);
         env.wait_for("held");
         live.signal(signal);
         live.wait_for_stderr("stopping");

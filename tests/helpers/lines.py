@@ -110,7 +110,8 @@ for line in sys.stdin:
         answer(identity)
         while not os.path.exists(os.path.join(os.environ["NOTES"], "mutter")):
             time.sleep(0.001)
-        print("{late", flush=True)
+        sys.stdout.write(event.get("say", "{late\n"))
+        sys.stdout.flush()
         note("muttered")
     elif do == "die_at_rest":
         answer(identity)

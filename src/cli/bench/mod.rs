@@ -22,7 +22,7 @@ use super::report::Palette;
 pub(super) fn run(args: &BenchArgs, log: &LogArgs) -> Result<ExitCode, CliError> {
     // The warnings of a full queue are what is measured here, not news; who wants them asks for log lines.
     if log.verbose > 0 {
-        logging::start(log, false, &Arc::new(Progress::hidden()));
+        let _ = logging::start(log, false, &Arc::new(Progress::hidden()));
     }
     let measured = measure::all(args.events)?;
     let text = match args.report {

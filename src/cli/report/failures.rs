@@ -18,6 +18,8 @@ pub(crate) struct FailureNote {
     pub(crate) count: u64,
     /// Why the first one failed, in words.
     pub(crate) reason: String,
+    /// What would help the first one, where that is certain.
+    pub(crate) hint: Option<String>,
     /// The end of what the first one wrote: standard error, or standard output when that is empty. Not yet safe to
     /// print.
     pub(crate) output_tail: String,
@@ -65,6 +67,7 @@ impl FailureNote {
             kind: outcome.kind,
             count: 1,
             reason: outcome.reason.clone(),
+            hint: outcome.hint.clone(),
             output_tail: output.get(cut..).unwrap_or_default().to_owned(),
         }
     }

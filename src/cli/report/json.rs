@@ -1,12 +1,13 @@
 //! The report for programs: one JSON object whose shape never depends on what happened.
 //!
 //! Every name of the ledger is there, zeros included, in the order of the ledger. A time without samples is `null` at
-//! its place, so `.hooks.NAME.wait_us.p99` can be asked for in any report. A hook has a `breaker` if it is configured. Hooks stand in the order of the
+//! its place, so `.hooks.NAME.wait_us.p99` can be asked for in any report. A hook has a `breaker` if one is configured,
+//! and `removed` if the hook itself is so no more. `wait_split_us` sums what all jobs that have ended waited for. Hooks stand in the order of the
 //! configuration, classes in the order of importance.
 
 use std::time::Duration;
 
-use hookpool::{BreakerStatus, Counts, Ledger, OutcomeKind, Refusal, Skip, Timing};
+use hookpool::{BreakerStatus, Counts, HookSnapshot, Ledger, OutcomeKind, Refusal, Skip, Timing, WaitSplit};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use super::{EventCounts, RunReport};
@@ -58,9 +59,14 @@ impl Serialize for Whole<'_> {
         map.serialize_entry("balanced", &ledger.is_balanced())?;
         map.serialize_entry("elapsed_us", &micros(*elapsed))?;
         let hooks = &ledger.snapshot.hooks;
-        let hooks = || hooks.iter().map(|hook| (hook.name.as_str(), Part(&hook.counts, hook.breaker)));
+        let hooks = || hooks.iter().map(|hook| (hook.name.as_str(), Part::of(hook)));
         map.serialize_entry("hooks", &Entries(hooks))?;
-        let classes = || ledger.snapshot.classes().map(|(class, counts)| (class.name(), Part(counts, None)));
+        let classes = || {
+            ledger
+                .snapshot
+                .classes()
+                .map(|(class, counts)| (class.name(), Part { counts, breaker: None, removed: false }))
+        };
         map.serialize_entry("classes", &Entries(classes))?;
         map.end()
     }
@@ -90,18 +96,32 @@ impl Serialize for Events<'_> {
     }
 }
 
-/// The counters of one hook or class, with its times, and the breaker of a hook that has one.
-struct Part<'a>(&'a Counts, Option<BreakerStatus>);
+/// The counters of one hook or class, with its times, and what only some hooks have.
+struct Part<'a> {
+    counts: &'a Counts,
+    breaker: Option<BreakerStatus>,
+    removed: bool,
+}
+
+impl<'a> Part<'a> {
+    fn of(hook: &'a HookSnapshot) -> Self {
+        Self { counts: &hook.counts, breaker: hook.breaker, removed: hook.removed }
+    }
+}
 
 impl Serialize for Part<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        counters(&mut map, self.0)?;
-        map.serialize_entry("wait_us", &Times(self.0.wait()))?;
-        map.serialize_entry("run_us", &Times(self.0.run()))?;
-        if let Some(breaker) = &self.1 {
+        counters(&mut map, self.counts)?;
+        map.serialize_entry("wait_us", &Times(self.counts.wait()))?;
+        map.serialize_entry("run_us", &Times(self.counts.run()))?;
+        if let Some(breaker) = &self.breaker {
             map.serialize_entry("breaker", &Breaker(breaker))?;
         }
+        if self.removed {
+            map.serialize_entry("removed", &true)?;
+        }
+        map.serialize_entry("wait_split_us", &Waited(self.counts.waited_for()))?;
         map.end()
     }
 }
@@ -115,6 +135,14 @@ impl Serialize for Breaker<'_> {
         map.serialize_entry("opened", &self.0.opened)?;
         map.serialize_entry("failures_in_a_row", &self.0.failures_in_a_row)?;
         map.end()
+    }
+}
+
+struct Waited(WaitSplit);
+
+impl Serialize for Waited {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|(cause, part)| (cause.name(), micros(part))))
     }
 }
 

@@ -3,6 +3,7 @@
 //! | file | owns |
 //! |---|---|
 //! | `text.rs` | the report for people |
+//! | `waits.rs` | its table of why jobs waited |
 //! | `json.rs` | the report for programs |
 //! | `failures.rs` | the first failure of each hook and kind, collected while the run goes on |
 //! | `table.rs` | aligned columns that continue below when they are too wide |
@@ -20,6 +21,7 @@ mod palette;
 pub(crate) mod table;
 pub(crate) mod text;
 pub(crate) mod units;
+mod waits;
 
 #[cfg(test)]
 mod tests;

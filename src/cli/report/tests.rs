@@ -269,11 +269,20 @@ fn failures_of_many_jobs_are_told_once_for_each_hook_and_kind() {
         kind: OutcomeKind::Failed,
         count: 3,
         reason: "exit status 2".to_owned(),
+        hint: None,
         output_tail: "to-stdout".to_owned(),
     };
     assert_eq!(*bad, expected);
     assert_eq!((missing.kind, missing.count), (OutcomeKind::NotStarted, 2));
     assert!(missing.reason.contains("/nonexistent/program"), "{missing:?}");
+}
+
+#[test]
+fn a_failure_is_answered_with_what_would_help() {
+    let report = run("[hook.lost]\non = ['stop']\nrun = 'PATH= no-such-program 2>/dev/null'\n", &[STOP]);
+    let text = shown(&report);
+    let expected = "failures\n  lost  1 failed: exit status 127\n    hint: a shell says 127 when it does not find a command:";
+    assert!(text.contains(expected), "{text}");
 }
 
 fn parsed(report: &RunReport, layout: Layout) -> Value {
@@ -342,7 +351,9 @@ fn json_members_stand_in_the_order_of_the_contract() {
         \"outcomes\":{\"succeeded\":0,\"failed\":0,\"timed_out\":0,\"panicked\":0,\"not_started\":0,\
         \"displaced\":0,\"expired\":0,\"cancelled\":0,\"abandoned\":0},\"queued\":0,\"running\":0,\"retries\":0";
     let times = "{\"p50\":null,\"p99\":null,\"max\":null}";
-    let part = format!("{{{zeros},\"wait_us\":{times},\"run_us\":{times}}}");
+    let split =
+        "{\"more_important\":0,\"chain\":0,\"no_seat\":0,\"linger\":0,\"paused\":0,\"limit\":0,\"wake\":0}";
+    let part = format!("{{{zeros},\"wait_us\":{times},\"run_us\":{times},\"wait_split_us\":{split}}}");
     let expected = format!(
         "{{\"events\":{{\"read\":0,\"invalid\":0,\"matched\":0}},{zeros},\"balanced\":true,\"elapsed_us\":1500000,\
          \"hooks\":{{\"zebra\":{part},\"ape\":{part}}},\

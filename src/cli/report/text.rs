@@ -1,4 +1,4 @@
-//! The report for people: a headline, a table by hook and one by class, what failed and why, which breakers opened, what
+//! The report for people: a headline, a table by hook and one by class, why jobs waited, what failed and why, which breakers opened, what
 //! was not run and what to do about it, and the ledger.
 //!
 //! Columns are there for what happened somewhere, so nothing is hidden and nothing is noise. Text of handlers is
@@ -12,7 +12,7 @@ use hookpool::{BreakerState, Counts, HookSnapshot, OutcomeKind, PriorityClass, R
 use super::palette::paint;
 use super::table::{Cell, Column, Table};
 use super::units::{duration, per_second, some};
-use super::{Palette, RunReport, clean};
+use super::{Palette, RunReport, clean, waits};
 
 /// Widest line of a table, and of what a handler wrote.
 const WIDTH: usize = 100;
@@ -30,6 +30,7 @@ pub(crate) fn render(report: &RunReport, palette: &Palette) -> String {
         page.headline(),
         page.hooks(),
         page.classes(),
+        page.waits(),
         page.failures(),
         page.breakers(),
         page.not_run(),
@@ -42,7 +43,7 @@ pub(crate) fn render(report: &RunReport, palette: &Palette) -> String {
 /// The parts of a simulation's report, which has no input and no failures of its own.
 pub(crate) fn simulated(report: &RunReport, palette: &Palette) -> Vec<String> {
     let page = Page { report, palette };
-    let parts = vec![page.classes(), page.hooks(), page.not_run(), page.ledger()];
+    let parts = vec![page.classes(), page.hooks(), page.waits(), page.not_run(), page.ledger()];
     parts.into_iter().filter(|part| !part.is_empty()).collect()
 }
 
@@ -83,7 +84,10 @@ impl Page<'_> {
         }
         let is_used = |hook: &&HookSnapshot| hook.counts.submitted() > 0;
         let (used, unused): (Vec<_>, Vec<_>) = hooks.iter().partition(is_used);
-        let names = used.iter().map(|hook| Cell::new(hook.name.as_str(), Style::new()));
+        let names = used.iter().map(|hook| {
+            let removed = if hook.removed { " (removed)" } else { "" };
+            Cell::new(format!("{}{removed}", hook.name), Style::new())
+        });
         let classes = used.iter().map(|hook| {
             let classes: Vec<_> = hook.classes().map(PriorityClass::name).collect();
             Cell::new(classes.join(", "), Style::new())
@@ -169,6 +173,10 @@ impl Page<'_> {
         Cell::new(number.to_string(), if number == 0 { self.palette.faint } else { style })
     }
 
+    fn waits(&self) -> String {
+        waits::table(&self.report.ledger.snapshot.hooks, WIDTH, self.palette)
+    }
+
     fn failures(&self) -> String {
         let failures = &self.report.failures;
         if failures.is_empty() {
@@ -182,6 +190,10 @@ impl Page<'_> {
             let reason = if reason.is_empty() { "no reason is known".to_owned() } else { reason };
             let hook = clean::line(&note.hook, REASON_CHARS);
             let _ = writeln!(text, "  {hook}  {}{first}: {reason}", paint(self.palette.bad, &what));
+            if let Some(hint) = &note.hint {
+                let hint = clean::line(hint, REASON_CHARS);
+                let _ = writeln!(text, "    {} {hint}", paint(self.palette.faint, "hint:"));
+            }
             if at >= WITH_OUTPUT {
                 continue;
             }

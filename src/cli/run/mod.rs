@@ -6,20 +6,23 @@ mod output;
 mod source;
 
 use std::io::{IsTerminal, Write};
+use std::os::unix::fs::FileTypeExt;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use hookpool::config::ConfigLoader;
-use hookpool::{Config, DeadLetterCounts, Event, HookPool, Ledger, OutcomeKind};
+use hookpool::{Config, DeadLetterCounts, Event, HookPool, Ledger, OutcomeKind, Recorder};
 
 use self::source::{Found, Sources};
 use super::args::{LogArgs, ReportFormat, RunArgs, WhenFull};
 use super::error::{CliError, HOOKS_FAILED, complain};
 use super::input::Pace;
-use super::logging;
+use super::logging::{self, Level};
 use super::progress::{Progress, ProgressCounts};
+use super::reload::Reloads;
 use super::report::json::{self, Layout};
 use super::report::{EventCounts, Failures, Palette, RunReport, text};
 use super::signals::{Signals, Stop};
@@ -28,20 +31,23 @@ use super::signals::{Signals, Stop};
 pub(super) fn run(args: &RunArgs, log: &LogArgs) -> Result<ExitCode, CliError> {
     let begun = Instant::now();
     let progress = Arc::new(if args.dry_run { Progress::hidden() } else { Progress::on_stderr() });
-    let mut config = load(args, log, &progress)?;
-    if let Some(drain) = args.drain_timeout {
-        config.shutdown.drain = drain;
-    }
+    let (config, level) = load(args, log, &progress)?;
     if args.dry_run {
         return dry::run(args, config);
     }
-    let signals = Signals::watch().map_err(CliError::Signals)?;
+    let record = |source| CliError::Record { path: args.record.clone().unwrap_or_default(), source };
+    let recorder = args.record.as_ref().map(Recorder::create).transpose().map_err(record)?;
+    let reloads = is_stream(args);
+    let signals = Signals::watch(reloads).map_err(CliError::Signals)?;
     let failures = Arc::new(Mutex::new(Failures::default()));
     let (noted, show_output, line) = (Arc::clone(&failures), args.show_output, Arc::clone(&progress));
-    let drain = config.shutdown.drain;
     let limit = config.queue.max_event_bytes;
     let is_live = args.rate.is_some() || args.realtime;
-    let pool = HookPool::builder()
+    let mut builder = HookPool::builder();
+    if let Some(recorder) = &recorder {
+        builder = builder.record(recorder);
+    }
+    let pool = builder
         .config(config)
         .replay(!is_live)
         .sweep_escapees(true)
@@ -53,7 +59,8 @@ pub(super) fn run(args: &RunArgs, log: &LogArgs) -> Result<ExitCode, CliError> {
             }
         })
         .build()?;
-    let stop = signals.serve(&pool, drain).map_err(CliError::Signals)?;
+    let stop =
+        signals.serve(&pool, reloads.then(|| Reloads::new(&pool, level))).map_err(CliError::Signals)?;
     let strays = sweep_strays();
 
     let mut replay = Replay {
@@ -73,8 +80,8 @@ pub(super) fn run(args: &RunArgs, log: &LogArgs) -> Result<ExitCode, CliError> {
         let _ = strays.join();
     }
 
-    if let Some(letters) = pool.dead_letters().filter(|letters| letters.dropped + letters.failed > 0) {
-        let DeadLetterCounts { written, dropped, failed, .. } = letters;
+    let DeadLetterCounts { written, dropped, failed, .. } = pool.dead_letters();
+    if dropped + failed > 0 {
         complain(&format!(
             "hookpool: {written} dead letters were written; {failed} could not be, and {dropped} came too fast"
         ));
@@ -82,10 +89,17 @@ pub(super) fn run(args: &RunArgs, log: &LogArgs) -> Result<ExitCode, CliError> {
     let failures = std::mem::take(&mut *failures.lock().unwrap_or_else(PoisonError::into_inner));
     let report =
         RunReport { events: counts, ledger, elapsed: begun.elapsed(), failures: failures.into_notes() };
+    let lost = recorder.map_or(Ok(0), |recorder| recorder.finish().map(|done| done.lost));
     print(args, &report)?;
     read?;
     if !report.ledger.is_balanced() {
         return Err(CliError::Internal("the ledger does not balance".to_owned()));
+    }
+    let lost = lost.map_err(record)?;
+    if lost > 0 {
+        complain(&format!(
+            "hookpool: {lost} lines of the recording came too fast for its file, and are missing"
+        ));
     }
     let total = &report.ledger.snapshot.total;
     let failed = OutcomeKind::ALL.iter().any(|kind| kind.is_failure() && total.outcome(*kind) > 0);
@@ -109,13 +123,18 @@ fn sweep_strays() -> Option<JoinHandle<()>> {
 }
 
 /// The configuration of the demo, or that of the user; logging is on from here.
-fn load(args: &RunArgs, log: &LogArgs, progress: &Arc<Progress>) -> Result<Config, CliError> {
+fn load(args: &RunArgs, log: &LogArgs, progress: &Arc<Progress>) -> Result<(Config, Level), CliError> {
+    // An option, so that it stands above whatever is loaded later.
+    let with_options = |loader: ConfigLoader| match args.drain_timeout {
+        Some(drain) => loader.overrides("shutdown.drain", format!("{}ns", drain.as_nanos())),
+        None => loader,
+    };
     if args.files.is_empty() {
-        logging::start(log, false, progress);
-        return demo::config();
+        let level = logging::start(log, false, progress);
+        return Ok((with_options(demo::config()?).load()?.config, level));
     }
-    let loaded = ConfigLoader::standard(args.config.as_deref()).load()?;
-    logging::start(log, loaded.config.debug, progress);
+    let loaded = with_options(ConfigLoader::standard(args.config.as_deref())).load()?;
+    let level = logging::start(log, loaded.config.debug, progress);
     if loaded.config.files.is_empty() {
         tracing::info!("no configuration file was found");
     }
@@ -131,7 +150,15 @@ fn load(args: &RunArgs, log: &LogArgs, progress: &Arc<Progress>) -> Result<Confi
              --config",
         );
     }
-    Ok(loaded.config)
+    Ok((loaded.config, level))
+}
+
+/// The events come as they happen, so that a change of the configuration can matter to later ones.
+fn is_stream(args: &RunArgs) -> bool {
+    let is_pipe = |path: &PathBuf| {
+        path == Path::new("-") || std::fs::metadata(path).is_ok_and(|about| about.file_type().is_fifo())
+    };
+    args.rate.is_some() || args.realtime || args.files.iter().any(is_pipe)
 }
 
 fn pace(args: &RunArgs) -> Pace {

@@ -44,6 +44,9 @@ pub(super) fn run(args: &SimulateArgs) -> Result<ExitCode, CliError> {
         Some(path) => Load::read(path)?,
         None => Load::typical(&configured.config),
     };
+    for doubt in doubts(&load) {
+        complain(&format!("hookpool: {doubt}"));
+    }
     let is_indented = std::io::stdout().is_terminal();
     let (text, is_balanced) = if args.sweep.is_empty() {
         let mut simulation = Simulation::new(&configured.config, &load)?.seed(args.seed);
@@ -72,4 +75,28 @@ pub(super) fn run(args: &SimulateArgs) -> Result<ExitCode, CliError> {
     } else {
         Err(CliError::Internal("the ledger does not balance".to_owned()))
     }
+}
+
+/// What a recording cannot tell.
+fn doubts(load: &Load) -> Vec<String> {
+    let Some(recording) = load.recording() else { return Vec::new() };
+    let mut doubts = Vec::new();
+    if !recording.is_whole {
+        doubts.push(
+            "the recording was cut off: the run was killed, or its file could not be written".to_owned(),
+        );
+    }
+    if recording.lost > 0 {
+        doubts.push(format!(
+            "{} lines of the recording are missing: they came too fast for its file",
+            recording.lost
+        ));
+    }
+    if recording.jobs.iter().any(|job| job.waits) {
+        doubts.push(
+            "the recorded run waited for room, so its jobs came as fast as the recorded pool could take them"
+                .to_owned(),
+        );
+    }
+    doubts
 }

@@ -32,7 +32,7 @@ impl HookCompiler<'_> {
     /// The hook; `None`, with its problems, when it cannot run.
     pub(super) fn hook(&self, name: &str, raw: &RawHook, problems: &mut Problems) -> Option<Hook> {
         let hook_name = HookName::new(name).ok()?;
-        let selector = self.selector(name, raw, problems);
+        let selector = self.selector(name, raw, problems).or_else(|| self.stand_in());
         let handler = self.handler(name, raw, problems);
         let (handler, selector) = (handler?, selector?);
         let batch = self.batch_of(name, raw, &handler, problems);
@@ -57,6 +57,12 @@ impl HookCompiler<'_> {
             retry: raw.retry.as_ref().map(failing::retry),
             breaker: raw.breaker.as_ref().map(failing::breaker),
         })
+    }
+
+    /// A selector in place of one that was refused, where the rest of the hook is to be looked at all the same: nothing
+    /// of the configuration is used then. It wants everything, so nothing is said of what the hook would never see.
+    fn stand_in(&self) -> Option<Selector> {
+        self.context.checking.then(|| Selector::new(&["*".to_owned()], None, Vec::new()).ok())?
     }
 
     fn selector(&self, name: &str, raw: &RawHook, problems: &mut Problems) -> Option<Selector> {

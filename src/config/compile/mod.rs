@@ -43,8 +43,8 @@ pub(super) struct Context<'a> {
     pub(super) is_complete: bool,
     /// A hook without a command is for a handler in Rust.
     pub(super) registered_handlers: bool,
-    /// Also warn of what is right and does nothing, or not on this machine.
-    pub(super) doubts: bool,
+    /// Also warn of what is right and does nothing, or not on this machine. Nobody will ask for a value's place.
+    pub(super) checking: bool,
 }
 
 /// Makes the configuration of the layers, with the place of each value; `None`, with a problem, only when the registry
@@ -123,10 +123,12 @@ pub(super) fn compile(
         debug: raw.debug,
         hooks,
         files: context.files.clone(),
+        sources: Arc::default(),
     };
-    if context.doubts {
+    if context.checking {
         doubts::tell(&config, &merged, problems);
         machine::tell(&config, &merged, context.environment, problems);
+        return Some((config, Effective::default()));
     }
     let dirs = seen.into_iter().map(|name| (name.clone(), compiler.dir_of(name))).collect();
     Some((config, Effective { values: merged.values(), dirs }))

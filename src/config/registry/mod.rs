@@ -8,6 +8,8 @@ mod hook;
 mod legacy;
 mod pool;
 
+use std::sync::LazyLock;
+
 pub(super) use self::legacy::LEGACY;
 use super::value::ValueKind;
 use crate::class::PriorityClass;
@@ -68,18 +70,50 @@ pub(super) struct Found {
 
 /// What the key is; nothing of both when it is unknown. The root is a table.
 pub(super) fn find(key: &[String]) -> Found {
+    /// Every key of a file is looked up, so the patterns are taken apart once.
+    static ROOT: LazyLock<Node> = LazyLock::new(|| {
+        let mut root = Node::default();
+        settings().for_each(|setting| root.add(setting));
+        root
+    });
     let mut found = Found::default();
-    for setting in settings() {
-        let mut pattern = setting.path.split('.');
-        let fits = key.iter().all(|name| pattern.next().is_some_and(|part| part_fits(part, name)));
-        if fits && pattern.next().is_some() {
-            found.is_table = true;
-        } else if fits {
+    ROOT.find(key, &mut found);
+    found
+}
+
+/// The patterns that have their first parts in common.
+#[derive(Default)]
+struct Node {
+    setting: Option<&'static Setting>,
+    /// By the next part, in the order of the list.
+    below: Vec<(&'static str, Node)>,
+}
+
+impl Node {
+    fn add(&mut self, setting: &'static Setting) {
+        let mut node = self;
+        for part in setting.path.split('.') {
+            let place = node.below.iter().position(|(known, _)| *known == part);
+            let place = place.unwrap_or_else(|| {
+                node.below.push((part, Self::default()));
+                node.below.len() - 1
+            });
+            node = &mut node.below.get_mut(place).expect("it was found, or added, there").1;
+        }
+        node.setting = Some(setting);
+    }
+
+    fn find(&self, key: &[String], found: &mut Found) {
+        let Some((name, rest)) = key.split_first() else {
+            found.is_table |= !self.below.is_empty();
             // The first pattern wins: a fixed name stands before the pattern that also fits it.
-            found.setting.get_or_insert(setting);
+            found.setting = found.setting.or(self.setting);
+            return;
+        };
+        for (_, node) in self.below.iter().filter(|(part, _)| part_fits(part, name)) {
+            node.find(rest, found);
         }
     }
-    found
 }
 
 /// The names that can follow the key; none where the names are the user's own.

@@ -9,6 +9,7 @@ use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
 use super::super::Task;
+use super::super::hint::NOT_RESIDENT;
 use super::super::lines::answers::{Item, Line};
 use super::super::lines::splice::{Head, push_line};
 use super::instance::{Instance, Keepers};
@@ -84,7 +85,8 @@ impl<'a, 'd> Flight<'a, 'd> {
         }
     }
 
-    /// Reads what a process has written at rest, before it is given anything. False: it has ended, or wrote a broken answer.
+    /// Reads what a process has written at rest, before it is given anything. False: it has ended, or wrote a broken
+    /// answer. A line that it has only begun ends here: what it says next is said to the next event.
     fn is_fit(&mut self, instance: &mut Instance, stop: &Cancel, complain: &dyn Fn(&str)) -> bool {
         let Instance { live, said, answered, .. } = instance;
         let (mut broken, wrote) = (None, Cell::new(false));
@@ -97,6 +99,12 @@ impl<'a, 'd> Flight<'a, 'd> {
         let turn = live.turn(stop, CancelLevel::Stop, Some(now), &mut see);
         if wrote.get() {
             live.read_rest(&mut see);
+        }
+        if !turn.over
+            && broken.is_none()
+            && let Some(item) = said.finish()
+        {
+            let _ = self.take(item, &mut said.keepers(), answered, &mut broken, complain);
         }
         !turn.over && !turn.refused && broken.is_none()
     }
@@ -202,7 +210,8 @@ impl<'a, 'd> Flight<'a, 'd> {
                 (false, Parted::Cancelled) => Ending::not_wanted(),
                 _ => Ending { run: Some(ran), ..parted.ending(hook.timeout, &ended.end, ended.stage) },
             };
-            (self.done)(index, Ending { process: report.take(), ..ending });
+            let ending = Ending { process: report.take(), ..ending }.hinted(hook, &owner.command.prepared);
+            (self.done)(index, ending);
         }
     }
 
@@ -303,9 +312,10 @@ impl Parted {
             Self::ClosedInput | Self::Unread => {
                 Self::failed("its process closed its input and did not read it")
             }
-            Self::Done | Self::Ended => {
-                Self::failed(&format!("its process ended without an answer to it ({end})"))
-            }
+            Self::Done | Self::Ended => Ending {
+                hint: (*end == End::Exited(0)).then(|| NOT_RESIDENT.to_owned()),
+                ..Self::failed(&format!("its process ended without an answer to it ({end})"))
+            },
         }
     }
 

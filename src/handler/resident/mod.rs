@@ -83,8 +83,9 @@ impl ResidentHandler {
     }
 }
 
+/// Its hook is defined otherwise, and the last job that was for it has its outcome.
 impl Drop for ResidentHandler {
     fn drop(&mut self) {
-        self.shelf.close();
+        self.shelf.retire();
     }
 }

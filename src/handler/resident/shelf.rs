@@ -156,6 +156,16 @@ impl Shelf {
             too_many.extend(resting.drain(..).map(|(instance, _)| instance));
             too_many.append(leaving);
         }
+        self.see_to_reaper(&mut state, &mut too_many);
+        drop(state);
+        if !too_many.is_empty() {
+            self.end_many(too_many);
+        }
+    }
+
+    /// Sees to it that a thread is there if one is needed. If there cannot be one, processes rest for longer, and the
+    /// calling thread has to end those that leave.
+    fn see_to_reaper(self: &Arc<Self>, state: &mut State, too_many: &mut Vec<Instance>) {
         let is_needed =
             !state.leaving.is_empty() || (self.idle_timeout.is_some() && !state.resting.is_empty());
         if is_needed && !state.is_reaping {
@@ -166,13 +176,23 @@ impl Shelf {
                     state.is_reaping = true;
                     state.reaper = Some(reaper);
                 }
-                // Then they rest for longer, and this thread ends those that leave.
                 Err(_) => too_many.append(&mut state.leaving),
             }
         }
+    }
+
+    /// Nobody comes here any more: ends what rests, beside whoever says so.
+    pub(super) fn retire(self: &Arc<Self>) {
+        let mut here = Vec::new();
+        let mut state = self.lock();
+        state.is_closed = true;
+        let State { resting, leaving, .. } = &mut *state;
+        leaving.extend(resting.drain(..).map(|(instance, _)| instance));
+        self.see_to_reaper(&mut state, &mut here);
         drop(state);
-        if !too_many.is_empty() {
-            self.end_many(too_many);
+        self.changed.notify_one();
+        if !here.is_empty() {
+            self.end_many(here);
         }
     }
 
@@ -198,11 +218,6 @@ impl Shelf {
         if let Some(task) = tasks.first() {
             telemetry::misspoke(task.hook, what, &self.complaints, self.command.surroundings.clock.now());
         }
-    }
-
-    /// Ends what rests here, and what is given back later.
-    pub(super) fn close(&self) {
-        close_all(&[self], &self.residents().hurry);
     }
 
     /// The thread that ends what has rested for long, or is to leave.

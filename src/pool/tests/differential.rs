@@ -66,19 +66,23 @@ fn settings(dice: &mut Dice, workers: u32) -> (CoreParams, [HookParams; HOOKS as
     params.pick.bypass =
         dice.one_in(2).then(|| PerClass::from_fn(|_| 1 + u32::try_from(dice.below(6)).unwrap()));
     params.pressure = if dice.one_in(2) { capacity / 2 } else { u32::MAX };
-    let batch = |size, linger| Some(BatchParams { size, bytes: 1_000, linger });
     let hooks = [
         HookParams::default(),
-        HookParams { max_concurrency: Some(1), batch: None },
-        HookParams { max_concurrency: None, batch: batch(3, Duration::ZERO) },
-        HookParams { max_concurrency: Some(1), batch: batch(5, DAY) },
+        HookParams { max_concurrency: Some(1) },
+        HookParams::default(),
+        HookParams { max_concurrency: Some(1) },
     ];
     (params, hooks)
 }
 
 fn spec(id: u32, step: Step) -> Option<Spec> {
     let Step::Submit { hook, class, session, retries } = step else { return None };
-    let spec = Spec { hook, session, ..Spec::new(id, class) };
+    let batch = match hook {
+        2 => Some(BatchParams { size: 3, bytes: 1_000, linger: Duration::ZERO }),
+        3 => Some(BatchParams { size: 5, bytes: 1_000, linger: DAY }),
+        _ => None,
+    };
+    let spec = Spec { hook, session, batch, ..Spec::new(id, class) };
     Some(if retries == 0 { spec } else { spec.script(Script::Retry(retries, Duration::ZERO)) })
 }
 

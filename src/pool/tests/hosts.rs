@@ -9,11 +9,12 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::Duration;
 
 use crate::class::{PerClass, PriorityClass};
-use crate::outcome::{OutcomeKind, Refusal};
+use crate::outcome::{OutcomeKind, Refusal, WaitSplit};
 use crate::pool::drain::Remainder;
 use crate::pool::{Finished, Host, Pool};
 use crate::scheduler::{
-    AdmissionRule, Arrival, CoreParams, Dispatch, HookParams, HookSlot, JobKey, PickParams, Retry, SeatParams,
+    AdmissionRule, Arrival, BatchParams, Batching, CoreParams, Dispatch, HookParams, HookSlot, JobKey,
+    PickParams, Retry, SeatParams,
 };
 use crate::time::{Clock, Time};
 
@@ -77,12 +78,13 @@ pub(super) struct Spec {
     pub(super) class: PriorityClass,
     pub(super) session: Option<u64>,
     pub(super) max_wait: Option<Duration>,
+    pub(super) batch: Option<BatchParams>,
     pub(super) script: Script,
 }
 
 impl Spec {
     pub(super) fn new(id: u32, class: PriorityClass) -> Self {
-        Self { id, hook: 0, class, session: None, max_wait: None, script: Script::Nothing }
+        Self { id, hook: 0, class, session: None, max_wait: None, batch: None, script: Script::Nothing }
     }
 
     pub(super) fn session(self, session: u64) -> Self {
@@ -202,7 +204,7 @@ impl TestHost {
             hook: HookSlot(spec.hook),
             class: spec.class,
             session: spec.session,
-            batch_key: 0,
+            batching: spec.batch.map(|bounds| Batching { definition: 0, key: 0, bounds }),
             bytes: 1,
             admitted: self.clock.now(),
             max_wait: spec.max_wait,
@@ -324,7 +326,7 @@ impl Host for TestHost {
         Some(finished)
     }
 
-    fn resolve(&self, mut job: Job, outcome: OutcomeKind) {
+    fn resolve(&self, mut job: Job, outcome: OutcomeKind, _waited: WaitSplit) {
         let gate = self.resolve_gate.lock().unwrap().clone();
         if let Some(gate) = gate {
             gate.pass();

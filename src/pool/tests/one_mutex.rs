@@ -44,7 +44,7 @@ impl Shared {
         drop(state);
         self.changed.notify_all();
         for resolved in left {
-            self.host.resolve(resolved.body, resolved.outcome);
+            self.host.resolve(resolved.body, resolved.outcome, resolved.waited);
         }
         answer
     }
@@ -76,7 +76,7 @@ impl Shared {
             }
             drop(state);
             for resolved in left {
-                self.host.resolve(resolved.body, resolved.outcome);
+                self.host.resolve(resolved.body, resolved.outcome, resolved.waited);
             }
             if let Some(dispatch) = found {
                 let run = dispatch.run;
@@ -147,7 +147,8 @@ impl Shell for OneMutex {
     }
 
     fn close(&self) {
-        self.shared.with_core(Core::close);
+        let now = self.shared.clock.now();
+        self.shared.with_core(|core| core.close(now));
     }
 
     /// Without an end: the scripts that come here drain to the last job.

@@ -14,12 +14,12 @@ use crate::outcome::Refusal;
 use crate::scheduler::{AdmissionRule, CoreParams};
 
 fn workers(pool: &TestPool, n: u32) {
-    pool.change(|params| params.seats.workers = n).unwrap();
+    pool.change(|params| params.seats.workers = n).0.unwrap();
 }
 
 fn capacity(pool: &TestPool, capacity: u32) {
     let ceiling = PerClass::from_fn(|_| capacity);
-    pool.change(|params| params.rule = AdmissionRule { capacity, ceiling, ..params.rule }).unwrap();
+    pool.change(|params| params.rule = AdmissionRule { capacity, ceiling, ..params.rule }).0.unwrap();
 }
 
 /// Threads that neither left nor were told to.
@@ -69,7 +69,7 @@ fn a_pool_that_shrinks_lets_what_runs_end_and_starts_less() {
 #[test]
 fn workers_that_sleep_leave_and_nobody_forgets_the_time() {
     let (pool, host) = pool(params(4, 20));
-    pool.change(|params| params.seats.per_class[Low] = 0).unwrap();
+    pool.change(|params| params.seats.per_class[Low] = 0).0.unwrap();
     await_sleep(&pool);
     for round in 0..50 {
         pool.submit(Spec::new(round, Low).max_wait(Duration::from_millis(3))).unwrap();
@@ -119,7 +119,7 @@ fn who_waits_for_room_is_told_of_a_larger_queue_and_of_one_that_will_never_do() 
         capacity(&pool, 2);
         pool.push(waiting.join().unwrap().unwrap(), host.arrival(Spec::new(2, Normal)));
         let waiting = wait(Low);
-        pool.change(|params| params.rule.ceiling[Low] = 0).unwrap();
+        pool.change(|params| params.rule.ceiling[Low] = 0).0.unwrap();
         assert_eq!(waiting.join().unwrap().unwrap_err(), Refusal::ClassFull);
     });
     gate.open();
@@ -178,11 +178,11 @@ fn the_books_balance_and_chains_stay_in_order_whatever_changes() {
                 submitted.load(Ordering::Relaxed) >= change * (JOBS / CHANGES - 1)
             });
             let params = any_params(&mut dice);
-            pool.change(|current| *current = params).unwrap();
+            pool.change(|current| *current = params).0.unwrap();
         }
     });
     host.await_outcomes(JOBS as usize);
-    pool.change(|params| (params.seats.workers, params.seats.standby) = (3, 1)).unwrap();
+    pool.change(|params| (params.seats.workers, params.seats.standby) = (3, 1)).0.unwrap();
     await_state("as many threads as seats", || staying(&pool) == 4);
     await_state("all workers asleep", || pool.shared.parking.asleep() == 4);
     assert_eq!(pool.drain(LIMIT, LIMIT).leaked, 0);

@@ -12,8 +12,9 @@ use crate::pool::Pool;
 use crate::scheduler::{BatchParams, HookParams};
 use crate::time::{Clock, Time};
 
-fn spec(id: u32, dice: &mut Dice) -> Spec {
+fn spec(id: u32, linger: Duration, dice: &mut Dice) -> Spec {
     let mut spec = Spec { hook: u32::try_from(dice.below(3)).unwrap(), ..Spec::new(id, dice.class()) };
+    spec.batch = (spec.hook == 2).then_some(BatchParams { size: 4, bytes: 100, linger });
     spec.session = (!dice.one_in(4)).then(|| dice.below(8));
     spec.max_wait = dice.one_in(3).then(|| Duration::from_micros(dice.below(3_000)));
     spec.script = match dice.below(30) {
@@ -39,8 +40,8 @@ fn round(seed: u64) {
     let linger = Duration::from_micros(dice.below(400));
     let hooks = [
         HookParams::default(),
-        HookParams { max_concurrency: Some(1), batch: None },
-        HookParams { max_concurrency: Some(2), batch: Some(BatchParams { size: 4, bytes: 100, linger }) },
+        HookParams { max_concurrency: Some(1) },
+        HookParams { max_concurrency: Some(2) },
     ];
     let clock = Clock::start();
     let host = TestHost::new(clock);
@@ -56,7 +57,7 @@ fn round(seed: u64) {
             let host = Arc::clone(&host);
             scope.spawn(move || {
                 for id in (thread * 1_000_000)..thread * 1_000_000 + 400 {
-                    let spec = spec(id, &mut dice);
+                    let spec = spec(id, linger, &mut dice);
                     attempts.fetch_add(1, Ordering::Relaxed);
                     let place =
                         if waits { pool.reserve_when_room(spec.class) } else { pool.reserve(spec.class) };

@@ -67,7 +67,7 @@ fn what_waits_when_it_opens_is_not_started_and_what_comes_is_skipped_until_it_is
 #[test]
 fn a_probe_that_is_cancelled_makes_way_for_the_next() {
     let (open, gate) = mpsc::sync_channel::<()>(0);
-    let gate = std::sync::Mutex::new(gate);
+    let gate = Mutex::new(gate);
     let pool = pool_of(OPENS_BRIEFLY, move |call: &Call| {
         if call.event().name() == "gate" {
             // An error: the test is over.
@@ -99,7 +99,7 @@ fn a_probe_that_is_cancelled_makes_way_for_the_next() {
 #[test]
 fn a_closure_beyond_its_time_is_a_failure_and_a_panic_is_one() {
     let (open, gate) = mpsc::sync_channel::<()>(0);
-    let gate = std::sync::Mutex::new(gate);
+    let gate = Mutex::new(gate);
     let keys = "timeout = '2s'\nbreaker = { failures = 2, cooldown = '1h', max_cooldown = '1h' }";
     let pool = pool_of(keys, move |call: &Call| {
         if call.event().name() == "deaf" {

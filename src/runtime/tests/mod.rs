@@ -2,11 +2,15 @@
 
 mod breaker;
 mod cancel;
+mod hints;
 mod outcomes;
 mod overrun;
+mod reload;
+mod reload_keys;
 mod retry;
 mod rust;
 mod surroundings;
+mod why;
 
 use std::time::Duration;
 

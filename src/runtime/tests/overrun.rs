@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use super::*;
 use crate::handler::Call;
-use crate::outcome::OutcomeKind::{Cancelled, Succeeded, TimedOut};
+use crate::outcome::OutcomeKind::{Cancelled, Failed, Succeeded, TimedOut};
 
 const ONE: &str = "workers = 1, standby = 0";
 
@@ -174,9 +174,37 @@ fn a_batch_beyond_its_time_takes_what_it_has_not_answered_along() {
     pool.resume("a");
     ends_as(&jobs[0], Succeeded);
     ends_as(&jobs[1], TimedOut);
-    ends_as(&jobs[2], TimedOut);
+    // It was never tried by itself, and has not run too long.
+    ends_as(&jobs[2], Failed);
+    assert!(jobs[2].outcome().unwrap().reason.starts_with("its batch failed"));
     ends_as(&submit(&pool, "x"), Succeeded);
     drop(open);
+    drain_until_nothing_is_left(&pool);
+}
+
+#[test]
+fn an_observer_that_takes_its_time_delays_no_other_deadline() {
+    let (open, gate) = mpsc::channel::<()>();
+    let (go_on, wait) = mpsc::channel::<()>();
+    let (gate, wait) = (Mutex::new(gate), Mutex::new(wait));
+    let observer = move |outcome: &Outcome| {
+        if outcome.job.0 == 1 {
+            let _ = wait.lock().unwrap().recv();
+        }
+    };
+    let pool = builder("workers = 2, standby = 0, max_overrun = 2", "timeout = '20ms'")
+        .register("a", move |_: &Call| {
+            let _ = gate.lock().unwrap().recv();
+        })
+        .on_outcome(observer)
+        .build()
+        .unwrap();
+    let (held, other) = (submit(&pool, "x"), submit(&pool, "x"));
+    ends_as(&other, TimedOut);
+    assert!(held.wait(Duration::ZERO).is_none(), "its observer has not seen it yet");
+    go_on.send(()).unwrap();
+    ends_as(&held, TimedOut);
+    drop((open, go_on));
     drain_until_nothing_is_left(&pool);
 }
 

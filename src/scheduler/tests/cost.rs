@@ -9,27 +9,41 @@ use std::time::{Duration, Instant};
 
 use super::script::Setup;
 use crate::class::PriorityClass::{self, High, Low};
-use crate::scheduler::{Arrival, BatchParams, Core, HookSlot, JobKey};
+use crate::scheduler::{Arrival, BatchParams, Batching, Core, HookSlot, JobKey};
 use crate::time::Time;
 
 const JOBS: u64 = 30_000;
 
-fn core(batch: Option<BatchParams>, pressure: u32) -> Core<u64> {
+fn core(pressure: u32) -> Core<u64> {
     let mut setup = Setup::plain(1);
     setup.core.rule.capacity = u32::MAX;
     setup.core.rule.ceiling = crate::class::PerClass::from_fn(|_| u32::MAX);
     setup.core.pressure = pressure;
-    setup.hooks[0].batch = batch;
     let mut core = Core::new(setup.core);
-    core.add_hook(setup.hooks[0]);
+    core.add_hook(setup.hooks[0].params());
     core
 }
 
-fn offer(core: &mut Core<u64>, class: PriorityClass, session: Option<u64>, key: u64) -> JobKey {
-    let (hook, body) = (HookSlot(0), key);
+fn offer(core: &mut Core<u64>, class: PriorityClass, session: Option<u64>, body: u64) -> JobKey {
+    offer_batched(core, class, session, body, None)
+}
+
+fn offer_line(core: &mut Core<u64>, key: u64) -> JobKey {
+    let bounds = BatchParams { size: 50, bytes: 1 << 20, linger: Duration::from_millis(10) };
+    offer_batched(core, Low, None, key, Some(Batching { definition: 0, key, bounds }))
+}
+
+fn offer_batched(
+    core: &mut Core<u64>,
+    class: PriorityClass,
+    session: Option<u64>,
+    body: u64,
+    batching: Option<Batching>,
+) -> JobKey {
+    let hook = HookSlot(0);
     let max_wait = Some(Duration::from_secs(1));
     let admitted = Time(0);
-    let arrival = Arrival { hook, class, session, batch_key: key, bytes: 1, admitted, max_wait, body };
+    let arrival = Arrival { hook, class, session, batching, bytes: 1, admitted, max_wait, body };
     core.offer(arrival, admitted).unwrap()
 }
 
@@ -47,7 +61,7 @@ fn time(what: &str, operations: u64, work: impl FnOnce()) {
 #[test]
 #[ignore = "prints times"]
 fn cost_beside_thirty_thousand_jobs() {
-    let mut core_1 = core(None, u32::MAX);
+    let mut core_1 = core(u32::MAX);
     time("offer", JOBS, || {
         for _ in 0..JOBS {
             offer(&mut core_1, Low, None, 0);
@@ -61,7 +75,7 @@ fn cost_beside_thirty_thousand_jobs() {
     });
     time("expire all", JOBS, || core_1.tick(Time(u64::MAX)));
 
-    let mut core_2 = core(None, u32::MAX);
+    let mut core_2 = core(u32::MAX);
     let keys: Vec<_> = (0..JOBS).map(|_| offer(&mut core_2, Low, None, 0)).collect();
     time("cancel from the middle", JOBS, || {
         for step in 0..JOBS {
@@ -70,7 +84,7 @@ fn cost_beside_thirty_thousand_jobs() {
         }
     });
 
-    let mut core_3 = core(None, u32::MAX);
+    let mut core_3 = core(u32::MAX);
     time("offer to one chain", JOBS, || {
         for _ in 0..JOBS {
             offer(&mut core_3, Low, Some(1), 0);
@@ -84,7 +98,7 @@ fn cost_beside_thirty_thousand_jobs() {
     });
     time("pick and complete in one chain", JOBS, || (0..JOBS).for_each(|_| serve(&mut core_3)));
 
-    let mut core_4 = core(None, u32::MAX);
+    let mut core_4 = core(u32::MAX);
     for n in 0..JOBS {
         offer(&mut core_4, Low, Some(n), 0);
     }
@@ -99,27 +113,26 @@ fn cost_beside_thirty_thousand_jobs() {
         core_4.resume_class(High, Time(0));
     });
 
-    let lines = BatchParams { size: 50, bytes: 1 << 20, linger: Duration::from_millis(10) };
-    let mut core_5 = core(Some(lines), u32::try_from(JOBS).unwrap());
+    let mut core_5 = core(u32::try_from(JOBS).unwrap());
     for n in 0..JOBS - 1 {
-        offer(&mut core_5, Low, None, n);
+        offer_line(&mut core_5, n);
     }
     time("a batch at the edge of pressure", JOBS, || {
         for n in 0..JOBS {
-            let key = offer(&mut core_5, Low, None, JOBS + n);
+            let key = offer_line(&mut core_5, JOBS + n);
             assert!(core_5.cancel(key, Time(0)));
         }
     });
-    let mut core_6 = core(Some(lines), u32::MAX);
+    let mut core_6 = core(u32::MAX);
     time("offer to batches of fifty", JOBS, || {
         for _ in 0..JOBS {
-            offer(&mut core_6, Low, None, 0);
+            offer_line(&mut core_6, 0);
         }
     });
     time("pick and complete them, each job", JOBS, || (0..JOBS / 50).for_each(|_| serve(&mut core_6)));
-    let mut core_7 = core(Some(lines), u32::MAX);
+    let mut core_7 = core(u32::MAX);
     for _ in 0..JOBS {
-        offer(&mut core_7, Low, None, 0);
+        offer_line(&mut core_7, 0);
     }
     time("abandon them", JOBS, || core_7.abandon_waiting(Time(0)));
 }

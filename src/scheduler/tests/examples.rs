@@ -5,8 +5,8 @@ use std::time::Duration;
 use super::script::{Again, MS, Setup, Step, per_class};
 use super::world::World;
 use crate::class::PriorityClass::{self, Critical, High, Low, Normal};
-use crate::outcome::OutcomeKind;
-use crate::scheduler::{Arrival, BatchParams, Core, HookSlot, JobKey};
+use crate::outcome::{OutcomeKind, WaitCause, WaitSplit};
+use crate::scheduler::{Arrival, BatchParams, Batching, Core, HookParams, HookSlot, JobKey};
 use crate::time::Time;
 
 fn job(class: PriorityClass) -> Step {
@@ -157,7 +157,7 @@ fn a_displaced_job_is_the_oldest_of_the_least_important_class_above_its_guarante
 fn until_5(body: u64, admitted: u64) -> Arrival<u64> {
     let max_wait = Some(Duration::from_nanos(5));
     let (hook, admitted) = (HookSlot(0), Time(admitted));
-    Arrival { hook, class: Normal, session: None, batch_key: 0, bytes: 1, admitted, max_wait, body }
+    Arrival { hook, class: Normal, session: None, batching: None, bytes: 1, admitted, max_wait, body }
 }
 
 /// A core with a job that waits until 5, at most.
@@ -165,7 +165,7 @@ fn soon_over(capacity: u32) -> (Core<u64>, JobKey) {
     let mut setup = Setup::plain(1);
     setup.core.rule.capacity = capacity;
     let mut core = Core::new(setup.core);
-    core.add_hook(setup.hooks[0]);
+    core.add_hook(setup.hooks[0].params());
     let key = core.offer(until_5(0, 0), Time(0)).unwrap();
     (core, key)
 }
@@ -207,6 +207,35 @@ fn every_call_first_does_what_is_due() {
         call(&mut core, key);
         assert_eq!(expired(&mut core), [0], "call {number}");
     }
+}
+
+/// Nobody calls between the linger's end at 10 and the time 100, and between the first expiry at 120 and 200.
+#[test]
+fn what_was_due_counts_from_when_it_was_due_however_late_somebody_calls() {
+    let bounds = BatchParams { size: 9, bytes: 100, linger: Duration::from_nanos(10) };
+    let lines = Batching { definition: 0, key: 0, bounds };
+    let mut core = Core::new(Setup::plain(1).core);
+    let [plain, batch] = [0; 2].map(|_| core.add_hook(HookParams { max_concurrency: None }));
+    let arrival = |hook, max_wait, body| {
+        let max_wait = Some(Duration::from_nanos(max_wait));
+        let batching = (hook == batch).then_some(lines);
+        Arrival { hook, class: Low, session: None, batching, bytes: 1, admitted: Time(0), max_wait, body }
+    };
+    core.arrive(arrival(plain, 1000, 0), Time(0));
+    let run = core.pick(Time(0)).unwrap().run;
+    core.arrive(arrival(batch, 1000, 1), Time(0));
+    core.arrive(arrival(plain, 120, 2), Time(0));
+    core.arrive(arrival(plain, 130, 3), Time(0));
+    core.tick(Time(100));
+    core.complete(run, Duration::from_nanos(200), Vec::new(), Time(200));
+    let nanos = |waited: &WaitSplit| {
+        WaitCause::ALL.iter().map(|cause| waited.of(*cause).as_nanos()).collect::<Vec<_>>()
+    };
+    let expired: Vec<_> = core.take_resolved().iter().map(|job| (job.body, nanos(&job.waited))).collect();
+    // In the order of `WaitCause::ALL`: the third is the seat, the fourth the linger.
+    assert_eq!(expired, [(2, vec![0, 0, 120, 0, 0, 0, 0]), (3, vec![0, 0, 130, 0, 0, 0, 0])]);
+    let picked = core.pick(Time(205)).unwrap().first;
+    assert_eq!((picked.body, nanos(&picked.waited)), (1, vec![0, 0, 190, 10, 0, 0, 5]));
 }
 
 #[test]

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `script.rs` | what can be done to a core, as data; strategies that generate it |
 //! | `model.rs` | the same scheduler, naive: what must happen |
+//! | `causes.rs` | why its jobs wait |
 //! | `invariants.rs` | what must be true inside the core between two calls |
 //! | `world.rs` | runs a script on both, compares them after every step, and keeps the trace |
 //! | `properties.rs` | each promise, checked on the traces of random scripts |
@@ -12,6 +13,7 @@
 //! | `virtual_time.rs` | a million jobs through a simulated pool |
 //! | `cost.rs` | what operations cost beside thirty thousand jobs |
 
+mod causes;
 mod cost;
 mod examples;
 mod invariants;

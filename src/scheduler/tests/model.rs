@@ -5,7 +5,8 @@
 
 use crate::class::PriorityClass;
 use crate::outcome::{OutcomeKind, Refusal};
-use crate::scheduler::tests::script::Setup;
+use crate::scheduler::tests::causes::Causes;
+use crate::scheduler::tests::script::{Definition, Setup};
 use crate::scheduler::{BatchParams, CoreParams};
 
 /// A job, by the order of arrival.
@@ -13,14 +14,14 @@ pub(super) type Id = usize;
 
 #[derive(Debug)]
 pub(super) struct Model {
-    setup: Setup,
+    pub(super) setup: Setup,
     pub(super) now: u64,
     jobs: Vec<Job>,
-    batches: Vec<Batch>,
+    pub(super) batches: Vec<Batch>,
     /// Jobs that hold a seat together, with the class in which they were picked.
-    runs: Vec<(PriorityClass, Vec<Id>)>,
-    paused_hooks: Vec<bool>,
-    paused_classes: [bool; 4],
+    pub(super) runs: Vec<(PriorityClass, Vec<Id>)>,
+    pub(super) paused_hooks: Vec<bool>,
+    pub(super) paused_classes: [bool; 4],
     passed_over: [u32; 4],
     /// Classes whose turn it is, the first to be served first.
     due: Vec<PriorityClass>,
@@ -30,11 +31,14 @@ pub(super) struct Model {
     pub(super) tie_order: Vec<Id>,
     /// Jobs that left without being picked, since this was last taken.
     pub(super) ended: Vec<(Id, OutcomeKind)>,
+    pub(super) causes: Causes,
 }
 
 #[derive(Clone, Debug)]
 pub(super) struct Job {
     pub(super) hook: usize,
+    /// What its hook was defined as when it came.
+    pub(super) definition: Definition,
     pub(super) class: PriorityClass,
     pub(super) session: Option<u64>,
     pub(super) key: u64,
@@ -57,11 +61,11 @@ pub(super) enum State {
 }
 
 #[derive(Debug)]
-struct Batch {
-    members: Vec<Id>,
+pub(super) struct Batch {
+    pub(super) members: Vec<Id>,
     open: bool,
     /// `None`: it can be picked.
-    lingers_until: Option<u64>,
+    pub(super) lingers_until: Option<u64>,
 }
 
 /// What can be picked.
@@ -86,6 +90,7 @@ impl Model {
             closing: false,
             tie_order: Vec::new(),
             ended: Vec::new(),
+            causes: Causes::default(),
             setup,
         }
     }
@@ -145,7 +150,7 @@ impl Model {
         Err(Refusal::Full)
     }
 
-    pub(super) fn arrive(&mut self, job: Job) -> Id {
+    pub(super) fn arrive(&mut self, job: Job, admitted: u64) -> Id {
         let id = self.jobs.len();
         self.jobs.push(job);
         // It joins a batch if the job in front of it is a member: room further in front is not looked for.
@@ -153,6 +158,7 @@ impl Model {
         if in_front.is_none_or(|other| self.batch_of(other).is_some()) {
             self.settle(id);
         }
+        self.attribute_before(id, admitted);
         self.relax();
         id
     }
@@ -180,6 +186,16 @@ impl Model {
             self.due.clear();
         }
         self.relax();
+    }
+
+    /// Another definition of the hook: nobody comes to its batches any more.
+    pub(super) fn define(&mut self, hook: usize, to: Definition) {
+        self.setup.hooks[hook] = to;
+        for batch in &mut self.batches {
+            if self.jobs[batch.members[0]].hook == hook {
+                batch.lingers_until = None;
+            }
+        }
     }
 
     pub(super) fn pause_hook(&mut self, hook: usize, to: bool) {
@@ -244,6 +260,7 @@ impl Model {
 
     /// Lets time pass, up to the next deadline at most.
     pub(super) fn pass_time(&mut self, to: u64) {
+        self.attribute(to);
         for id in self.waiting() {
             if !self.clock_stands_still(id) {
                 self.jobs[id].age += to - self.now;
@@ -303,7 +320,7 @@ impl Model {
     }
 
     /// True when nothing of its chain is in the way of the job.
-    fn is_head(&self, id: Id) -> bool {
+    pub(super) fn is_head(&self, id: Id) -> bool {
         let chain = self.chain(id);
         !chain.iter().any(|other| self.runs(*other))
             && chain.first() == Some(&id)
@@ -314,7 +331,7 @@ impl Model {
     fn settle(&mut self, id: Id) {
         let chain = self.chain(id);
         let Some(head) = chain.first().copied().filter(|head| self.is_head(*head)) else { return };
-        let Some(limits) = self.setup.hooks[self.jobs[head].hook].batch else { return };
+        let Some(limits) = self.jobs[head].definition.batch else { return };
         if self.batch_of(head).is_none() {
             self.join_or_open(head, limits);
         }
@@ -329,7 +346,7 @@ impl Model {
         }
     }
 
-    fn batch_of(&self, id: Id) -> Option<usize> {
+    pub(super) fn batch_of(&self, id: Id) -> Option<usize> {
         self.batches.iter().position(|batch| batch.members.contains(&id))
     }
 
@@ -348,7 +365,10 @@ impl Model {
     }
 
     fn shares(&self, batch: usize, id: Id) -> bool {
-        let kind = |id: Id| (self.jobs[id].hook, self.jobs[id].class, self.jobs[id].key);
+        let kind = |id: Id| {
+            let job = &self.jobs[id];
+            (job.hook, job.definition.number, job.class, job.key)
+        };
         kind(self.batches[batch].members[0]) == kind(id)
     }
 
@@ -386,7 +406,7 @@ impl Model {
     }
 
     /// Where the first of a chain stands: as high as the most important one that waits in it, unless that is paused.
-    fn standing(&self, id: Id) -> (PriorityClass, Id) {
+    pub(super) fn standing(&self, id: Id) -> (PriorityClass, Id) {
         let own = self.jobs[id].class;
         for class in PriorityClass::ALL.into_iter().filter(|class| class.is_more_important_than(own)) {
             let lender = self
@@ -404,6 +424,13 @@ impl Model {
 
     /// Everything that may start now, the first of each class first.
     pub(super) fn eligible(&self) -> Vec<Unit> {
+        let mut units = self.units();
+        units.retain(|unit| self.may_start(unit));
+        units
+    }
+
+    /// Everything that stands in a queue, the first of each class first.
+    pub(super) fn units(&self) -> Vec<Unit> {
         let singles =
             self.waiting().into_iter().filter(|id| self.is_head(*id) && self.batch_of(*id).is_none());
         let batches = self.batches.iter().filter(|batch| batch.lingers_until.is_none());
@@ -414,7 +441,6 @@ impl Model {
                 let (class, key) = standings.min_by_key(|(class, key)| (class.index(), *key)).unwrap();
                 Unit { class, key, members }
             })
-            .filter(|unit| self.may_start(unit))
             .collect();
         units.sort_by_key(|unit| (unit.class.index(), unit.key));
         units
@@ -422,13 +448,18 @@ impl Model {
 
     fn may_start(&self, unit: &Unit) -> bool {
         let hook = self.jobs[unit.members[0]].hook;
-        let most = self.setup.hooks[hook].max_concurrency.unwrap_or(u32::MAX) as usize;
-        let running = self.runs.iter().filter(|(_, members)| self.jobs[members[0]].hook == hook).count();
-        let hook_has_room = !self.paused_hooks[hook] && running < most;
-        hook_has_room && !self.paused_classes[unit.class.index()] && self.seat_is_free(unit.class)
+        self.hook_has_room(hook)
+            && !self.paused_hooks[hook]
+            && !self.paused_classes[unit.class.index()]
+            && self.seat_is_free(unit.class)
     }
 
-    fn seat_is_free(&self, class: PriorityClass) -> bool {
+    pub(super) fn hook_has_room(&self, hook: usize) -> bool {
+        let most = self.setup.hooks[hook].max_concurrency.unwrap_or(u32::MAX) as usize;
+        self.runs.iter().filter(|(_, members)| self.jobs[members[0]].hook == hook).count() < most
+    }
+
+    pub(super) fn seat_is_free(&self, class: PriorityClass) -> bool {
         let seats = self.setup.core.seats;
         let taken =
             |by: &dyn Fn(PriorityClass) -> bool| self.runs.iter().filter(|(class, _)| by(*class)).count();

@@ -11,9 +11,9 @@ use proptest::strategy::ValueTree;
 use proptest::test_runner::RngSeed;
 
 use crate::class::{PerClass, PriorityClass};
-use crate::outcome::OutcomeKind;
-use crate::scheduler::tests::model::Id;
-use crate::scheduler::tests::script::{MS, Step, a_changing_story, a_story};
+use crate::outcome::{OutcomeKind, WaitCause};
+use crate::scheduler::tests::model::{Id, Job};
+use crate::scheduler::tests::script::{Definition, MS, Step, a_changing_story, a_story};
 use crate::scheduler::tests::world::{Happening, World, run};
 use crate::scheduler::{Arrival, Core, Retry};
 use crate::time::Time;
@@ -270,13 +270,14 @@ proptest! {
     }
 
     #[test]
-    fn a_batch_has_one_hook_class_and_key_and_keeps_its_limits((setup, script) in a_story()) {
+    fn a_batch_has_one_definition_class_and_key_and_keeps_its_limits((setup, script) in a_changing_story()) {
         let world = run(&setup, &script);
         for jobs in batches(&world) {
             let jobs: Vec<_> = jobs.iter().map(|id| world.model.job(*id)).collect();
-            let kinds: BTreeSet<_> = jobs.iter().map(|job| (job.hook, job.class.index(), job.key)).collect();
+            let kind = |job: &&Job| (job.hook, job.definition.number, job.class.index(), job.key);
+            let kinds: BTreeSet<_> = jobs.iter().map(kind).collect();
             prop_assert_eq!(kinds.len(), 1);
-            let Some(limits) = world.setup.hooks[jobs[0].hook].batch else {
+            let Some(limits) = jobs[0].definition.batch else {
                 prop_assert_eq!(jobs.len(), 1);
                 continue;
             };
@@ -311,14 +312,16 @@ proptest! {
     #[test]
     fn deadlines_that_fall_together_or_are_seen_late_leave_the_core_consistent((setup, script) in a_changing_story()) {
         let mut core = Core::new(setup.core);
-        let hooks: Vec<_> = setup.hooks.iter().map(|hook| core.add_hook(*hook)).collect();
+        let hooks: Vec<_> = setup.hooks.iter().map(|hook| core.add_hook(hook.params())).collect();
+        let mut definitions = setup.hooks.clone();
         let (mut now, mut waiting, mut runs) = (Time(0), BTreeMap::new(), Vec::new());
         for (number, step) in script.into_iter().enumerate() {
             match step {
                 Step::Offer { hook, class, session, key, bytes, max_wait_ms } => {
+                    let batching = definitions[hook].batching(key);
                     let (hook, max_wait) = (hooks[hook], max_wait_ms.map(|ms| Duration::from_nanos(ms * MS)));
-                    let (batch_key, admitted, body) = (key, now, number);
-                    let arrival = Arrival { hook, class, session, batch_key, bytes, admitted, max_wait, body };
+                    let (admitted, body) = (now, number);
+                    let arrival = Arrival { hook, class, session, batching, bytes, admitted, max_wait, body };
                     if let Ok(key) = core.offer(arrival, now) {
                         waiting.insert(number, key);
                     }
@@ -340,16 +343,20 @@ proptest! {
                     let keys = core.complete(run, Duration::from_millis(1), retries, now);
                     waiting.extend(ids.into_iter().rev().zip(keys));
                 }
-                Step::Complete { .. } => {}
+                Step::Complete { .. } | Step::Late(_) => {}
                 Step::Advance { ms } => now = now + Duration::from_nanos(ms * MS),
                 Step::Cancel { nth } => {
                     if let Some(key) = waiting.values().nth(nth % waiting.len().max(1)) {
                         core.cancel(*key, now);
                     }
                 }
-                Step::Close => core.close(),
+                Step::Close => core.close(now),
                 Step::Abandon => core.abandon_waiting(now),
                 Step::Change(params) => core.set_params(params, now),
+                Step::Define(hook, to) => {
+                    definitions[hook] = Definition { number: definitions[hook].number + 1, ..to };
+                    core.set_hook(hooks[hook], to.params(), now);
+                }
                 Step::PauseHook(hook) => core.pause_hook(hooks[hook], now),
                 Step::ResumeHook(hook) => core.resume_hook(hooks[hook], now),
                 Step::PauseClass(class) => core.pause_class(class, now),
@@ -389,11 +396,18 @@ fn the_scripts_reach_what_they_are_about() {
             };
             *seen.entry(what).or_default() += 1;
         }
+        for id in 0..world.model.arrived() {
+            let parts = world.model.waited(id);
+            for (cause, _) in parts.iter().filter(|(_, part)| !part.is_zero()) {
+                *seen.entry(cause.name()).or_default() += 1;
+            }
+        }
     }
     for what in
         ["picked", "batch", "inherited", "bypass", "retry", "displaced", "expired", "cancelled", "abandoned"]
             .into_iter()
             .chain(["full", "class_full", "closed"])
+            .chain(WaitCause::ALL.iter().map(|cause| cause.name()))
     {
         assert!(seen.get(what).is_some_and(|times| *times >= 100), "{what} is too rare: {seen:?}");
     }

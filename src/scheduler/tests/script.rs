@@ -10,7 +10,9 @@ use proptest::option::weighted;
 use proptest::prelude::*;
 
 use crate::class::{PerClass, PriorityClass};
-use crate::scheduler::{AdmissionRule, BatchParams, CoreParams, HookParams, PickParams, SeatParams};
+use crate::scheduler::{
+    AdmissionRule, BatchParams, Batching, CoreParams, HookParams, PickParams, SeatParams,
+};
 
 /// A millisecond of the scripts, in nanoseconds of the core: stretched, so that the little time that each step takes is
 /// told apart finely enough that no two deadlines fall together by accident.
@@ -20,7 +22,26 @@ pub(super) const MS: u64 = 1_000_000_000_000;
 #[derive(Clone, Debug)]
 pub(super) struct Setup {
     pub(super) core: CoreParams,
-    pub(super) hooks: Vec<HookParams>,
+    pub(super) hooks: Vec<Definition>,
+}
+
+/// What a hook is defined as.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Definition {
+    pub(super) max_concurrency: Option<u32>,
+    pub(super) batch: Option<BatchParams>,
+    /// Of the definitions of its hook.
+    pub(super) number: u32,
+}
+
+impl Definition {
+    pub(super) fn params(&self) -> HookParams {
+        HookParams { max_concurrency: self.max_concurrency }
+    }
+
+    pub(super) fn batching(&self, key: u64) -> Option<Batching> {
+        self.batch.map(|bounds| Batching { definition: self.number, key, bounds })
+    }
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -50,8 +71,12 @@ pub(super) enum Step {
     ResumeHook(usize),
     PauseClass(PriorityClass),
     ResumeClass(PriorityClass),
+    /// The next job is offered so many nanoseconds after its admission, unless it can expire.
+    Late(u64),
     /// Other parameters from now on.
     Change(CoreParams),
+    /// Another definition of a hook from now on.
+    Define(usize, Definition),
 }
 
 /// Which members of a run shall run again, as a mask, and when.
@@ -81,12 +106,12 @@ impl Setup {
                 pick: PickParams { weighted: false, weights: PerClass::from_fn(|_| 1), bypass: None },
                 pressure: u32::MAX,
             },
-            hooks: vec![HookParams::default()],
+            hooks: vec![Definition::default()],
         }
     }
 
     pub(super) fn hook(mut self, max_concurrency: Option<u32>, batch: Option<BatchParams>) -> Self {
-        self.hooks.push(HookParams { max_concurrency, batch });
+        self.hooks.push(Definition { max_concurrency, batch, number: 0 });
         self
     }
 }
@@ -127,8 +152,9 @@ pub(super) fn a_story() -> impl Strategy<Value = (Setup, Vec<Step>)> {
 pub(super) fn a_changing_story() -> impl Strategy<Value = (Setup, Vec<Step>)> {
     a_setup().prop_flat_map(|setup| {
         let step = prop_oneof![
-            14 => a_step(setup.hooks.len()),
-            1 => core_params().prop_map(Step::Change),
+            28 => a_step(setup.hooks.len()),
+            2 => core_params().prop_map(Step::Change),
+            3 => (0..setup.hooks.len(), a_hook()).prop_map(|(hook, to)| Step::Define(hook, to)),
         ];
         (Just(setup), vec(step, 1..150))
     })
@@ -179,12 +205,15 @@ fn picks() -> impl Strategy<Value = PickParams> {
         })
 }
 
-fn a_hook() -> impl Strategy<Value = HookParams> {
+fn a_hook() -> impl Strategy<Value = Definition> {
     let batch = (1..5_u32, 5..60_u64, prop_oneof![Just(0), 1..20_u64]).prop_map(|(size, bytes, linger)| {
         BatchParams { size, bytes, linger: Duration::from_nanos(linger * MS) }
     });
-    (weighted(0.4, 1..3_u32), weighted(0.5, batch))
-        .prop_map(|(max_concurrency, batch)| HookParams { max_concurrency, batch })
+    (weighted(0.4, 1..3_u32), weighted(0.5, batch)).prop_map(|(max_concurrency, batch)| Definition {
+        max_concurrency,
+        batch,
+        number: 0,
+    })
 }
 
 fn a_step(hooks: usize) -> impl Strategy<Value = Step> {
@@ -204,5 +233,6 @@ fn a_step(hooks: usize) -> impl Strategy<Value = Step> {
         10 => (0..hooks).prop_map(Step::ResumeHook),
         3 => a_class().prop_map(Step::PauseClass),
         10 => a_class().prop_map(Step::ResumeClass),
+        10 => (0..MS).prop_map(Step::Late),
     ]
 }

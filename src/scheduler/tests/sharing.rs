@@ -25,7 +25,7 @@ impl Busy {
     fn new(setup: &Setup, lasts: [u64; 4]) -> Self {
         let mut core = Core::new(setup.core);
         for hook in &setup.hooks {
-            core.add_hook(*hook);
+            core.add_hook(hook.params());
         }
         Self { core, now: 0, lasts: per_class(lasts), running: Vec::new(), used: PerClass::default() }
     }
@@ -55,7 +55,7 @@ impl Busy {
             hook: HookSlot(0),
             class,
             session: None,
-            batch_key: 0,
+            batching: None,
             bytes: 1,
             admitted: Time(self.now),
             max_wait: None,
@@ -194,7 +194,7 @@ fn a_class_whose_seat_is_rarely_free_does_not_wait_behind_the_same_other_again_a
     setup.core.seats.workers = 2;
     setup.core.seats.per_class = per_class([2, 1, 1, 1]);
     let mut core = Core::new(setup.core);
-    let hook = core.add_hook(setup.hooks[0]);
+    let hook = core.add_hook(setup.hooks[0].params());
     let busy = Busy::new(&setup, [1, 1, 0, 1]);
     for class in [Critical, High, Low] {
         let body = ();

@@ -10,8 +10,8 @@ use crate::class::{PerClass, PriorityClass};
 use crate::outcome::OutcomeKind;
 use crate::scheduler::job::Picked;
 use crate::scheduler::{
-    AdmissionRule, Arrival, BatchParams, Core, CoreParams, HookParams, HookSlot, PickParams, Retry, RunKey,
-    SeatParams,
+    AdmissionRule, Arrival, BatchParams, Batching, Core, CoreParams, HookParams, HookSlot, PickParams, Retry,
+    RunKey, SeatParams,
 };
 use crate::time::Time;
 
@@ -90,10 +90,9 @@ impl Pool {
             },
             pressure: 150,
         });
-        let batch = Some(BatchParams { size: 8, bytes: 4000, linger: Duration::from_millis(3) });
         core.add_hook(HookParams::default());
-        core.add_hook(HookParams { batch, max_concurrency: None });
-        core.add_hook(HookParams { batch: None, max_concurrency: Some(2) });
+        core.add_hook(HookParams::default());
+        core.add_hook(HookParams { max_concurrency: Some(2) });
         core.add_hook(HookParams::default());
         Self {
             core,
@@ -113,7 +112,7 @@ impl Pool {
         while self.books.offered < jobs || self.books.running > 0 || self.waiting() > 0 {
             if self.books.offered >= jobs {
                 next_arrival = u64::MAX;
-                self.core.close();
+                self.core.close(Time(self.now));
                 self.resume_all();
             }
             let end = self.ends.peek().map_or(u64::MAX, |Reverse((end, _))| *end);
@@ -144,6 +143,13 @@ impl Pool {
         self.random.below(if crowded { 500 * US } else { 1300 * US })
     }
 
+    /// The second hook's jobs go in batches.
+    fn batching(&mut self, hook: HookSlot) -> Option<Batching> {
+        let key = self.random.below(2);
+        let bounds = BatchParams { size: 8, bytes: 4000, linger: Duration::from_millis(3) };
+        (hook == HookSlot(1)).then_some(Batching { definition: 0, key, bounds })
+    }
+
     fn arrive(&mut self) {
         let hook = HookSlot(u32::try_from(self.random.below(HOOKS)).unwrap());
         let class = match self.random.below(20) {
@@ -157,7 +163,7 @@ impl Pool {
             hook,
             class,
             session,
-            batch_key: self.random.below(2),
+            batching: self.batching(hook),
             bytes: u32::try_from(self.random.below(1000)).unwrap(),
             admitted: Time(self.now),
             max_wait: (self.random.below(2) == 0).then(|| Duration::from_millis(40)),

@@ -8,10 +8,10 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::class::{PerClass, PriorityClass};
-use crate::outcome::{OutcomeKind, Refusal};
+use crate::outcome::{OutcomeKind, Refusal, WaitSplit};
 use crate::scheduler::job::Picked;
 use crate::scheduler::tests::model::{Id, Job, Model, State, Unit};
-use crate::scheduler::tests::script::{Again, MS, Setup, Step};
+use crate::scheduler::tests::script::{Again, Definition, MS, Setup, Step};
 use crate::scheduler::{Arrival, Core, HookSlot, JobKey, Retry, RunKey};
 use crate::time::Time;
 
@@ -52,6 +52,7 @@ pub(super) struct World {
     keys: BTreeMap<Id, JobKey>,
     runs: Vec<Running>,
     runs_so_far: usize,
+    late: u64,
 }
 
 #[derive(Debug)]
@@ -81,7 +82,7 @@ impl World {
     pub(super) fn new(setup: Setup) -> Self {
         let mut core = Core::new(setup.core);
         for hook in &setup.hooks {
-            core.add_hook(*hook);
+            core.add_hook(hook.params());
         }
         Self {
             core,
@@ -92,6 +93,7 @@ impl World {
             keys: BTreeMap::new(),
             runs: Vec::new(),
             runs_so_far: 0,
+            late: 0,
             setup,
         }
     }
@@ -109,9 +111,10 @@ impl World {
             Step::Pick => self.pick(),
             Step::Complete { nth, retry } => self.complete(nth, retry),
             Step::Advance { .. } => {}
+            Step::Late(by) => self.late = by,
             Step::Cancel { nth } => self.cancel(nth),
             Step::Close => {
-                self.core.close();
+                self.core.close(now);
                 self.model.close();
             }
             Step::Abandon => {
@@ -124,6 +127,12 @@ impl World {
                 self.core.set_params(params, now);
                 self.model.set_params(params);
                 self.setup.core = params;
+            }
+            Step::Define(hook, to) => {
+                let number = self.setup.hooks[hook].number + 1;
+                self.setup.hooks[hook] = Definition { number, ..to };
+                self.core.set_hook(slot(hook), to.params(), now);
+                self.model.define(hook, self.setup.hooks[hook]);
             }
             Step::PauseHook(hook) => {
                 self.core.pause_hook(slot(hook), now);
@@ -181,8 +190,10 @@ impl World {
         bytes: u32,
         max_wait_ms: Option<u64>,
     ) {
+        let definition = self.setup.hooks[hook];
         let job = Job {
             hook,
+            definition,
             class,
             session,
             key,
@@ -192,13 +203,15 @@ impl World {
             started: false,
             state: State::Waiting,
         };
+        let late = std::mem::take(&mut self.late);
+        let admitted = if max_wait_ms.is_some() { self.now } else { self.now.saturating_sub(late) };
         let expected = self.model.admission(class);
         let id = match expected {
             Ok(victim) => {
                 if let Some(victim) = victim {
                     self.model.end(victim, OutcomeKind::Displaced);
                 }
-                Ok(self.model.arrive(job))
+                Ok(self.model.arrive(job, admitted))
             }
             Err(why) => Err(why),
         };
@@ -206,9 +219,9 @@ impl World {
             hook: slot(hook),
             class,
             session,
-            batch_key: key,
+            batching: definition.batching(key),
             bytes,
-            admitted: Time(self.now),
+            admitted: Time(admitted),
             max_wait: max_wait_ms.map(|ms| Duration::from_nanos(ms * MS)),
             body: id.unwrap_or(Id::MAX),
         };
@@ -240,6 +253,20 @@ impl World {
         let Some(unit) = allowed.iter().find(is_it) else {
             panic!("the core picks {members:?} as {}; the model allows {allowed:?}", dispatch.class);
         };
+        for job in &jobs {
+            let waited = if self.model.job(job.body).started {
+                WaitSplit::default()
+            } else {
+                self.model.waited(job.body)
+            };
+            assert_eq!(job.waited, waited, "what {} waited for when it was picked", job.body);
+            let wait = if waited == WaitSplit::default() {
+                Duration::ZERO
+            } else {
+                Time(self.now).since(job.admitted)
+            };
+            assert_eq!(waited.total(), wait, "the parts make up the wait");
+        }
         self.model.start(unit);
         let could = PerClass::from_fn(|class| eligible.iter().any(|unit| unit.class == class));
         self.runs_so_far += 1;
@@ -296,6 +323,7 @@ impl World {
             if next > self.now {
                 let before = self.core.picture();
                 self.core.tick(Time(next - 1));
+                self.model.pass_time(next - 1);
                 assert_eq!(before, self.core.picture(), "nothing happens before the deadline");
             }
             let before = self.core.picture();
@@ -314,12 +342,16 @@ impl World {
     /// Core and model agree on everything that can be seen.
     fn compare(&mut self) {
         let mut ended: Vec<_> =
-            self.core.take_resolved().into_iter().map(|job| (job.body, job.outcome)).collect();
-        let mut expected = std::mem::take(&mut self.model.ended);
+            self.core.take_resolved().into_iter().map(|job| (job.body, (job.outcome, job.waited))).collect();
+        let waited =
+            |id| if self.model.job(id).started { WaitSplit::default() } else { self.model.waited(id) };
+        let expected = self.model.ended.iter().map(|(id, outcome)| (*id, (*outcome, waited(*id))));
+        let mut expected: Vec<_> = expected.collect();
+        self.model.ended.clear();
         ended.sort_by_key(|(id, _)| *id);
         expected.sort_by_key(|(id, _)| *id);
         assert_eq!(ended, expected, "jobs that left without being picked");
-        self.trace.extend(ended.into_iter().map(|(id, outcome)| Happening::Ended(id, outcome)));
+        self.trace.extend(ended.into_iter().map(|(id, (outcome, _))| Happening::Ended(id, outcome)));
         for class in PriorityClass::ALL {
             assert_eq!(self.core.waiting()[class], self.model.waiting_of(class), "waiting jobs of {class}");
         }

@@ -1,0 +1,85 @@
+//! What becomes of a handler in Rust whose time is over: its jobs are taken from it, and then its seat.
+
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Weak};
+use std::thread::JoinHandle;
+
+use super::breaking::{tell_turn, too_long};
+use super::engine::Engine;
+use super::flight::{Flight, Running};
+use crate::handler::more_time;
+use crate::outcome::{Ending, OutcomeKind};
+use crate::telemetry;
+
+impl Engine {
+    /// Sees to a flight whose time is over. Observers are somebody else's code and may take their time, so where there
+    /// are any it is done by a thread of its own, which is given back: the next deadline does not wait for them.
+    pub(super) fn overdue_apart(self: &Arc<Self>, flight: &Arc<Flight>) -> Option<JoinHandle<()>> {
+        let apart = self.has_observers().then(|| {
+            let (engine, flight) = (Arc::clone(self), Arc::clone(flight));
+            let thread = std::thread::Builder::new().name("hookpool-overdue".to_owned());
+            thread.spawn(move || engine.overdue(&flight)).ok()
+        });
+        let apart = apart.flatten();
+        if apart.is_none() {
+            self.overdue(flight);
+        }
+        apart
+    }
+
+    /// The time of a handler in Rust is over: its jobs get their outcome, and its seat goes to a spare thread if there
+    /// may be one more.
+    fn overdue(&self, flight: &Arc<Flight>) {
+        let ran = || self.clock.now().since(flight.started);
+        // It may have been set aside when its time was over, and the pool ends only now.
+        let mut turn = None;
+        let late = flight.time_out(|| turn = self.record_overdue(flight)).unwrap_or_default();
+        tell_turn(&flight.entry, turn);
+        for (Running { job, .. }, was_given) in late {
+            flight.stop.cancel();
+            let hook = &flight.entry.hook;
+            if !was_given {
+                let reason =
+                    "its batch failed, and there was no time left to give it to the handler by itself";
+                let ending = Ending { run: Some(ran()), ..Ending::new(OutcomeKind::Failed, reason) };
+                self.end(job, true, ending);
+                continue;
+            }
+            let reason = if self.is_stopping() {
+                "it was still running when the grace at the end of the shutdown was over".to_owned()
+            } else {
+                too_long(hook)
+            };
+            let hint = (!self.is_stopping()).then(|| more_time(hook));
+            let ending = Ending { run: Some(ran()), hint, ..Ending::new(OutcomeKind::TimedOut, reason) };
+            self.end(job, true, ending);
+        }
+        let Some(pool) = self.pool.get().and_then(Weak::upgrade) else { return };
+        // At the end nothing is picked, so nobody needs the seat; but the run has to be over.
+        let spare = !self.is_stopping();
+        let given = if self.may_overrun(spare) {
+            let given = flight.give_away(|| pool.replace(flight.worker, spare));
+            if !matches!(given, Ok(true)) {
+                self.overrunning.fetch_sub(1, Ordering::SeqCst);
+            }
+            given
+        } else {
+            Err(std::io::Error::other("pool.max_overrun is reached"))
+        };
+        match given {
+            Ok(true) => pool.complete(flight.run, ran()),
+            Err(why) if self.watchdog.set_aside(flight) => {
+                telemetry::seat_lost(&flight.entry.hook, &why);
+            }
+            // It has come back meanwhile.
+            Ok(false) | Err(_) => {}
+        }
+    }
+
+    /// Counts one more thread beyond its time; one that needs a spare thread only within the limit.
+    fn may_overrun(&self, spare: bool) -> bool {
+        let one_more =
+            |n: usize| Some(n + 1).filter(|n| !spare || *n <= self.max_overrun.load(Ordering::Relaxed));
+        self.overrunning.fetch_update(Ordering::SeqCst, Ordering::SeqCst, one_more).is_ok()
+    }
+}
