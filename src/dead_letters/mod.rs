@@ -13,6 +13,8 @@
 
 mod file;
 mod line;
+#[cfg(test)]
+mod tests;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
@@ -135,7 +137,7 @@ impl DeadLetters {
         let letter = Letter { settings: Arc::clone(settings), failure };
         let has_room = before == 0 || before.saturating_add(bytes) <= MOST_BYTES;
         let letters = self.thread().as_ref().filter(|_| has_room).map(|thread| thread.letters.clone());
-        if !letters.is_some_and(|letters| letters.try_send(letter).is_ok()) {
+        if letters.is_none_or(|letters| letters.try_send(letter).is_err()) {
             self.counts.waiting.fetch_sub(bytes, Ordering::Relaxed);
             if self.counts.dropped.fetch_add(1, Ordering::Relaxed) == 0 {
                 telemetry::letters_dropped();

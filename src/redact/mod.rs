@@ -13,6 +13,7 @@ mod json;
 mod rules;
 #[cfg(test)]
 mod tests;
+mod until;
 
 use std::borrow::Cow;
 use std::fmt;
@@ -221,7 +222,7 @@ fn compile(index: usize, pattern: &str) -> Result<Regex, RedactError> {
     if pattern.len() > Redactor::MAX_PATTERN_BYTES {
         return fail(format!("it is longer than {} bytes", Redactor::MAX_PATTERN_BYTES), None);
     }
-    if let Err(error) = regex_syntax::ParserBuilder::new().utf8(false).build().parse(pattern) {
+    if let Err(error) = regex_syntax::parse(pattern) {
         let PatternError { reason, column } = PatternError::new(pattern, &error);
         return fail(reason, column);
     }

@@ -11,6 +11,8 @@ use std::sync::LazyLock;
 
 use regex::bytes::{CaptureLocations, Regex, RegexBuilder};
 
+use super::until::Until;
+
 /// What a secret is called, at the end of its name: `DB_PASSWORD`, `clientSecret`, `X-Api-Key`, …
 const NAME: &str = concat!(
     r"(?i:pass(?:word|wd|phrase|code)|_pass|pwd|token",
@@ -44,49 +46,46 @@ enum Check {
     Bare,
 }
 
-/// The rules, the more particular ones first. Where an expression has a group, that is the secret; else all of it is.
-fn rules() -> Vec<(String, Check)> {
+/// The rules, the more particular ones first. Where an expression has a group, that is where the secret begins; else
+/// all of it is one.
+fn rules() -> Vec<(String, Until, Check)> {
     use Check::{Bare, Digit, NoNumber, None, Value};
+    use Until::{Any, Key, Match, Quote, Sign};
+    const LINE: Until = Any(b"\r\n");
+    const WORD: Until = Any(b" \t\r\n\x0b\x0c");
+    const PLAIN_WORD: Until = Any(b" \t\r\n\x0b\x0c\"'");
+    const DOUBLE: Until = Any(b"\"\n");
+    const SINGLE: Until = Any(b"'\n");
+    let header =
+        |rest: &str| format!(r#"(?i:authorization)(?:\\*["'])?[ \t]*(?:=>|:|=)[ \t]*\\*["']?{rest}"#);
+    let user = |rest: &str| format!(r"[ \t](?:-u|--user|--proxy-user)(?:[ \t]+|=){rest}");
+    let schemes = r"[ \t]*(?i:bearer|basic|token|negotiate|apikey|key|hawk|ntlm|aws4-hmac-sha256)[ \t]+";
     let by_name = [
+        (r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?-----()".to_owned(), Key, None),
+        (format!(r"(?m:^)[ \t]*(?:(?:export|declare -x|set|\+)[ \t]+)?{VARIABLE}=([^\r\n])"), LINE, Value),
+        (header(r"[ \t]*(?i:digest)[ \t]+([^\r\n])"), LINE, None),
+        (header(&format!(r#"{schemes}([^\r\n"'\\])"#)), Any(b"\r\n\"'\\"), None),
+        (header(r#"([^\s"'\\,]{8})"#), Any(b" \t\r\n\x0b\x0c\"'\\,"), Digit),
         (
-            r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?-----([\x00-\xff]*?)(?:-----END [A-Z0-9 ]*PRIVATE KEY|\z)"
-                .to_owned(),
+            r#"(?i:\b(?:set-)?cookie)(?:\\*["'])?[ \t]*:[ \t]*\\*["']?([^\s"'=]+=[^\r\n"'])"#.to_owned(),
+            Any(b"\r\n\"'"),
             None,
         ),
-        (format!(r"(?m:^)[ \t]*(?:(?:export|declare -x|set|\+)[ \t]+)?{VARIABLE}=([^\r\n]+)"), Value),
-        (
-            r#"(?i:authorization)(?:\\*["'])?[ \t]*(?:=>|:|=)[ \t]*\\*["']?[ \t]*(?i:digest)[ \t]+([^\r\n]+)"#
-                .to_owned(),
-            None,
-        ),
-        (
-            concat!(
-                r#"(?i:authorization)(?:\\*["'])?[ \t]*(?:=>|:|=)[ \t]*\\*["']?[ \t]*"#,
-                r#"(?i:bearer|basic|token|negotiate|apikey|key|hawk|ntlm|aws4-hmac-sha256)[ \t]+([^\r\n"'\\]+)"#
-            )
-            .to_owned(),
-            None,
-        ),
-        (
-            r#"(?i:authorization)(?:\\*["'])?[ \t]*(?:=>|:|=)[ \t]*\\*["']?([^\s"'\\,]{8,})"#.to_owned(),
-            Digit,
-        ),
-        (r#"(?i:\b(?:set-)?cookie)(?:\\*["'])?[ \t]*:[ \t]*\\*["']?([^\s"'=]+=[^\r\n"']+)"#.to_owned(), None),
-        (r#"://[^\s/:@"'<>]*:([^\s/"'<>]+)@"#.to_owned(), Value),
-        (r"://([A-Za-z0-9_-]{20,})@".to_owned(), Digit),
-        (r#"[ \t](?:-u|--user|--proxy-user)(?:[ \t]+|=)"[^\s:"/]+:([^"\n]+)"#.to_owned(), NoNumber),
-        (r"[ \t](?:-u|--user|--proxy-user)(?:[ \t]+|=)'[^\s:'/]+:([^'\n]+)".to_owned(), NoNumber),
-        (r#"[ \t](?:-u|--user|--proxy-user)(?:[ \t]+|=)[^\s:"'/]+:([^\s"']+)"#.to_owned(), NoNumber),
-        (r"sshpass[ \t]+-p[ \t]*([^\s]+)".to_owned(), None),
-        (r"(?i:\blogin[ \t]+[^\s]+[ \t]+password)[ \t]+([^\s]+)".to_owned(), None),
-        (format!(r#"--?(?:[A-Za-z0-9]+[_-])*{NAME}[ \t]+"([^"\n]+)"#), Value),
-        (format!(r"--?(?:[A-Za-z0-9]+[_-])*{NAME}[ \t]+'([^'\n]+)"), Value),
-        (format!(r#"--(?:[A-Za-z0-9]+[_-])*{NAME}[ \t]+([^\s"'=:|<>-][^\s"']*)"#), Value),
-        (format!(r"<[A-Za-z0-9_:.-]*{NAME}>([^<]+)"), Value),
-        (format!(r#"{NAME}{END}{IS}(?:[bfru]{{0,2}})"((?:[^"\\\n]|\\[^\n])+)"#), Value),
-        (format!(r"{NAME}{END}{IS}(?:[bfru]{{0,2}})'((?:[^'\\\n]|\\[^\n])+)"), Value),
-        (format!(r#"{NAME}{END}{IS}\\+"([^"\n]+)"#), Value),
-        (format!(r#"{NAME}{END}{IS}((?:[^\s"'`&;,<\\]|\\[^\snrt"'\\])+)"#), Bare),
+        (r#"://[^\s/:@"'<>]*:([^\s/"'<>]+)@"#.to_owned(), Match, Value),
+        (r"://([A-Za-z0-9_-]{20,})@".to_owned(), Match, Digit),
+        (user(r#""[^\s:"/]+:([^"\n])"#), DOUBLE, NoNumber),
+        (user(r"'[^\s:'/]+:([^'\n])"), SINGLE, NoNumber),
+        (user(r#"[^\s:"'/]+:([^\s"'])"#), PLAIN_WORD, NoNumber),
+        (r"sshpass[ \t]+-p[ \t]*([^\s])".to_owned(), WORD, None),
+        (r"(?i:\blogin[ \t]+[^\s]+[ \t]+password)[ \t]+([^\s])".to_owned(), WORD, None),
+        (format!(r#"--?(?:[A-Za-z0-9]+[_-])*{NAME}[ \t]+"([^"\n])"#), DOUBLE, Value),
+        (format!(r"--?(?:[A-Za-z0-9]+[_-])*{NAME}[ \t]+'([^'\n])"), SINGLE, Value),
+        (format!(r#"--(?:[A-Za-z0-9]+[_-])*{NAME}[ \t]+([^\s"'=:|<>-])"#), PLAIN_WORD, Value),
+        (format!(r"<[A-Za-z0-9_:.-]*{NAME}>([^<])"), Any(b"<"), Value),
+        (format!(r#"{NAME}{END}{IS}(?:[bfru]{{0,2}})"([^"\\\n]|\\[^\n])"#), Quote(b'"'), Value),
+        (format!(r"{NAME}{END}{IS}(?:[bfru]{{0,2}})'([^'\\\n]|\\[^\n])"), Quote(b'\''), Value),
+        (format!(r#"{NAME}{END}{IS}\\+"([^"\n])"#), DOUBLE, Value),
+        (format!(r#"{NAME}{END}{IS}([^\s"'`&;,<\\]|\\[^\snrt"'\\])"#), Sign, Bare),
     ];
     let by_form = [
         (r"\b(?i:bearer)[ \t]+([A-Za-z0-9._~+/=-]{16,})", Digit),
@@ -133,17 +132,19 @@ fn rules() -> Vec<(String, Check)> {
         (r"\b[0-9]{8,10}:AA[A-Za-z0-9_-]{32,33}", None),
         (r"\b[MNO][A-Za-z0-9_-]{23,25}\.[A-Za-z0-9_-]{6}\.[A-Za-z0-9_-]{27,}", Digit),
     ];
-    by_name.into_iter().chain(by_form.map(|(rule, check)| (rule.to_owned(), check))).collect()
+    let by_form = by_form.map(|(rule, check)| (rule.to_owned(), Match, check));
+    by_name.into_iter().chain(by_form).collect()
 }
 
-/// The rules as one expression. The group of a rule says where the secret is, and which rule it was.
+/// The rules as one expression. The group of a rule says where the secret begins, and which rule it was.
 struct Rules {
     regex: Regex,
-    checks: Vec<Check>,
+    ends: Vec<(Until, Check)>,
 }
 
 static RULES: LazyLock<Rules> = LazyLock::new(|| {
-    let (rules, checks): (Vec<_>, Vec<_>) = rules().into_iter().unzip();
+    let (rules, ends): (Vec<_>, Vec<_>) =
+        rules().into_iter().map(|(rule, until, check)| (rule, (until, check))).unzip();
     let has_group = |rule: &str| {
         let opens = rule.match_indices('(').filter(|(at, _)| !rule[..*at].ends_with('\\'));
         opens.into_iter().any(|(at, _)| !rule[at..].starts_with("(?"))
@@ -151,11 +152,11 @@ static RULES: LazyLock<Rules> = LazyLock::new(|| {
     let rules =
         rules.iter().map(|rule| if has_group(rule) { format!("(?:{rule})") } else { format!("({rule})") });
     let regex = bytes_only(&rules.collect::<Vec<_>>().join("|"));
-    Rules { regex, checks }
+    Rules { regex, ends }
 });
 
-/// The last line of a private key whose first line is not there.
-static KEY_END: LazyLock<Regex> =
+/// The last line of a private key.
+pub(super) static KEY_END: LazyLock<Regex> =
     LazyLock::new(|| bytes_only(r"-----END [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?-----"));
 
 /// A name that says that its value is a secret.
@@ -172,23 +173,26 @@ const LOOK_AGAIN: usize = 512;
 
 /// Adds the secrets that the built-in rules find, in order, without overlap; those of `KEY_END` come last.
 pub(super) fn find(text: &[u8], spans: &mut Vec<Range<usize>>) {
-    let Rules { regex, checks } = &*RULES;
+    let Rules { regex, ends } = &*RULES;
     let mut groups: CaptureLocations = regex.capture_locations();
     let mut at = 0;
     while let Some(found) = regex.captures_read_at(&mut groups, text, at) {
         let group = (1..groups.len()).find_map(|group| Some((group, groups.get(group)?)));
         let Some((group, (start, end))) = group else { break };
-        let value = text.get(start..end).unwrap_or_default();
+        let (until, check) = ends.get(group - 1).copied().unwrap_or((Until::Match, Check::None));
+        let value_end = until.end(text, start).unwrap_or(end);
+        let found_end = value_end.max(found.end());
+        let value = text.get(start..value_end).unwrap_or_default();
         // In quoted text the quote at the end is quoted too.
-        let end = end - value.iter().rev().take_while(|byte| **byte == b'\\').count().min(value.len());
-        let value = text.get(start..end).unwrap_or_default();
+        let quotes = value.iter().rev().take_while(|byte| **byte == b'\\').count();
+        let value = value.get(..value.len() - quotes).unwrap_or_default();
         let before = text.get(found.start()..start).unwrap_or_default();
-        let check = checks.get(group - 1).copied().unwrap_or(Check::None);
-        if start < end && accepts(check, before, value) {
-            spans.push(start..end);
-            at = found.end();
+        if !value.is_empty() && accepts(check, before, value) {
+            spans.push(start..start + value.len());
+            at = found_end;
         } else {
-            at = if found.len() <= LOOK_AGAIN { start.max(found.start() + 1) } else { found.end() };
+            let is_short = found_end - found.start() <= LOOK_AGAIN;
+            at = if is_short { start.max(found.start() + 1) } else { found_end };
         }
     }
     let mut done = 0;

@@ -2,9 +2,10 @@
 
 use std::os::unix::fs::PermissionsExt;
 
+use rustix::process::Signal;
 use serde_json::Value;
 
-use crate::env::TestEnv;
+use crate::env::{TestEnv, until};
 
 const FILE: &str = "[dead_letters]\nfile = 'dead.jsonl'\n";
 
@@ -104,6 +105,75 @@ fn a_full_disk_is_said_once_and_costs_no_job() {
     assert_eq!((&report["outcomes"]["failed"], &report["balanced"]), (&30.into(), &true.into()));
     assert_eq!(err.matches("dead letters cannot be written").count(), 1, "{err}");
     assert!(err.contains("could not be, and 0 came too fast"), "{err}");
+}
+
+/// A verdict of that handler, by the settings of the file.
+fn verdict(settings: &str) -> Value {
+    let env = TestEnv::with_hooks(&format!(
+        "{FILE}{settings}[hook.says]\non = ['X']\nmode = 'lines'\n\
+         run = '''read line; id=${{line#*id?:?}}; id=${{id%%\"*}}\n\
+         echo '{{\"id\":\"'$id'\",\"ok\":false,\"verdict\":{{\"why\":\"no\",\"password\":\"Zq1\",\"n\":1e99}}}}' '''\n"
+    ));
+    env.report(&[], "{\"type\":\"X\"}");
+    letters(&env)[0]["dead_letter"]["verdict"].take()
+}
+
+#[test]
+fn a_verdict_is_written_without_its_secrets_unless_the_file_is_to_have_them() {
+    let read = |text: &str| serde_json::from_str::<Value>(text).unwrap();
+    assert_eq!(verdict(""), read(r#"{"why":"no","password":"[redacted]","n":1e99}"#));
+    assert_eq!(verdict("redact = false\n"), read(r#"{"why":"no","password":"Zq1","n":1e99}"#));
+}
+
+/// Whoever holds the lock of the file holds the writing thread up, and nobody else.
+#[test]
+fn what_comes_too_fast_for_the_file_is_counted_and_said() {
+    let env = TestEnv::with_hooks(&format!("{FILE}[hook.missing]\non = ['X']\nrun = ['/no/such/program']\n"));
+    env.write("e", "{\"type\":\"X\"}\n".repeat(4000));
+    let held = std::fs::File::create(env.path("dead.jsonl")).unwrap();
+    held.lock().unwrap();
+    let live = env.spawn(&["run", "e", "--report", "json"]);
+    live.wait_for_stderr("dead letters come faster than they can be written");
+    held.unlock().unwrap();
+    let done = live.finish();
+    let report = done.report();
+    assert_eq!(report.happened(), "not_started 4000", "{done:?}");
+    let written = letters(&env).len();
+    assert!((1024..4000).contains(&written), "{written}");
+    let says =
+        format!("{written} dead letters were written; 0 could not be, and {} came too fast", 4000 - written);
+    assert!(done.stderr.contains(&says), "{says}: {}", done.stderr);
+}
+
+#[test]
+fn a_killed_run_leaves_every_line_that_it_has_written_and_another_run_goes_on_behind() {
+    let env = TestEnv::with_hooks(&format!("{FILE}[hook.fails]\non = ['X']\nrun = 'exit 1'\n"));
+    let mut live = env.spawn(&["run", "-"]);
+    live.send("{\"type\":\"X\"}\n".repeat(20));
+    until("twenty lines", || env.lines("dead.jsonl").len() == 20);
+    live.signal(Signal::KILL);
+    live.finish();
+    assert_eq!(letters(&env).len(), 20);
+    // In the middle of it: whatever is there is whole, but for the last line.
+    let mut live = env.spawn(&["run", "-"]);
+    live.send("{\"type\":\"X\"}\n".repeat(300));
+    until("more lines", || env.lines("dead.jsonl").len() > 50);
+    live.signal(Signal::KILL);
+    live.finish();
+    let text = env.read("dead.jsonl");
+    let (whole, torn) = text.rsplit_once('\n').unwrap();
+    assert!(whole.lines().all(|line| serde_json::from_str::<Value>(line).is_ok()), "{text}");
+    // A line that was cut off, as a full disk leaves it.
+    env.write("dead.jsonl", format!("{whole}\n{torn}{{\"dead_letter\":{{\"v\":1,\"ho"));
+    let before = whole.lines().count();
+    env.report(&[], "{\"type\":\"X\"}");
+    let lines = env.lines("dead.jsonl");
+    assert_eq!(lines.len(), before + 2);
+    assert!(serde_json::from_str::<Value>(&lines[before + 1]).is_ok(), "{lines:?}");
+    env.write("copy", env.read("dead.jsonl"));
+    let done = env.run(&["run", "copy", "--report", "json"]);
+    assert_eq!(done.report().happened(), format!("failed {}", before + 1));
+    assert!(done.stderr.contains(&format!("copy:{}: ", before + 1)), "{done:?}");
 }
 
 #[test]
