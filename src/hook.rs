@@ -256,8 +256,9 @@ pub struct ResidentSpec {
     pub max_age: Option<Duration>,
 }
 
-/// A program to start, with everything resolved that can be before the first event.
-#[derive(Debug, PartialEq, Eq)]
+/// A program to start, with everything resolved that can be before the first event. Its `Debug` form leaves out what
+/// may be secret: arguments, and the values of variables.
+#[derive(PartialEq, Eq)]
 pub struct CommandSpec {
     /// What the user wrote.
     pub line: CommandLine,
@@ -271,8 +272,8 @@ pub struct CommandSpec {
     pub leftovers: Leftovers,
 }
 
-/// The two forms of `run`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// The two forms of `run`. Its `Debug` form leaves out what may be secret.
+#[derive(Clone, PartialEq, Eq)]
 pub enum CommandLine {
     /// A string: given to `/bin/sh -c`.
     Shell(String),
@@ -283,6 +284,28 @@ pub enum CommandLine {
         /// What follows the program's name.
         args: Vec<OsString>,
     },
+}
+
+impl fmt::Debug for CommandSpec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let variables: Vec<_> = self.env.keys().collect();
+        f.debug_struct("CommandSpec")
+            .field("line", &self.line)
+            .field("cwd", &self.cwd)
+            .field("env", &variables)
+            .field("inherit", &self.inherit)
+            .field("leftovers", &self.leftovers)
+            .finish()
+    }
+}
+
+impl fmt::Debug for CommandLine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Shell(_) => f.write_str("Shell(..)"),
+            Self::Exec { args, .. } => write!(f, "Exec(.., {} arguments)", args.len()),
+        }
+    }
 }
 
 /// What a handler sees of hookpool's own environment.

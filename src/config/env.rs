@@ -12,7 +12,7 @@ use toml::de::DeValue;
 
 use super::layer::{Key, Layer, Place, Walk, hint_for_unknown};
 use super::nearest::nearest;
-use super::problem::{Origin, Problems, Severity, quoted, shown};
+use super::problem::{Origin, Problems, Severity, quoted, shown, told};
 use super::registry::{self, LEGACY};
 use super::source::Spot;
 use super::value::Bare;
@@ -264,7 +264,7 @@ fn hint_for_variable(rest: &str, hooks: &KnownHooks) -> Option<String> {
 fn utf8<'a>(name: &str, value: &'a OsStr, problems: &mut Problems) -> Option<&'a str> {
     let text = value.to_str();
     if text.is_none() {
-        let origin = Origin::Variable { name: shown(name), value: shown(&value.to_string_lossy()) };
+        let origin = Origin::Variable { name: shown(name), value: told(name, &value.to_string_lossy()) };
         problems.error(origin, "", format!("the value of `{}` must be UTF-8 text", shown(name)));
     }
     text

@@ -7,6 +7,8 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use crate::redact::{PLACEHOLDER, Redactor};
+
 /// Most errors, and most warnings, that are kept of one loading. Each has its own limit, so that no number of warnings
 /// hides that there is an error.
 const MAX_PROBLEMS: usize = 1000;
@@ -262,6 +264,16 @@ impl Problems {
 /// Text from outside for a message: in quotes, without control characters, not longer than a line.
 pub(super) fn quoted(text: &str) -> String {
     format!("\"{}\"", shown(text))
+}
+
+/// The value of a setting as people are told of it: what goes into a handler's environment or headers may be secret.
+pub(super) fn told(setting: &str, value: &str) -> String {
+    let lower = setting.to_ascii_lowercase().replace("__", ".");
+    let mut parts = lower.split('.').skip_while(|part| !part.ends_with("hook")).skip(2);
+    match parts.next() {
+        Some("env" | "headers") => PLACEHOLDER.to_owned(),
+        _ => shown(&Redactor::default().text(value)),
+    }
 }
 
 /// Text from outside without control characters and not longer than a line.

@@ -6,8 +6,8 @@
 //! Invariants: text without a secret comes back as it is, and redacted text comes back as it is. JSON stays JSON that
 //! means the same but for its secrets (`json`). Every search takes linear time; there is no backtracking.
 //!
-//! It knows secrets by their form or by the name before them. One that is called by no name and looks like any other
-//! word is not found.
+//! It knows secrets by their form or by the name before them, and those that it was given. One that is called by no name
+//! and looks like any other word is not found.
 
 mod json;
 mod rules;
@@ -16,6 +16,7 @@ mod tests;
 mod until;
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
@@ -42,9 +43,12 @@ pub(crate) const PLACEHOLDER: &str = "[redacted]";
 #[derive(Clone)]
 pub struct Redactor(Option<Arc<Patterns>>);
 
+#[derive(Clone)]
 struct Patterns {
     defaults: bool,
     own: Vec<Regex>,
+    /// Secrets that are known as they are. Nobody is shown them.
+    known: Vec<Regex>,
 }
 
 /// What is wrong with a pattern.
@@ -71,6 +75,8 @@ impl Redactor {
     pub const MAX_PATTERNS: usize = 64;
     /// Longest pattern, in bytes.
     pub const MAX_PATTERN_BYTES: usize = 4096;
+    /// Shortest text that is taken for a secret because it is known to be one, in bytes.
+    const SHORTEST_KNOWN: usize = 8;
     /// Largest compiled form of a pattern, in bytes.
     const MAX_COMPILED: usize = 1 << 18;
 
@@ -92,7 +98,28 @@ impl Redactor {
                 break;
             }
         }
-        if errors.is_empty() { Ok(Self(Some(Arc::new(Patterns { defaults, own })))) } else { Err(errors) }
+        if errors.is_empty() { Ok(Self::of(defaults, own)) } else { Err(errors) }
+    }
+
+    fn of(defaults: bool, own: Vec<Regex>) -> Self {
+        Self(Some(Arc::new(Patterns { defaults, own, known: Vec::new() })))
+    }
+
+    /// The same that also takes these texts out wherever they stand, but for those that are too short to be told from
+    /// other words. One that is off stays off.
+    pub(crate) fn with_known<'s>(&self, secrets: impl IntoIterator<Item = &'s [u8]>) -> Self {
+        let Some(patterns) = &self.0 else { return Self::off() };
+        let secrets: BTreeSet<_> =
+            secrets.into_iter().filter(|secret| secret.len() >= Self::SHORTEST_KNOWN).collect();
+        if secrets.is_empty() {
+            return self.clone();
+        }
+        let literal = |secret: &[u8]| {
+            let text: String = secret.iter().map(|byte| format!(r"\x{byte:02x}")).collect();
+            RegexBuilder::new(&text).unicode(false).size_limit(usize::MAX).build()
+        };
+        let known = secrets.into_iter().map(|secret| literal(secret).expect("bytes are a pattern")).collect();
+        Self(Some(Arc::new(Patterns { known, ..Patterns::clone(patterns) })))
     }
 
     /// One that changes nothing.
@@ -108,6 +135,16 @@ impl Redactor {
             Cow::Borrowed(_) => Cow::Borrowed(text),
             Cow::Owned(bytes) => Cow::Owned(String::from_utf8_lossy(&bytes).into_owned()),
         }
+    }
+
+    /// The text with stars in place of secrets, letter by letter: columns stay what they are.
+    pub(crate) fn starred<'t>(&self, text: &'t str) -> Cow<'t, str> {
+        let spans = self.spans(text.as_bytes());
+        if spans.is_empty() {
+            return Cow::Borrowed(text);
+        }
+        let is_secret = |at: usize| spans.iter().any(|span| span.contains(&at));
+        text.char_indices().map(|(at, letter)| if is_secret(at) { '*' } else { letter }).collect()
     }
 
     /// The same for bytes that need not be text.
@@ -143,6 +180,9 @@ impl Redactor {
                 spans.extend(secret.map(|secret| secret.range()).filter(|span| !span.is_empty()));
             }
         }
+        for secret in &patterns.known {
+            spans.extend(secret.find_iter(text).map(|found| found.range()));
+        }
         spans.sort_unstable_by_key(|span| span.start);
         spans.dedup_by(|next, last| {
             let overlaps = next.start < last.end;
@@ -159,6 +199,11 @@ impl Redactor {
         self.0.is_some()
     }
 
+    /// Whether a value of that name is a secret, whatever it looks like.
+    pub(crate) fn is_secret_name(name: &str) -> bool {
+        rules::is_secret_name(name)
+    }
+
     /// Whether the built-in rules apply.
     fn has_defaults(&self) -> bool {
         self.0.as_ref().is_some_and(|patterns| patterns.defaults)
@@ -168,7 +213,7 @@ impl Redactor {
 /// The built-in rules alone.
 impl Default for Redactor {
     fn default() -> Self {
-        Self(Some(Arc::new(Patterns { defaults: true, own: Vec::new() })))
+        Self::of(true, Vec::new())
     }
 }
 
@@ -176,8 +221,10 @@ impl Default for Redactor {
 impl PartialEq for Redactor {
     fn eq(&self, other: &Self) -> bool {
         let same = |one: &Patterns, other: &Patterns| {
-            one.defaults == other.defaults
-                && one.own.iter().map(Regex::as_str).eq(other.own.iter().map(Regex::as_str))
+            let same = |one: &[Regex], other: &[Regex]| {
+                one.iter().map(Regex::as_str).eq(other.iter().map(Regex::as_str))
+            };
+            one.defaults == other.defaults && same(&one.own, &other.own) && same(&one.known, &other.known)
         };
         match (&self.0, &other.0) {
             (Some(one), Some(other)) => Arc::ptr_eq(one, other) || same(one, other),

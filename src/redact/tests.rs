@@ -334,6 +334,22 @@ fn own_patterns_replace_their_group_or_all_of_it() {
     assert_eq!(errors.len(), 1, "{errors:?}");
 }
 
+#[test]
+fn what_is_known_goes_wherever_it_stands_and_nobody_is_shown_it() {
+    let secrets: [&[u8]; 4] = [b"tangerine", b"short", b"a.b*c(d)e", b"\xff\xfe\xfd\xfc\xfb\xfa\xf9\xf8"];
+    let redactor = Redactor::new(false, &["x-[0-9]+"]).unwrap().with_known(secrets);
+    assert_eq!(redactor.text("xtangerines x-1 short a.b*c(d)e"), "x[redacted]s [redacted] short [redacted]");
+    assert_eq!(redactor.bytes(b"<\xff\xfe\xfd\xfc\xfb\xfa\xf9\xf8>").as_ref(), b"<[redacted]>");
+    assert_eq!(redactor.json(br#"["tangerin\u0065"]"#).as_ref(), br#"["[redacted]"]"#);
+    assert!(!format!("{redactor:?}").contains("74"), "{redactor:?}");
+    assert_eq!(redactor, Redactor::new(false, &["x-[0-9]+"]).unwrap().with_known(secrets.into_iter().rev()));
+    assert_ne!(redactor, Redactor::new(false, &["x-[0-9]+"]).unwrap());
+    assert_eq!(Redactor::off().with_known(secrets).text("tangerine"), "tangerine");
+    let long = "y".repeat(128 * 1024);
+    assert_eq!(Redactor::default().with_known([long.as_bytes()]).text(&long), "[redacted]");
+    assert_eq!(redactor.starred("é tangerine é"), "é ********* é");
+}
+
 fn planted() -> impl Strategy<Value = String> {
     let formed = formed();
     (0..formed.len()).prop_map(move |at| formed[at].clone())

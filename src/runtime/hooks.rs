@@ -173,7 +173,7 @@ impl HookMaker {
             // Once: each reload looks for what was missing.
             let told = old.filter(|old| old.hook.enabled).and_then(|old| old.handler.fault());
             let fault = entry.handler.fault().filter(|fault| hook.enabled && told.as_ref() != Some(fault));
-            faults.extend(fault.map(|why| (hook.name.clone(), why)));
+            faults.extend(fault.map(|why| (hook.name.clone(), hook.redactor.text(&why).into_owned())));
             entries.push(Arc::new(entry));
         }
         let is_there = |record: &Arc<HookRecord>| config.hooks.iter().any(|hook| hook.name == record.name);

@@ -3,7 +3,8 @@
 //! Defaults are written too, so that everything that holds can be seen; but for the one default that means something
 //! else when it is written. Keys that are not set anywhere and have no default are left out. What a hook's folder
 //! decides is written out: `cwd` always, and `${config_dir}` as the folder that it stands for. `${env:NAME}` is never
-//! filled in, so that no secret is shown that does not stand in the configuration itself.
+//! filled in, and what a variable of hookpool says of a command or of its variables is written as one, so that no secret
+//! is shown that does not stand in a file.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -121,7 +122,8 @@ impl Loaded {
         // The built-in limit of one event follows the limit of all.
         let limit =
             (setting.path == "queue.max_event_bytes").then(|| self.config.queue.max_event_bytes.into());
-        let text = written::value(setting.kind, filled.or(limit).as_ref().unwrap_or(&value.value));
+        let told = variable_of(value).filter(|_| has_names).map(|name| format!("${{env:{name}}}").into());
+        let text = written::value(setting.kind, told.or(filled).or(limit).as_ref().unwrap_or(&value.value));
         Line { value: text, origin: origin(&value.spot), is_silent }
     }
 
@@ -151,6 +153,16 @@ fn origin(spot: &Spot) -> String {
         }
         Origin::Variable { name, .. } => name,
         Origin::Override { key, .. } => format!("option {key}"),
+    }
+}
+
+/// The variable that is the value, where naming it means the same: what the environment holds is not shown.
+fn variable_of(value: &EffectiveValue) -> Option<String> {
+    match value.spot.origin() {
+        Origin::Variable { name, .. } if value.value.as_str().is_some_and(|text| !text.contains("${")) => {
+            Some(name)
+        }
+        _ => None,
     }
 }
 
