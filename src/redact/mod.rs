@@ -47,8 +47,36 @@ pub struct Redactor(Option<Arc<Patterns>>);
 struct Patterns {
     defaults: bool,
     own: Vec<Regex>,
-    /// Secrets that are known as they are. Nobody is shown them.
-    known: Vec<Regex>,
+    known: Vec<Known>,
+}
+
+/// A secret that is known as it is. Nobody is shown it.
+#[derive(Clone)]
+struct Known {
+    secret: Box<[u8]>,
+    /// Finds its first bytes.
+    start: Regex,
+}
+
+impl Known {
+    /// Bytes of a secret that are searched for; what follows goes for as long as it agrees.
+    const START: usize = 64;
+
+    fn new(secret: &[u8]) -> Self {
+        let text: String = secret.iter().take(Self::START).map(|byte| format!(r"\x{byte:02x}")).collect();
+        let start = RegexBuilder::new(&text).unicode(false).build().expect("a few bytes are a pattern");
+        Self { secret: secret.into(), start }
+    }
+
+    fn find(&self, text: &[u8], spans: &mut Vec<Range<usize>>) {
+        let mut at = 0;
+        while let Some(found) = self.start.find_at(text, at) {
+            let rest = text.get(found.start()..).unwrap_or_default();
+            at =
+                found.start() + rest.iter().zip(&self.secret).take_while(|(one, other)| one == other).count();
+            spans.push(found.start()..at);
+        }
+    }
 }
 
 /// What is wrong with a pattern.
@@ -114,11 +142,7 @@ impl Redactor {
         if secrets.is_empty() {
             return self.clone();
         }
-        let literal = |secret: &[u8]| {
-            let text: String = secret.iter().map(|byte| format!(r"\x{byte:02x}")).collect();
-            RegexBuilder::new(&text).unicode(false).size_limit(usize::MAX).build()
-        };
-        let known = secrets.into_iter().map(|secret| literal(secret).expect("bytes are a pattern")).collect();
+        let known = secrets.into_iter().map(Known::new).collect();
         Self(Some(Arc::new(Patterns { known, ..Patterns::clone(patterns) })))
     }
 
@@ -181,7 +205,7 @@ impl Redactor {
             }
         }
         for secret in &patterns.known {
-            spans.extend(secret.find_iter(text).map(|found| found.range()));
+            secret.find(text, &mut spans);
         }
         spans.sort_unstable_by_key(|span| span.start);
         spans.dedup_by(|next, last| {
@@ -221,10 +245,13 @@ impl Default for Redactor {
 impl PartialEq for Redactor {
     fn eq(&self, other: &Self) -> bool {
         let same = |one: &Patterns, other: &Patterns| {
-            let same = |one: &[Regex], other: &[Regex]| {
-                one.iter().map(Regex::as_str).eq(other.iter().map(Regex::as_str))
-            };
-            one.defaults == other.defaults && same(&one.own, &other.own) && same(&one.known, &other.known)
+            one.defaults == other.defaults
+                && one.own.iter().map(Regex::as_str).eq(other.own.iter().map(Regex::as_str))
+                && one
+                    .known
+                    .iter()
+                    .map(|known| &known.secret)
+                    .eq(other.known.iter().map(|known| &known.secret))
         };
         match (&self.0, &other.0) {
             (Some(one), Some(other)) => Arc::ptr_eq(one, other) || same(one, other),

@@ -52,14 +52,14 @@ fn who_switches_it_off_sees_everything() {
 /// stands in a file is shown by who asks for that file's configuration, and by nobody else.
 #[test]
 fn the_environment_is_in_no_log_line_no_report_and_no_listing() {
-    const FILLED: &str = "[hook.fine]\non = ['X']\nrun = ['sh', '-c', 'test \"$1\" = Zq1-plain-1 && test $B = \"at Zq1-plain-1\"', '-', '${env:PLAIN}']\n\
-         env = { B = 'at ${env:PLAIN}' }\nenv_clear = ['PATH']\n\
+    const FILLED: &str = "[hook.fine]\non = ['X']\nrun = ['sh', '-c', 'test \"$1\" = \"$PLAIN\" && test \"$B\" = \"at $PLAIN\"', '-', '${env:PLAIN}']\n\
+         env = { B = 'at ${env:PLAIN}' }\nenv_clear = ['PATH', 'PLAIN']\n\
          [hook.tells]\non = ['X']\nrun = 'env >&2; echo \"it is ${env:PLAIN}, $OWN_TOKEN and $B\" >&2; exit 3'\n\
          env = { OWN_TOKEN = '5tangerine', B = '${env:PLAIN}' }\nenv_clear = true\n\
          [hook.missing]\non = ['X']\nrun = ['/no/such/${env:PLAIN}']\n\
          [hook.nowhere]\non = ['X']\nrun = 'true'\ncwd = '/no/such/${env:PLAIN}'\n\
          [hook.unfound]\non = ['X']\nrun = 'exec ${env:PLAIN}'\n\
-         [hook.set]\non = ['X']\nrun = 'test $GIVEN = Zq3-set-333'\n";
+         [hook.set]\non = ['X']\nrun = 'test ${#GIVEN} = 11'\n";
     let world = || {
         let env = TestEnv::with_hooks(FILLED)
             .variable("PLAIN", "Zq1-plain-1")

@@ -132,9 +132,26 @@ impl Loaded {
         let set = self.effective.values.get(&key.to_string());
         let as_written = || set.map(|value| written::value(ValueKind::Text { empty: false }, &value.value));
         let cwd = hook.handler.command().and_then(|command| command.cwd.to_str());
-        let found = cwd.map(|path| written::text(&escaped(path)));
+        let found = cwd.map(|path| written::text(&self.unfilled(set, path).unwrap_or_else(|| escaped(path))));
         let origin = set.map_or_else(|| "the folder of its file".to_owned(), |value| origin(&value.spot));
         Some(Line { value: found.or_else(as_written)?, origin, is_silent: false })
+    }
+
+    /// A folder with variables in its name as it was written, but for the folder that it starts from. `None`: it has
+    /// none, or stands below that folder without a word about it.
+    fn unfilled(&self, set: Option<&EffectiveValue>, path: &str) -> Option<String> {
+        let value = set?;
+        let text = value.value.as_str().filter(|text| text.contains("${env:"))?;
+        let dir =
+            value.spot.dir().or_else(|| self.effective.dirs.get(value.key.hook()?).map(PathBuf::as_path))?;
+        let filled = with_folder(&value.value, dir)?.as_str()?.to_owned();
+        if filled.starts_with('/') || !Path::new(path).starts_with(dir) {
+            Some(filled)
+        } else if text.starts_with("${env:") {
+            None
+        } else {
+            Some(format!("{}/{filled}", escaped(dir.to_str()?)))
+        }
     }
 }
 

@@ -145,8 +145,7 @@ fn each_outcome_that_is_no_success_is_in_the_file_once() {
          [hook.timed_out]\non = ['timed_out']\nrun = 'exec sleep 60'\ntimeout = '10ms'\ngrace = '0s'\n\
          [hook.panicked]\non = ['panicked']\n\
          [hook.not_started]\non = ['not_started']\nrun = ['/no/such/program']\n\
-         [hook.blocks]\non = ['blocks']\ntimeout = '1m'\n\
-         [hook.expired]\non = ['expired']\nrun = 'true'\nmax_wait = '1ms'\n\
+         [hook.expired]\non = ['blocks', 'expired']\ntimeout = '1m'\nmax_concurrency = 1\n\
          [hook.waits]\non = ['displaced', 'cancelled', 'abandoned', 'high']\nrun = 'true'\n",
         file.display()
     );
@@ -156,7 +155,7 @@ fn each_outcome_that_is_no_success_is_in_the_file_once() {
     let pool = HookPool::builder()
         .config(Config::from_toml(&config).unwrap())
         .register("panicked", |_: &Call| -> () { panic!("as it should") })
-        .register("blocks", move |_: &Call| {
+        .register("expired", move |_: &Call| {
             blocks.send(()).unwrap();
             let _ = gate.lock().unwrap().recv();
         })
@@ -171,6 +170,7 @@ fn each_outcome_that_is_no_success_is_in_the_file_once() {
     }
     let blocking = submit("blocks");
     is_blocked.recv_timeout(LONG).unwrap();
+    pool.set("hook.expired.max_wait", "1ms").unwrap();
     assert_eq!(submit("expired").wait(LONG).unwrap().kind.name(), "expired");
     pool.pause("waits");
     let displaced = submit("displaced");
