@@ -185,7 +185,8 @@ fn assign(layer: &mut Layer, key: &Key, text: &str, bare: Bare, spot: Spot, prob
         _ => match DeValue::parse(text.trim()) {
             Ok(value) if matches!(value.get_ref(), DeValue::Table(_)) => walk.entry(key, 0, &value),
             _ => {
-                let message = format!("`{key}` must be a table written as in TOML, not {}", quoted(text));
+                let found = told(&key.to_string(), &quoted(text));
+                let message = format!("`{key}` must be a table written as in TOML, not {found}");
                 let hint = Some("a table is written { key = value }".to_owned());
                 problems.push(spot.origin(), key, Severity::Error, message, hint);
             }
@@ -264,7 +265,8 @@ fn hint_for_variable(rest: &str, hooks: &KnownHooks) -> Option<String> {
 fn utf8<'a>(name: &str, value: &'a OsStr, problems: &mut Problems) -> Option<&'a str> {
     let text = value.to_str();
     if text.is_none() {
-        let origin = Origin::Variable { name: shown(name), value: told(name, &value.to_string_lossy()) };
+        let origin =
+            Origin::Variable { name: shown(name), value: shown(&told(name, &value.to_string_lossy())) };
         problems.error(origin, "", format!("the value of `{}` must be UTF-8 text", shown(name)));
     }
     text

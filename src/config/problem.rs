@@ -266,13 +266,14 @@ pub(super) fn quoted(text: &str) -> String {
     format!("\"{}\"", shown(text))
 }
 
-/// The value of a setting as people are told of it: what goes into a handler's environment or headers may be secret.
+/// The value of a setting, or what was found in its place, as people are told of it: what goes into a handler's
+/// environment or headers may be secret. The setting is a key or the name of a variable.
 pub(super) fn told(setting: &str, value: &str) -> String {
     let lower = setting.to_ascii_lowercase().replace("__", ".");
     let mut parts = lower.split('.').skip_while(|part| !part.ends_with("hook")).skip(2);
     match parts.next() {
         Some("env" | "headers") => PLACEHOLDER.to_owned(),
-        _ => shown(&Redactor::default().text(value)),
+        _ => Redactor::default().text(value).into_owned(),
     }
 }
 

@@ -104,8 +104,12 @@ impl Spot {
             Self::File(source, offset) => {
                 Origin::File { path: source.name.clone(), position: Some(source.position(*offset)) }
             }
-            Self::Variable(pair) => Origin::Variable { name: shown(&pair.0), value: told(&pair.0, &pair.1) },
-            Self::Override(pair) => Origin::Override { key: shown(&pair.0), value: told(&pair.0, &pair.1) },
+            Self::Variable(pair) => {
+                Origin::Variable { name: shown(&pair.0), value: shown(&told(&pair.0, &pair.1)) }
+            }
+            Self::Override(pair) => {
+                Origin::Override { key: shown(&pair.0), value: shown(&told(&pair.0, &pair.1)) }
+            }
         }
     }
 }

@@ -90,7 +90,7 @@ fn the_environment_is_in_no_log_line_no_report_and_no_listing() {
     }
     let env = world();
     let done = env.run(&["-vv", "run", "e", "--show-output", "--report", "json"]);
-    assert_eq!(done.report().happened(), "failed 2, not_started 2, succeeded 2", "{done:?}");
+    assert_eq!(done.report().happened(), "succeeded 2, failed 2, not_started 2", "{done:?}");
     assert!(done.stderr.contains("it is [redacted], [redacted] and [redacted]"), "{done:?}");
     // What is listed means the same, in the same environment.
     let listed = env.run(&["config"]).stdout;
