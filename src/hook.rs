@@ -3,6 +3,8 @@
 //! The configuration makes hooks; the matcher reads their selectors, the scheduler their policies, and the handlers
 //! their handler specifications. A job keeps the `Arc<Hook>` that it was admitted with, whatever is configured later.
 
+mod http;
+
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fmt;
@@ -10,6 +12,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use self::http::{HttpSpec, HttpUrl, Secret};
 use crate::class::PriorityClass;
 use crate::event::FieldPath;
 use crate::matcher::Selector;
@@ -216,6 +219,8 @@ pub enum HandlerSpec {
     Lines(CommandSpec),
     /// A program whose processes stay, get events as lines and answer each with a line.
     Resident(ResidentSpec),
+    /// A web service: one request for each event, or for each batch.
+    Http(HttpSpec),
     /// A handler in Rust, registered with the pool's builder under the hook's name.
     Registered,
 }
@@ -227,6 +232,7 @@ impl HandlerSpec {
         match self {
             Self::Command(_) => false,
             Self::Lines(_) | Self::Resident(_) | Self::Registered => true,
+            Self::Http(http) => http.lines,
         }
     }
 
@@ -236,7 +242,7 @@ impl HandlerSpec {
         match self {
             Self::Command(command) | Self::Lines(command) => Some(command),
             Self::Resident(resident) => Some(&resident.command),
-            Self::Registered => None,
+            Self::Http(_) | Self::Registered => None,
         }
     }
 }

@@ -5,8 +5,13 @@ mod class;
 pub mod config;
 mod dead_letters;
 mod event;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod handler;
 mod hook;
+#[cfg(feature = "http")]
+mod http;
 mod kind;
 mod manager;
 mod matcher;
@@ -23,6 +28,8 @@ mod runtime;
 mod scheduler;
 mod simulate;
 mod telemetry;
+#[doc(hidden)]
+pub mod text;
 mod time;
 
 pub use breaker::{BreakerState, BreakerStatus};
@@ -32,8 +39,8 @@ pub use dead_letters::{DeadLetter, DeadLetterCounts, DeadLetterError};
 pub use event::{Event, EventError, FieldPath, RawJson, Scalar};
 pub use handler::{BatchAnswer, BatchHandler, Call, EventHandler, Parallel};
 pub use hook::{
-    BatchKey, BatchPolicy, BreakerPolicy, CommandLine, CommandSpec, HandlerSpec, Hook, HookName, InheritEnv,
-    Leftovers, MaxWait, OnBatchFailure, Order, ResidentSpec, RetryPolicy,
+    BatchKey, BatchPolicy, BreakerPolicy, CommandLine, CommandSpec, HandlerSpec, Hook, HookName, HttpSpec,
+    HttpUrl, InheritEnv, Leftovers, MaxWait, OnBatchFailure, Order, ResidentSpec, RetryPolicy, Secret,
 };
 pub use kind::{EventKind, KindSet};
 pub use manager::{

@@ -19,6 +19,7 @@ use crate::class::PriorityClass;
 use crate::event::{Event, Subject};
 use crate::hook::{Hook, HookName};
 use crate::outcome::{Attempt, JobId, Outcome, OutcomeKind, Refusal, Skip, WaitSplit};
+use crate::text::{escape, shortened};
 use crate::time::{Clock, Time, nanos};
 
 /// Lines that are limited, and what they depend on.
@@ -67,7 +68,7 @@ impl Telemetry {
         say(|| {
             tracing::debug!(
                 hook = %hook.name, class = %class, job = %job, session = event.session(),
-                "Successfully queued {} hook for background processing", plain(event.name())
+                "Successfully queued {} hook for background processing", escape(event.name())
             );
         });
         if waiting >= self.near.load(Ordering::Relaxed) {
@@ -94,7 +95,7 @@ impl Telemetry {
             say(|| {
                 tracing::warn!(
                     hook = %hook.name, class = %class, reason = %why, unreported, hint = why.hint(),
-                    "dropped a {} hook: {}", plain(event.name()), explain(why)
+                    "dropped a {} hook: {}", escape(event.name()), explain(why)
                 );
             });
         }
@@ -139,7 +140,7 @@ pub(crate) fn retried(
     say(|| {
         tracing::info!(
             hook = %hook.name, job = %job, session = event.session(), run_ms = attempt.run.map(millis),
-            "attempt {number} of {most} {}: {}; next in {wait:?}", attempt.kind, attempt.reason
+            "attempt {number} of {most} {}: {}; next in {wait:?}", attempt.kind, reason(&attempt.reason)
         );
     });
 }
@@ -220,7 +221,7 @@ pub(crate) fn misspoke(hook: &Hook, what: &str, complaints: &Limiter, now: Time)
 
 /// The processes of a resident handler end one after the other before they have answered anything.
 pub(crate) fn keeps_ending(hook: &HookName, why: &str) {
-    say(|| tracing::warn!(hook = %hook, "the hook's handler is not started for a while: {why}"));
+    say(|| tracing::warn!(hook = %hook, "the hook's handler is not started for a while: {}", reason(why)));
 }
 
 fn tell_of(outcome: &Outcome, complaints: &Limiter, now: Time) {
@@ -238,14 +239,14 @@ fn tell_of(outcome: &Outcome, complaints: &Limiter, now: Time) {
         line!(
             debug,
             "Hook {} processed in background thread (took {:.2}s)",
-            plain(event.name()),
+            escape(event.name()),
             run.as_secs_f64()
         );
     } else {
         line!(
             debug,
             "Hook {} ended without running: {}; {}",
-            plain(event.name()),
+            escape(event.name()),
             outcome.kind,
             outcome.waited_for
         );
@@ -259,11 +260,13 @@ fn tell_of(outcome: &Outcome, complaints: &Limiter, now: Time) {
                     hint = outcome.hint.as_deref(),
                     "hook {}: {}",
                     outcome.kind,
-                    outcome.reason
+                    reason(&outcome.reason)
                 );
             }
         }
-        OutcomeKind::Failed => line!(info, hint = outcome.hint.as_deref(), "hook failed: {}", outcome.reason),
+        OutcomeKind::Failed => {
+            line!(info, hint = outcome.hint.as_deref(), "hook failed: {}", reason(&outcome.reason))
+        }
         _ => {}
     }
 }
@@ -273,19 +276,10 @@ fn say(lines: impl FnOnce()) {
     let _ = catch_unwind(AssertUnwindSafe(lines));
 }
 
-/// An event's name comes from outside: it must not end a line, or pass for one.
-fn plain(name: &str) -> Cow<'_, str> {
-    let is_plain = |c: char| {
-        !c.is_control()
-            && !matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-    };
-    if name.chars().all(is_plain) {
-        return name.into();
-    }
-    name.chars()
-        .flat_map(|c| if is_plain(c) { vec![c] } else { c.escape_unicode().collect() })
-        .collect::<String>()
-        .into()
+/// What a handler says of its event can be of any length; who wants all of it has the outcome.
+fn reason(text: &str) -> Cow<'_, str> {
+    const LONGEST: usize = 1000;
+    shortened(text, LONGEST)
 }
 
 fn explain(why: Refusal) -> &'static str {
@@ -342,12 +336,6 @@ impl Limiter {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_name_cannot_forge_a_line() {
-        assert_eq!(plain("PreToolUse"), "PreToolUse");
-        assert_eq!(plain("a\n  WARN b\u{202e}"), "a\\u{a}  WARN b\\u{202e}");
-    }
 
     #[test]
     fn a_flood_of_lines_passes_once_a_second_with_the_number_of_the_others() {

@@ -222,8 +222,8 @@ fn handlers_of_a_killed_hookpool_are_killed_at_the_next_start_and_those_of_a_liv
     // Dead, and not reaped yet.
     let number = i32::try_from(program.child.as_ref().unwrap().id()).unwrap();
     until("the program is dead", || dead(number).then_some(()));
-    assert!(strays.iter().all(|stray| !dead(stray.0)), "nobody could kill them");
 
+    // A program that another test starts may be the one that kills them; when one has looked, they are dead.
     assert!(next.start().finish().status.success());
     assert!(strays.iter().all(|stray| dead(stray.0)));
     assert!(others.iter().all(|other| !dead(other.0)));

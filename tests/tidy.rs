@@ -2,11 +2,13 @@
 
 #![expect(clippy::unwrap_used, reason = "a test panics when it cannot look")]
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Modules of the library from the bottom to the top. A module knows those before it, never one behind it.
 const LAYERS: &[&str] = &[
+    "text",
     "class",
     "kind",
     "time",
@@ -16,6 +18,7 @@ const LAYERS: &[&str] = &[
     "matcher",
     "hook",
     "process",
+    "http",
     "outcome",
     "breaker",
     "metrics",
@@ -30,6 +33,7 @@ const LAYERS: &[&str] = &[
     "handler",
     "runtime",
     "manager",
+    "fuzzing",
 ];
 
 /// Modules that know less than their place in `LAYERS` would allow.
@@ -37,6 +41,7 @@ const CLOSED: &[(&str, &[&str])] = &[
     ("scheduler", &["class", "outcome", "time"]),
     ("pool", &["class", "outcome", "time", "scheduler"]),
     ("process", &["hook", "redact"]),
+    ("http", &["hook", "process"]),
     ("matcher", &["kind", "event", "pattern"]),
     ("redact", &["pattern"]),
 ];
@@ -163,8 +168,69 @@ fn the_architecture_names_every_module() {
     complain(missing.map(|layer| format!("ARCHITECTURE.md does not name `{layer}`")).collect());
 }
 
+/// Dependencies, each with who needs it: the library, the program alone, or tests and benchmarks alone.
+type Dependencies = BTreeSet<(&'static str, String)>;
+
+const LIBRARY: &str = "the library";
+const PROGRAM: &str = "the program alone";
+const DEVELOPMENT: &str = "tests and benchmarks alone";
+
+fn dependencies_of(manifest: &str) -> Dependencies {
+    let manifest: toml::Table = manifest.parse().unwrap();
+    let features = manifest.get("features").and_then(|features| features.get("cli"));
+    let cli = features.and_then(toml::Value::as_array).expect("the program has a feature");
+    let is_of_program = |name: &str| cli.iter().any(|item| item.as_str() == Some(&format!("dep:{name}")));
+    let targets = manifest.get("target").and_then(toml::Value::as_table).into_iter().flatten();
+    let tables = targets.filter_map(|(_, target)| target.as_table()).chain([&manifest]);
+    let mut found = Dependencies::new();
+    for table in tables {
+        let names = |key| table.get(key).and_then(toml::Value::as_table).into_iter().flatten();
+        for (name, _) in names("dependencies").chain(names("build-dependencies")) {
+            found.insert((if is_of_program(name) { PROGRAM } else { LIBRARY }, name.clone()));
+        }
+        found.extend(names("dev-dependencies").map(|(name, _)| (DEVELOPMENT, name.clone())));
+    }
+    found
+}
+
+/// What the first column of the table of dependencies names. A row may say in front who alone needs what it names, and
+/// add a remark to a name.
+fn dependencies_explained_in(architecture: &str) -> Dependencies {
+    let section = architecture.split("\n## Dependencies\n").nth(1).unwrap();
+    let rows = section.lines().skip_while(|line| !line.starts_with("| ---")).skip(1);
+    let rows = rows.map_while(|line| line.strip_prefix("| ")?.split_once(" | ").map(|(names, _)| names));
+    let mut found = Dependencies::new();
+    for row in rows {
+        let (alone, names) = row.split_once(" only: ").unwrap_or(("", row));
+        let who = match alone {
+            "" => LIBRARY,
+            "program" => PROGRAM,
+            _ => DEVELOPMENT,
+        };
+        let names = names.split([',', ';']).filter_map(|name| name.split_whitespace().next());
+        found.extend(names.map(|name| (who, name.to_owned())));
+    }
+    found
+}
+
+#[test]
+fn the_architecture_gives_a_reason_for_every_dependency_and_for_no_other() {
+    let read = |file: &str| fs::read_to_string(root().join(file)).unwrap();
+    let there = dependencies_of(&read("Cargo.toml"));
+    let explained = dependencies_explained_in(&read("ARCHITECTURE.md"));
+    let unexplained = there.difference(&explained);
+    let unexplained = unexplained
+        .map(|(who, name)| format!("`{name}`, which {who} needs, has no reason in ARCHITECTURE.md"));
+    let absent = explained.difference(&there);
+    let absent = absent.map(|(who, name)| {
+        format!("ARCHITECTURE.md explains why {who} needs `{name}`; Cargo.toml knows nothing of that")
+    });
+    complain(unexplained.chain(absent).collect());
+}
+
 /// Crates that are ours to replace: who uses the library must not come to depend on them.
-const HIDDEN: &[&str] = &["clap", "crossbeam_deque", "figment", "rayon", "rustix", "slab", "toml"];
+const HIDDEN: &[&str] =
+    &["clap", "crossbeam_deque", "figment", "httparse", "rayon", "rustix", "rustls", "slab", "toml"];
 
 /// What the text makes public, each up to its body or its end.
 fn public_items(text: &str) -> impl Iterator<Item = &str> {

@@ -61,6 +61,40 @@ fn a_share_of_the_last_twenty_opens_it_once_there_are_ten() {
 }
 
 #[test]
+fn failures_slide_out_of_the_share_and_a_reset_forgets_them() {
+    let mut machine = Machine::new(policy(None, Some(0.5)));
+    let some = |machine: &mut Machine, ends: &[bool]| {
+        for end in ends {
+            let turn = if *end { succeed(machine, at(0)) } else { fail(machine, at(0)) };
+            assert_eq!(turn, None);
+        }
+    };
+    some(&mut machine, &[false; 9]);
+    some(&mut machine, &[true; 20]);
+    some(&mut machine, &[false; 9]);
+    machine.reset();
+    assert_eq!(machine.status(at(0)).failures_in_a_row, 0);
+    some(&mut machine, &[false; 9]);
+    assert!(fail(&mut machine, at(0)).is_some());
+}
+
+#[test]
+fn a_probe_that_fails_goes_on_with_the_count_and_is_the_last_reason() {
+    let mut machine = Machine::new(policy(Some(10), Some(0.5)));
+    for _ in 0..10 {
+        fail(&mut machine, at(0));
+    }
+    let probe = machine.pick(at(30)).unwrap();
+    let why = "11 failures in a row, the last: exit status 7".to_owned();
+    let turn = machine.record(probe, Err("exit status 7"), at(30));
+    assert_eq!(turn, Some(Turn::Opened(2 * BASE, why.clone())));
+    assert!(machine.pick(at(31)).unwrap_err().ends_with(&why));
+    let status = machine.status(at(31));
+    assert_eq!((status.state, status.failures_in_a_row, status.opened), (BreakerState::Open, 11, 2));
+    assert_eq!(machine.status(at(90)).state, BreakerState::HalfOpen);
+}
+
+#[test]
 fn the_cool_down_doubles_up_to_its_bound_and_starts_again_after_a_success() {
     let mut machine = Machine::new(policy(Some(1), None));
     let mut now = at(0);
@@ -87,6 +121,7 @@ fn a_probe_that_decides_nothing_makes_way_for_the_next() {
     assert_eq!(machine.status(at(31)).state, BreakerState::HalfOpen);
     machine.release(first, at(31));
     assert!(!machine.refuses(at(31)));
+    assert_eq!(machine.record(first, Ok(()), at(31)), None, "its dispatch is over");
     let second = machine.pick(at(31)).unwrap();
     assert_eq!(machine.record(first, Ok(()), at(32)), None, "it comes too late");
     machine.release(first, at(32));
@@ -103,6 +138,9 @@ fn what_ran_before_it_opened_is_not_heard_after() {
     assert!(machine.refuses(at(1)));
     machine.reset();
     assert_eq!(machine.record(old, Err("late"), at(1)), None);
+    let before = machine.pick(at(1)).unwrap();
+    machine.reset();
+    assert_eq!(machine.record(before, Err("late"), at(1)), None, "a reset is a new beginning");
     assert!(!machine.refuses(at(1)));
 }
 

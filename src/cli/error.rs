@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use hookpool::BuildError;
 use hookpool::config::ConfigError;
+use hookpool::text::escape;
 
 /// Exit code of a wrong command line, clap's own.
 pub(super) const USAGE: u8 = 2;
@@ -21,9 +22,9 @@ pub(super) const HOOKS_FAILED: u8 = 1;
 pub(super) enum CliError {
     #[error("{0}")]
     Config(#[from] ConfigError),
-    #[error("cannot read {}: {source}", path.display())]
+    #[error("cannot read {}: {source}", escape(&path.to_string_lossy()))]
     Input { path: PathBuf, source: io::Error },
-    #[error("cannot write the recording {}: {source}", path.display())]
+    #[error("cannot write the recording {}: {source}", escape(&path.to_string_lossy()))]
     Record { path: PathBuf, source: io::Error },
     #[error("cannot write to standard output: {0}")]
     Output(io::Error),

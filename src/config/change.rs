@@ -13,7 +13,7 @@ use super::value::written;
 
 /// One difference between the configuration that was in force and the one that is.
 ///
-/// As text it is one line, which leaves out what hooks are given in `env` and `headers`: that may be secret.
+/// As text it is one line, which leaves out what hooks are given in `env`, `url` and `headers`: that may be secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Change {
@@ -46,7 +46,9 @@ impl fmt::Display for Change {
         match (parts.as_slice(), &self.from, &self.to) {
             (["hook", _], None, _) => write!(f, "{key}: new ({})", self.origin)?,
             (["hook", _], _, None) => return write!(f, "{key}: gone; its jobs that wait still run"),
-            (["hook", _, "env" | "headers", ..], ..) => write!(f, "{key}: changed ({})", self.origin)?,
+            (["hook", _, "env" | "url" | "headers", ..], ..) => {
+                write!(f, "{key}: changed ({})", self.origin)?;
+            }
             (_, from, to) => {
                 let text = |value: &Option<String>| value.as_deref().map_or_else(|| "not set".into(), shown);
                 write!(f, "{key}: {} -> {} ({})", text(from), text(to), self.origin)?;

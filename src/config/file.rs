@@ -12,7 +12,7 @@ use toml::Spanned;
 use toml::de::DeTable;
 
 use super::layer::{Key, Layer, Place, Walk};
-use super::problem::{Origin, Problems, shown};
+use super::problem::{Origin, Problems, Severity, shown};
 use super::source::{SourceText, Spot};
 
 /// Largest configuration file, in bytes.
@@ -94,6 +94,12 @@ pub(crate) fn parse_file<'a>(
     source: &'a Arc<SourceText>,
     problems: &mut Problems,
 ) -> Option<Spanned<DeTable<'a>>> {
+    if let Some(at) = source.text().find('\0') {
+        let origin = Spot::File(Arc::clone(source), at).origin();
+        let hint = Some("a file in UTF-16 has to be saved as UTF-8".to_owned());
+        problems.push(origin, "", Severity::Error, "no valid TOML: there is a NUL".into(), hint);
+        return None;
+    }
     let parsed = DeTable::parse(source.text());
     parsed
         .inspect_err(|error| {

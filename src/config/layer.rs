@@ -264,9 +264,10 @@ impl<'a> Walk<'a> {
                 if let Some(hook) = key.hook() {
                     self.problems.unsupported_hook(format!("hook.{hook}."));
                 }
+                let hint = value.is_none().then(|| "hookpool with the feature `http` has it".to_owned());
                 let value = value.map_or_else(String::new, |value| format!(" = {}", quoted(&value)));
-                let message = format!("`{key}{value}` is not supported by this version");
-                self.problems.push(spot.origin(), key, Severity::Error, message, None);
+                let message = format!("`{key}{value}` is not supported by this build");
+                self.problems.push(spot.origin(), key, Severity::Error, message, hint);
             }
         }
     }

@@ -8,6 +8,8 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use crate::redact::{PLACEHOLDER, Redactor};
+use crate::text::escape;
+pub(crate) use crate::text::shown;
 
 /// Most errors, and most warnings, that are kept of one loading. Each has its own limit, so that no number of warnings
 /// hides that there is an error.
@@ -153,9 +155,9 @@ impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::BuiltIn => f.write_str("built-in default"),
-            Self::File { path, position: None } => write!(f, "{}", path.display()),
+            Self::File { path, position: None } => f.write_str(&escape(&path.to_string_lossy())),
             Self::File { path, position: Some(at) } => {
-                write!(f, "{}:{}:{}", path.display(), at.line, at.column)
+                write!(f, "{}:{}:{}", escape(&path.to_string_lossy()), at.line, at.column)
             }
             Self::Variable { name, value } => write!(f, "{name}={value}"),
             Self::Override { key, value } => write!(f, "option {key}={value}"),
@@ -261,34 +263,19 @@ impl Problems {
     }
 }
 
-/// Text from outside for a message: in quotes, without control characters, not longer than a line.
+/// Text from outside for a message: in quotes, without characters that are unsafe to show, not longer than a line.
 pub(super) fn quoted(text: &str) -> String {
     format!("\"{}\"", shown(text))
 }
 
-/// The value of a setting, or what was found in its place, as people are told of it: what goes into a handler's
-/// environment or headers may be secret. The setting is a key or the name of a variable.
+/// The value of a setting, or what was found in its place, as people are told of it: an address, a header or a variable
+/// of a handler may be secret. The setting is a key or the name of a variable.
 pub(super) fn told(setting: &str, value: &str) -> String {
     let lower = setting.to_ascii_lowercase().replace("__", ".");
-    let mut parts = lower.split('.').skip_while(|part| !part.ends_with("hook")).skip(2);
-    match parts.next() {
-        Some("env" | "headers") => PLACEHOLDER.to_owned(),
+    let mut parts = lower.split('.').skip_while(|part| !part.ends_with("hook"));
+    match (parts.next(), parts.nth(1)) {
+        // All of a hook at once, or of every hook.
+        (Some(_), None | Some("env" | "headers" | "url")) => PLACEHOLDER.to_owned(),
         _ => Redactor::default().text(value).into_owned(),
     }
-}
-
-/// Text from outside without control characters and not longer than a line.
-pub(crate) fn shown(text: &str) -> String {
-    const LIMIT: usize = 80;
-    let mut clean: String = text.chars().take(LIMIT).flat_map(printable).collect();
-    if text.chars().nth(LIMIT).is_some() {
-        clean.push('…');
-    }
-    clean
-}
-
-fn printable(c: char) -> impl Iterator<Item = char> {
-    let escaped = c.is_control().then(|| c.escape_default());
-    let plain = escaped.is_none().then_some(c);
-    escaped.into_iter().flatten().chain(plain)
 }

@@ -137,6 +137,9 @@ pub(super) struct RawHook {
     #[serde(rename = "where")]
     pub(super) fields: BTreeMap<String, serde_json::Value>,
     pub(super) run: Option<RawCommand>,
+    pub(super) url: Option<String>,
+    pub(super) headers: BTreeMap<String, String>,
+    pub(super) tls: RawTls,
     pub(super) enabled: Option<bool>,
     pub(super) priority: Option<String>,
     pub(super) timeout: Option<u64>,
@@ -193,6 +196,12 @@ pub(super) struct RawBatch {
 #[serde(default)]
 pub(super) struct RawMatch {
     pub(super) tool: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct RawTls {
+    pub(super) ca: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use super::problem::{Origin, Position, shown, told};
 use crate::redact::Redactor;
+use crate::text::is_unsafe;
 
 /// A configuration file's text.
 #[derive(Debug)]
@@ -55,7 +56,7 @@ impl SourceText {
             .chars()
             .skip(skipped)
             .take(2 * SIDE)
-            .map(|c| if c.is_control() { ' ' } else { c })
+            .map(|c| if is_unsafe(c) { ' ' } else { c })
             .collect::<String>();
         Position { line: line.max(1), column: column + 1, text, caret: column - skipped }
     }

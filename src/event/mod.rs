@@ -28,6 +28,7 @@ pub use probe::EventError;
 pub use raw::RawJson;
 pub(crate) use raw::append_json;
 pub(crate) use recognise::{is_known_name, kind_of};
+use smol_str::SmolStr;
 
 use crate::kind::{EventKind, KindSet};
 
@@ -51,7 +52,8 @@ struct Inner {
 struct Facts {
     name: Cow<'static, str>,
     session: Option<Arc<str>>,
-    tool: Option<Box<str>>,
+    /// Most names fit in it without an allocation.
+    tool: Option<SmolStr>,
     timestamp_ms: Option<i64>,
 }
 

@@ -12,6 +12,7 @@ use std::ops::Range;
 use std::str::FromStr;
 
 use super::scan::{Scan, decode};
+use crate::text::shown;
 
 /// A path to a field of a payload: `tool_input.args.0`.
 ///
@@ -39,13 +40,19 @@ impl FromStr for FieldPath {
                 '.' => segments.push(std::mem::take(&mut segment).into_boxed_str()),
                 '\\' => match letters.next() {
                     Some(escaped @ ('.' | '\\')) => segment.push(escaped),
-                    _ => return Err(format!("`{text}` is no path: `\\` goes before `.` or `\\` only")),
+                    _ => {
+                        return Err(format!(
+                            "`{}` is no path: `\\` goes before `.` or `\\` only",
+                            shown(text)
+                        ));
+                    }
                 },
                 _ => segment.push(letter),
             }
         }
         segments.push(segment.into_boxed_str());
         if segments.iter().any(|segment| segment.is_empty()) {
+            let text = shown(text);
             return Err(format!("`{text}` is no path: it has an empty segment; write it like `a.b.0`"));
         }
         if segments.len() > Self::MAX_SEGMENTS {

@@ -97,6 +97,9 @@ pub(super) fn read(payload: &[u8], fallback: Option<&str>) -> Result<(Facts, Ran
         Some(first) => return Err(not_an_object(text, *first)),
     }
     let members: Members<'_> = serde_json::from_slice(text).map_err(|error| not_json(&error))?;
+    if members.is_doubtful {
+        serde_json::from_slice::<IgnoredAny>(text).map_err(|error| not_json(&error))?;
+    }
 
     let session = members.session.first_text(&SESSION_MEMBERS, true)?;
     let tool = members.tool.first_text(&TOOL_MEMBERS, false)?;
@@ -111,7 +114,10 @@ pub(super) fn read(payload: &[u8], fallback: Option<&str>) -> Result<(Facts, Ran
     let timestamp_ms = members.timestamp.and_then(|raw| recognise::timestamp_ms(raw.get()));
 
     let before = payload.len() - text.len() + (text.len() - text.trim_ascii_start().len());
-    Ok((Facts { name, session: session.map(Into::into), tool, timestamp_ms }, before..before + object.len()))
+    Ok((
+        Facts { name, session: session.map(Into::into), tool: tool.map(Into::into), timestamp_ms },
+        before..before + object.len(),
+    ))
 }
 
 /// The values of some members, each in the place of its name.
@@ -151,6 +157,9 @@ struct Members<'a> {
     tool: Values<'a, 3>,
     timestamp: Option<&'a RawValue>,
     shape: Shape,
+    /// A member's name has a control character, and only a second look can tell whether it was escaped: the parser
+    /// does not check names that it hands on as bytes.
+    is_doubtful: bool,
 }
 
 /// What a member's name means to us.
@@ -161,6 +170,7 @@ enum Member {
     Timestamp,
     /// Its presence tells something about an event that has no name.
     Shape(fn(&mut Shape) -> &mut bool),
+    Doubtful,
     Other,
 }
 
@@ -182,6 +192,7 @@ impl<'de> Deserialize<'de> for Members<'de> {
                     tool: Values([None; 3]),
                     timestamp: None,
                     shape: Shape::default(),
+                    is_doubtful: false,
                 };
                 while let Some(member) = map.next_key()? {
                     match member {
@@ -192,7 +203,8 @@ impl<'de> Deserialize<'de> for Members<'de> {
                         Member::Shape(flag) => {
                             *flag(&mut members.shape) = map.next_value::<Option<IgnoredAny>>()?.is_some();
                         }
-                        Member::Other => {
+                        Member::Doubtful | Member::Other => {
+                            members.is_doubtful |= matches!(member, Member::Doubtful);
                             map.next_value::<IgnoredAny>()?;
                         }
                     }
@@ -240,6 +252,7 @@ impl Member {
         }
         match name {
             b"timestamp" => Self::Timestamp,
+            _ if name.iter().any(u8::is_ascii_control) => Self::Doubtful,
             _ => Shape::flag(name).map_or(Self::Other, Self::Shape),
         }
     }

@@ -79,6 +79,19 @@ fn errors_say_what_where_and_what_would_be_right() {
 }
 
 #[test]
+fn a_control_character_in_a_name_has_to_be_escaped() {
+    for name in ["a\0", "a\nb", "\u{1f}", "x\\u0041\t"] {
+        let error =
+            Event::from_json(format!("{{\"event\":\"Stop\",\n\"{name}\":1}}")).unwrap_err().to_string();
+        assert!(error.starts_with("the event is not valid JSON at line "), "{error}");
+        assert!(error.contains("control character"), "{error}");
+    }
+    let escaped = event(r#"{"event":"Stop","a\u0000\n":1,"\u007f":2}"#);
+    assert_eq!(escaped.field(&"a\0\n".parse().unwrap()), Some(Scalar::Integer(1)));
+    assert_eq!(event("{\"event\":\"Stop\",\"\u{7f}\":1}").kind(), EventKind::Stop);
+}
+
+#[test]
 fn skipped_parts_may_hold_anything() {
     let odd =
         b"{\"event\":\"Stop\",\"\xff\":\"\xff\",\"s\":\"\\ud800\",\"n\":1e999,\"z\":\"\\u0000\",\"b\":2}";

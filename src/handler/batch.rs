@@ -20,6 +20,7 @@ use std::ffi::OsString;
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
+use super::command::nested_too_deep;
 use super::lines::answers::{Item, Line, Reader};
 use super::lines::splice::{Head, push_line};
 use super::{CommandHandler, Surroundings, Task};
@@ -45,21 +46,7 @@ impl LinesHandler {
     }
 
     pub(super) fn run(&self, tasks: &[Task<'_>], done: &mut dyn FnMut(usize, Ending)) {
-        let splits = tasks.len() > 1
-            && tasks.first().and_then(|task| task.hook.batch.as_ref()).map(|batch| batch.on_failure)
-                == Some(OnBatchFailure::Split);
-        let mut again = Vec::new();
-        self.run_batch(tasks, (0..tasks.len()).collect(), &mut |index, ending, was_answered| {
-            if splits && !was_answered && ending.kind == OutcomeKind::Failed {
-                again.push(index);
-            } else {
-                done(index, ending);
-            }
-        });
-        again.sort_unstable();
-        for index in again {
-            self.run_batch(tasks, VecDeque::from([index]), &mut |index, ending, _| done(index, ending));
-        }
+        run_or_split(tasks, done, &|members, done| self.run_batch(tasks, members, done));
     }
 
     /// Runs one process with the tasks of these positions. `done` is also told whether the handler said it itself.
@@ -71,7 +58,7 @@ impl LinesHandler {
     ) {
         let mut batch = Batch::new(tasks, members, done);
         let Some(first) = batch.first() else { return };
-        if let Some(ending) = self.command.nested_too_deep() {
+        if let Some(ending) = nested_too_deep(self.command.surroundings.depth) {
             return batch.end_rest(ending);
         }
         let timeout = first.hook.timeout_for(batch.open.len());
@@ -126,19 +113,62 @@ impl LinesHandler {
     }
 }
 
-/// The events of one process that have no outcome yet.
-struct Batch<'a, 'd> {
+/// Told how a task ended, and whether its handler said it itself.
+type Done<'d> = &'d mut dyn FnMut(usize, Ending, bool);
+
+/// Runs all tasks as one batch, and then, if the hook says so, those that failed with it once more, each by itself.
+pub(super) fn run_or_split(
+    tasks: &[Task<'_>],
+    done: &mut dyn FnMut(usize, Ending),
+    run_batch: &dyn Fn(VecDeque<usize>, Done<'_>),
+) {
+    let splits = tasks.len() > 1
+        && tasks.first().and_then(|task| task.hook.batch.as_ref()).map(|batch| batch.on_failure)
+            == Some(OnBatchFailure::Split);
+    let mut again = Vec::new();
+    run_batch((0..tasks.len()).collect(), &mut |index, ending, was_answered| {
+        if splits && !was_answered && ending.kind == OutcomeKind::Failed {
+            again.push(index);
+        } else {
+            done(index, ending);
+        }
+    });
+    again.sort_unstable();
+    for index in again {
+        run_batch(VecDeque::from([index]), &mut |index, ending, _| done(index, ending));
+    }
+}
+
+/// What a process wrote that was given these tasks, in pieces, until it ended.
+#[cfg(any(test, fuzzing))]
+pub(super) fn hear(tasks: &[Task<'_>], pieces: &[&[u8]], done: &mut dyn FnMut(usize, Ending)) {
+    let done = &mut |index, ending, _| done(index, ending);
+    let mut batch = Batch::new(tasks, (0..tasks.len()).collect(), done);
+    let mut reader = Reader::default();
+    for piece in pieces {
+        let _ = reader.push(piece, |item| {
+            batch.take(item, |_| ());
+            ControlFlow::Continue(())
+        });
+    }
+    if let Some(item) = reader.finish() {
+        batch.take(item, |_| ());
+    }
+}
+
+/// The events of one process, or of one request, that have no outcome yet.
+pub(super) struct Batch<'a, 'd> {
     tasks: &'a [Task<'a>],
     /// Positions, the oldest first.
-    open: VecDeque<usize>,
-    answered: usize,
-    begun: Instant,
+    pub(super) open: VecDeque<usize>,
+    pub(super) answered: usize,
+    pub(super) begun: Instant,
     done: &'d mut dyn FnMut(usize, Ending, bool),
 }
 
 impl<'a, 'd> Batch<'a, 'd> {
     /// Members that nobody wants any more have their outcome at once.
-    fn new(
+    pub(super) fn new(
         tasks: &'a [Task<'a>],
         mut members: VecDeque<usize>,
         done: &'d mut dyn FnMut(usize, Ending, bool),
@@ -153,11 +183,11 @@ impl<'a, 'd> Batch<'a, 'd> {
         Self { tasks, open: members, answered: 0, begun: Instant::now(), done }
     }
 
-    fn first(&self) -> Option<Task<'a>> {
+    pub(super) fn first(&self) -> Option<Task<'a>> {
         self.open.front().and_then(|&index| self.tasks.get(index)).copied()
     }
 
-    fn lines(&self, timeout: Duration) -> Vec<u8> {
+    pub(super) fn lines(&self, timeout: Duration) -> Vec<u8> {
         let mut lines = Vec::new();
         for task in self.open.iter().filter_map(|&index| self.tasks.get(index)) {
             let (id, deadline_ms) = (task.id(), timeout.as_millis());
@@ -167,7 +197,7 @@ impl<'a, 'd> Batch<'a, 'd> {
         lines
     }
 
-    fn take(&mut self, item: Item<'_>, complain: impl Fn(&str)) {
+    pub(super) fn take(&mut self, item: Item<'_>, complain: impl Fn(&str)) {
         match item {
             // The runner keeps all that it reads.
             Item::Noise(_) => {}
@@ -198,7 +228,7 @@ impl<'a, 'd> Batch<'a, 'd> {
     }
 
     /// Gives the rest its outcome; the first of them has the output.
-    fn end_rest(self, mut ending: Ending) {
+    pub(super) fn end_rest(self, mut ending: Ending) {
         for index in self.open {
             let Ending { kind, run, says_no, .. } = ending;
             let hint = ending.hint.clone();

@@ -73,7 +73,7 @@ impl CommandHandler {
     }
 
     pub(crate) fn run(&self, task: &Task<'_>) -> Ending {
-        if let Some(ending) = self.nested_too_deep() {
+        if let Some(ending) = nested_too_deep(self.surroundings.depth) {
             return ending;
         }
         let hook = task.hook;
@@ -83,17 +83,6 @@ impl CommandHandler {
             self.surroundings.runner.run(&self.prepared, task.event.payload(), variables, &limits, task.stop);
         let escapees_killed = self.sweep(task.job, &run);
         Ending::of_run(hook.timeout, run, escapees_killed).hinted(hook, &self.prepared)
-    }
-
-    /// The ending of whatever it would run, if hooks are nested too deep.
-    pub(super) fn nested_too_deep(&self) -> Option<Ending> {
-        let depth = self.surroundings.depth;
-        (depth > MAX_DEPTH).then(|| {
-            Ending::not_started(format!(
-                "hooks are nested {depth} deep, at most {MAX_DEPTH} are allowed: does a handler start an agent that \
-                 fires this hook again?"
-            ))
-        })
     }
 
     /// Kills what left the group of a handler that has ended. Gives back how many there were.
@@ -135,6 +124,16 @@ impl Hook {
         let (environment, _) = inherited_environment();
         Prepared::new(spec, &environment).problem().map(ToString::to_string)
     }
+}
+
+/// The ending of whatever would run, if hooks are nested too deep.
+pub(super) fn nested_too_deep(depth: u32) -> Option<Ending> {
+    (depth > MAX_DEPTH).then(|| {
+        Ending::not_started(format!(
+            "hooks are nested {depth} deep, at most {MAX_DEPTH} are allowed: does a handler start an agent that fires \
+             this hook again?"
+        ))
+    })
 }
 
 /// An environment cannot hold a NUL character; an event can.

@@ -6,7 +6,11 @@
 
 mod batch;
 mod command;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod door;
 mod hint;
+#[cfg(feature = "http")]
+mod http;
 mod lines;
 mod parallel;
 mod resident;
@@ -23,6 +27,8 @@ use crate::process::Cancel;
 use self::batch::LinesHandler;
 pub(crate) use self::command::{CommandHandler, Surroundings};
 pub(crate) use self::hint::more_time;
+#[cfg(feature = "http")]
+use self::http::HttpHandler;
 pub use self::parallel::Parallel;
 use self::resident::ResidentHandler;
 pub(crate) use self::resident::Residents;
@@ -35,8 +41,10 @@ pub(crate) enum Handler {
     Command(Box<CommandHandler>),
     Lines(Box<LinesHandler>),
     Resident(ResidentHandler),
+    #[cfg(feature = "http")]
+    Http(Box<HttpHandler>),
     Rust(Arc<RustHandler>),
-    /// There is none: its hook is switched off.
+    /// There is none: its hook is switched off, or this build has none of its kind.
     Missing,
 }
 
@@ -70,6 +78,10 @@ impl Handler {
             }
             HandlerSpec::Lines(spec) => Self::Lines(Box::new(LinesHandler::prepare(spec, surroundings))),
             HandlerSpec::Resident(spec) => Self::Resident(ResidentHandler::prepare(spec, hook, surroundings)),
+            #[cfg(feature = "http")]
+            HandlerSpec::Http(spec) => Self::Http(Box::new(HttpHandler::prepare(spec, surroundings))),
+            #[cfg(not(feature = "http"))]
+            HandlerSpec::Http(_) => Self::Missing,
             HandlerSpec::Registered => registered.map_or(Self::Missing, Self::Rust),
         }
     }
@@ -83,6 +95,8 @@ impl Handler {
     pub(crate) fn takes_many(&self) -> bool {
         match self {
             Self::Lines(_) | Self::Resident(_) => true,
+            #[cfg(feature = "http")]
+            Self::Http(http) => http.takes_many(),
             Self::Rust(rust) => matches!(**rust, RustHandler::Batch(_)),
             Self::Command(_) | Self::Missing => false,
         }
@@ -99,6 +113,8 @@ impl Handler {
             }
             Self::Lines(lines) => lines.run(tasks, done),
             Self::Resident(resident) => resident.run(tasks, done),
+            #[cfg(feature = "http")]
+            Self::Http(http) => http.run(tasks, done),
             Self::Rust(rust) => rust.run(tasks, done),
             Self::Missing => {
                 let reason = "no handler is registered for the hook";
@@ -115,6 +131,8 @@ impl Handler {
             Self::Command(command) => command.fault(),
             Self::Lines(lines) => lines.fault(),
             Self::Resident(resident) => resident.fault(),
+            #[cfg(feature = "http")]
+            Self::Http(http) => http.fault(),
             Self::Rust(_) | Self::Missing => None,
         }
     }

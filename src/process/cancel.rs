@@ -26,6 +26,15 @@ pub enum CancelLevel {
     Kill,
 }
 
+/// How a [`Cancel::wait`] ended.
+#[cfg(feature = "http")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Waited {
+    Ready,
+    Cancelled,
+    Late,
+}
+
 #[derive(Default)]
 struct State {
     level: CancelLevel,
@@ -73,6 +82,42 @@ impl Cancel {
             let kills = level == CancelLevel::Kill;
             let wakes = [state.stop_wake.as_ref(), state.kill_wake.as_ref().filter(|_| kills)];
             wakes.into_iter().flatten().for_each(|wake| wake.ring());
+        }
+    }
+
+    /// Waits until the descriptor is ready, the token is cancelled, or it is `until`. A signal may end it early, as ready.
+    #[cfg(feature = "http")]
+    pub(crate) fn wait(
+        &self,
+        descriptor: std::os::fd::BorrowedFd<'_>,
+        flags: rustix::event::PollFlags,
+        until: std::time::Instant,
+    ) -> std::io::Result<Waited> {
+        use rustix::event::{PollFd, PollFlags, poll};
+        let left = until.saturating_duration_since(std::time::Instant::now());
+        if self.is_cancelled() {
+            return Ok(Waited::Cancelled);
+        }
+        if left.is_zero() {
+            return Ok(Waited::Late);
+        }
+        #[cfg(target_os = "linux")]
+        let wake = self.wake(CancelLevel::Stop);
+        #[cfg(target_os = "linux")]
+        let wake = wake.as_ref().map(|wake| std::os::fd::AsFd::as_fd(&**wake));
+        #[cfg(not(target_os = "linux"))]
+        let wake = None;
+        // What tells of no cancellation has to be looked at.
+        let left = if wake.is_some() { left } else { left.min(super::live::LOOK) };
+        let own = PollFd::from_borrowed_fd(descriptor, flags);
+        let wake = PollFd::from_borrowed_fd(
+            wake.unwrap_or(descriptor),
+            if wake.is_some() { PollFlags::IN } else { flags },
+        );
+        match poll(&mut [own, wake], Some(&super::pipes::timespec(left))) {
+            Ok(_) | Err(rustix::io::Errno::INTR) if self.is_cancelled() => Ok(Waited::Cancelled),
+            Ok(_) | Err(rustix::io::Errno::INTR) => Ok(Waited::Ready),
+            Err(error) => Err(error.into()),
         }
     }
 

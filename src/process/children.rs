@@ -71,3 +71,53 @@ impl Children {
         work(&waited_for)
     }
 }
+
+#[cfg(test)]
+#[cfg(target_os = "linux")]
+mod tests {
+    use std::time::Duration;
+
+    use crate::hook::{CommandLine, CommandSpec, InheritEnv, Leftovers};
+    use crate::process::{Cancel, Limits, Prepared, Runner, Stage, WaiterKind, stop_all};
+
+    fn shell(line: &str) -> Prepared {
+        let spec = CommandSpec {
+            line: CommandLine::Shell(line.into()),
+            cwd: "/".into(),
+            env: [].into(),
+            inherit: InheritEnv::All,
+            leftovers: Leftovers::Kill,
+        };
+        Prepared::new(&spec, &[])
+    }
+
+    const NO_ENV: [(&str, &str); 0] = [];
+
+    #[test]
+    fn the_register_forgets_who_was_reaped_however_it_was_started_and_ended() {
+        let runner = Runner::new(WaiterKind::Pidfd);
+        let is_entered =
+            |number: u32| runner.children().while_none_starts(|waited_for| waited_for.contains(&number));
+
+        let limits = Limits { timeout: Duration::from_mins(1), grace: Duration::ZERO, max_output: 100 };
+        let run = runner.run(&shell("echo $$"), b"", NO_ENV, &limits, &Cancel::new());
+        assert!(!is_entered(run.stdout.text().trim().parse().unwrap()));
+
+        let start = || runner.start(&shell("cat"), NO_ENV).unwrap();
+        let number = |live: &crate::process::Live| live.number().unsigned_abs();
+        let stopped = start();
+        let stopped_number = number(&stopped);
+        assert!(is_entered(stopped_number));
+        stop_all(vec![(stopped, Duration::from_mins(1))], Stage::Close, &Cancel::new(), &mut |_, _| {});
+        assert!(!is_entered(stopped_number));
+
+        let dropped = start();
+        let dropped_number = number(&dropped);
+        drop(dropped);
+        while is_entered(dropped_number) {
+            // As each start does.
+            runner.children().reap_hanging();
+            std::thread::yield_now();
+        }
+    }
+}

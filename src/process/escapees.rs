@@ -37,8 +37,9 @@ use super::usage::{Stat, processes};
 const ROUNDS: usize = 8;
 /// How long one round waits for the death of what it killed.
 const DEATH: Duration = Duration::from_millis(200);
-/// How often an environment that is empty is looked at. An `exec` takes less than a millisecond.
-const EMPTY_LOOKS: usize = 5;
+/// How long a process is given that is within `exec`, or on the way to its death. Either takes less than a millisecond
+/// where it gets a processor.
+const CHANGE: Duration = Duration::from_millis(200);
 /// More environment than the kernel lets a process start with by default is not read.
 const MAX_ENVIRON: u64 = 8 * 1024 * 1024;
 
@@ -244,21 +245,29 @@ fn carries(number: i32, marks: &[Vec<u8>]) -> bool {
     marks.iter().all(has)
 }
 
-/// A process's environment. For a moment within `exec` it reads as empty, so then it is read again.
+/// A process's environment; the dead have none. Within `exec`, and while it dies, a process has none for a moment
+/// either: then this waits until it is one or the other, so that nobody is overlooked, and what somebody else has killed
+/// is dead.
 fn environ(number: i32) -> Option<Vec<u8>> {
+    let until = Instant::now() + CHANGE;
     let mut environ = Vec::new();
-    for _ in 0..EMPTY_LOOKS {
+    loop {
         let file = File::open(format!("/proc/{number}/environ")).ok()?;
         file.take(MAX_ENVIRON).read_to_end(&mut environ).ok()?;
-        // The dead have none, nor have threads of the kernel, which are children of number 2.
-        if !environ.is_empty()
-            || Stat::read(number).is_none_or(|stat| stat.dead || number == 2 || stat.parent == 2)
-        {
-            break;
+        if !environ.is_empty() || Stat::read(number).is_none_or(is_without_environment) {
+            return Some(environ);
+        }
+        if Instant::now() > until {
+            return Some(environ);
         }
         pause(Duration::from_millis(1));
     }
-    Some(environ)
+}
+
+/// Whether a process whose environment reads as empty stays so: it was started with none, is dead, or is a thread of
+/// the kernel, which are children of number 2.
+fn is_without_environment(stat: Stat) -> bool {
+    stat.has_environment || stat.dead || stat.number == 2 || stat.parent == 2
 }
 
 /// All living descendants of this process.

@@ -48,6 +48,8 @@ use std::ffi::OsStr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+#[cfg(feature = "http")]
+pub(crate) use cancel::Waited;
 pub use cancel::{Cancel, CancelLevel};
 pub use capture::{Captured, Keeper};
 #[cfg(target_os = "linux")]
@@ -206,7 +208,7 @@ struct Job<'a> {
 const AFTER_KILL: Duration = Duration::from_secs(1);
 
 /// The moment so much later; so far off that it never comes, if the clock cannot hold it.
-fn later(from: Instant, by: Duration) -> Instant {
+pub(crate) fn later(from: Instant, by: Duration) -> Instant {
     const CENTURY: Duration = Duration::from_hours(100 * 365 * 24);
     from.checked_add(by).or_else(|| from.checked_add(CENTURY)).unwrap_or(from)
 }

@@ -21,6 +21,9 @@ pub(super) struct Stat {
     pub(super) threads: u32,
     /// When it was started, in the kernel's ticks since it booted. 0: unknown.
     pub(super) start: u64,
+    /// Its environment is where it was laid at its start. It is not yet within `exec`, and not any more on the way to
+    /// its death; a thread of the kernel has none.
+    pub(super) has_environment: bool,
 }
 
 impl Stat {
@@ -35,10 +38,12 @@ impl Stat {
         let state = fields.next()?;
         let parent = fields.next()?.parse().ok()?;
         let group = fields.next()?.parse().ok()?;
-        // Fields 20 and 22.
+        // Fields 20, 22 and 51.
         let threads = fields.nth(14).and_then(|field| field.parse().ok()).unwrap_or(0);
         let start = fields.nth(1).and_then(|field| field.parse().ok()).unwrap_or(0);
-        Some(Self { number, parent, group, dead: matches!(state, "Z" | "X" | "x"), threads, start })
+        let has_environment = fields.nth(28).is_some_and(|end| end != "0");
+        let dead = matches!(state, "Z" | "X" | "x");
+        Some(Self { number, parent, group, dead, threads, start, has_environment })
     }
 }
 
@@ -70,7 +75,7 @@ mod tests {
     fn a_process_with_parentheses_and_blanks_in_its_name_is_read() {
         let stat = Stat::parse(7, "7 (a) b (c)) Z 3 5 5 0 -1 4 0 0 0 0 1 2 30 40 20 0 1 0 987 5").unwrap();
         assert_eq!((stat.number, stat.parent, stat.group, stat.dead), (7, 3, 5, true));
-        assert_eq!((stat.threads, stat.start), (1, 987));
+        assert_eq!((stat.threads, stat.start, stat.has_environment), (1, 987, false));
         assert!(Stat::parse(7, "7 (cut").is_none() && Stat::parse(7, "").is_none());
     }
 
@@ -78,7 +83,8 @@ mod tests {
     fn this_process_is_among_all_and_has_used_memory() {
         let own = rustix::process::getpid();
         assert!(processes().any(|number| number == own.as_raw_pid()));
-        assert!(!Stat::read(own.as_raw_pid()).unwrap().dead);
+        let stat = Stat::read(own.as_raw_pid()).unwrap();
+        assert!(!stat.dead && stat.has_environment);
         assert!(peak_memory(own).unwrap() > 100_000);
     }
 }

@@ -1,9 +1,7 @@
 //! The bound in bytes: payloads that wait or run, each counted once however many hooks want it.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-
-use crate::event::Event;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 /// How many bytes of payload are in use, and how many may be.
 #[derive(Debug)]
@@ -12,18 +10,12 @@ pub(super) struct ByteBudget {
     limit: AtomicU64,
 }
 
-/// Bytes that are counted, until it is dropped.
+/// Bytes that are counted until the last of their users has left. Whoever made it is the first.
 #[derive(Debug)]
 pub(super) struct Charge {
     bytes: u64,
+    users: AtomicU32,
     budget: Arc<ByteBudget>,
-}
-
-/// An event that jobs refer to. Its bytes count from the first admission until the last job has its outcome.
-#[derive(Debug)]
-pub(super) struct Payload {
-    pub(super) event: Event,
-    _charge: Charge,
 }
 
 impl ByteBudget {
@@ -46,19 +38,33 @@ impl ByteBudget {
         let add = |used: u64| used.checked_add(bytes).filter(|sum| *sum <= limit);
         // SeqCst: pairs with the count of those who wait for room, like the admission word.
         self.used.fetch_update(Ordering::SeqCst, Ordering::SeqCst, add).ok()?;
-        Some(Charge { bytes, budget: Arc::clone(self) })
+        Some(Charge { bytes, users: AtomicU32::new(1), budget: Arc::clone(self) })
     }
 }
 
-impl Payload {
-    pub(super) fn new(event: &Event, charge: Charge) -> Arc<Self> {
-        Arc::new(Self { event: event.clone(), _charge: charge })
+impl Charge {
+    /// One user more. Only a user may ask for that.
+    pub(super) fn join(&self) {
+        self.users.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// A user leaves, and the last one gives the bytes back.
+    pub(super) fn leave(&self) {
+        if self.users.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.give_back();
+        }
+    }
+
+    fn give_back(&self) {
+        self.budget.used.fetch_sub(self.bytes, Ordering::SeqCst);
     }
 }
 
 impl Drop for Charge {
     fn drop(&mut self) {
-        self.budget.used.fetch_sub(self.bytes, Ordering::SeqCst);
+        if *self.users.get_mut() > 0 {
+            self.give_back();
+        }
     }
 }
 
@@ -68,18 +74,17 @@ mod tests {
 
     #[test]
     fn bytes_are_counted_once_and_given_back_by_the_last_user() {
-        let event = Event::from_json(r#"{"type":"x"}"#).unwrap();
-        let size = event.payload().len() as u64;
-        let budget = Arc::new(ByteBudget::new(2 * size));
-        let first = Payload::new(&event, budget.charge(size).unwrap());
-        let shared = Arc::clone(&first);
-        let second = Payload::new(&event, budget.charge(size).unwrap());
-        assert!(budget.charge(size).is_none());
-        drop(first);
-        assert!(budget.charge(size).is_none(), "another job still uses it");
-        drop(shared);
-        assert!(budget.charge(size).is_some());
-        drop(second);
-        assert_eq!(budget.used.load(Ordering::SeqCst), 0);
+        let budget = Arc::new(ByteBudget::new(10));
+        let charge = budget.charge(6).unwrap();
+        assert!(budget.charge(5).is_none());
+        charge.join();
+        charge.leave();
+        assert!(budget.charge(5).is_none(), "another still uses them");
+        charge.leave();
+        let other = budget.charge(10).unwrap();
+        drop(charge);
+        assert_eq!(budget.used.load(Ordering::SeqCst), 10, "they are given back once");
+        drop(other);
+        assert_eq!(budget.used.load(Ordering::SeqCst), 0, "and if nobody came to leave");
     }
 }

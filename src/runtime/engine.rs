@@ -171,7 +171,7 @@ impl Engine {
                 self.end(job, true, Ending::new(OutcomeKind::Cancelled, reason));
                 continue;
             }
-            telemetry::started(&entry.hook, &job.payload.event, job.id, job.class, picked_as, &waited);
+            telemetry::started(&entry.hook, &job.shared.event, job.id, job.class, picked_as, &waited);
             running.push(Running { job, place, stop });
         }
         if let Some(crew) = crew {
@@ -205,7 +205,7 @@ impl Engine {
     pub(super) fn end(&self, mut job: Job, started: bool, ending: Ending) {
         let attempts = std::mem::take(&mut job.attempts);
         let waited = job.has_waited(WaitSplit::default(), self.clock.now());
-        let Job { id, class, ref payload, .. } = job;
+        let Job { id, class, .. } = job;
         let entry = Arc::clone(&job.entry);
         entry.record.counters.resolved(class, started, ending.kind, ending.run);
         entry.record.counters.waited(class, &waited);
@@ -213,7 +213,7 @@ impl Engine {
         let outcome = Outcome {
             job: id,
             hook: entry.hook.name.clone(),
-            event: payload.event.clone(),
+            event: job.shared.event.clone(),
             class,
             kind: ending.kind,
             wait: waited.total(),
@@ -242,7 +242,8 @@ impl Engine {
         if self.subscribers.tell(&outcome) == Told::SomebodyIsSlow {
             telemetry::subscriber_is_slow();
         }
-        job.shared.resolve(outcome);
+        // Its bytes are free before anybody can know that it is over.
+        job.shared.let_go().resolve(outcome);
         job.duty.done();
     }
 }
@@ -347,7 +348,7 @@ impl View {
     fn of(running: &Running) -> Self {
         let job = &running.job;
         Self {
-            event: job.payload.event.clone(),
+            event: job.shared.event.clone(),
             job: job.id,
             attempt: job.attempt(),
             cancel: running.stop.cancel.clone(),

@@ -3,16 +3,18 @@
 //! A [`Job`] is consumed by [`Job::resolve`]. One that is dropped without it is a fault of hookpool: debug builds panic,
 //! release builds count it as lost, and the ledger does not balance.
 
+use std::ops::Deref;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread::{self, ThreadId};
 use std::time::{Duration, Instant};
 
-use super::bytes::Payload;
+use super::bytes::Charge;
 use super::crew::Crew;
 use super::engine::Engine;
 use super::hooks::HookEntry;
 use crate::class::PriorityClass;
+use crate::event::Event;
 use crate::outcome::{Attempt, JobId, Outcome, WaitSplit};
 use crate::process::Cancel;
 use crate::scheduler::JobKey;
@@ -26,8 +28,7 @@ pub(super) struct Job {
     pub(super) entry: Arc<HookEntry>,
     pub(super) class: PriorityClass,
     pub(super) admitted: Time,
-    pub(super) payload: Arc<Payload>,
-    pub(super) shared: Arc<JobShared>,
+    pub(super) shared: Share,
     pub(super) duty: Duty,
     /// The attempts that have failed and were not the last.
     pub(super) attempts: Vec<Attempt>,
@@ -99,9 +100,11 @@ impl Stop {
     }
 }
 
-/// What a job and its handle share.
-#[derive(Debug, Default)]
+/// What a job and its handle share: one allocation for both, and for what the jobs of one event have in common.
+#[derive(Debug)]
 pub(super) struct JobShared {
+    pub(super) event: Event,
+    account: Account,
     state: Mutex<State>,
     resolved: Condvar,
     /// Where it waits in the core. A retry waits under a new key.
@@ -121,7 +124,79 @@ enum State {
     Resolved(Arc<Outcome>),
 }
 
+/// Who keeps the account of the bytes of an event.
+#[derive(Debug)]
+enum Account {
+    /// The first job that was admitted, for all of them.
+    Own(Charge),
+    Of(Arc<JobShared>),
+}
+
+/// A job's own part in what it shares: as long as it has it, the bytes of its event are in use. A handle has none.
+#[derive(Debug)]
+pub(super) struct Share(Arc<JobShared>);
+
+impl Share {
+    /// For the first job of an event. The charge's first user is this one.
+    pub(super) fn first(event: &Event, charge: Charge) -> Self {
+        Self(Arc::new(JobShared::new(event, Account::Own(charge))))
+    }
+
+    /// For another job of the same event.
+    pub(super) fn another(&self) -> Self {
+        let first = match &self.0.account {
+            Account::Own(_) => &self.0,
+            Account::Of(first) => first,
+        };
+        let share = Self(Arc::new(JobShared::new(&first.event, Account::Of(Arc::clone(first)))));
+        first.charge().join();
+        share
+    }
+
+    /// A second one for the same job: for who submits it, so that the bytes are in use until all jobs are admitted.
+    pub(super) fn hold(&self) -> Self {
+        self.charge().join();
+        Self(Arc::clone(&self.0))
+    }
+
+    /// Uses the bytes of the event no more.
+    pub(super) fn let_go(self) -> Arc<JobShared> {
+        self.for_handle()
+    }
+
+    /// For a handle.
+    pub(super) fn for_handle(&self) -> Arc<JobShared> {
+        Arc::clone(&self.0)
+    }
+}
+
+impl Deref for Share {
+    type Target = Arc<JobShared>;
+
+    fn deref(&self) -> &Arc<JobShared> {
+        &self.0
+    }
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        self.charge().leave();
+    }
+}
+
 impl JobShared {
+    fn new(event: &Event, account: Account) -> Self {
+        let (state, resolved, key) = Default::default();
+        Self { event: event.clone(), account, state, resolved, key }
+    }
+
+    fn charge(&self) -> &Charge {
+        match &self.account {
+            Account::Own(charge) => charge,
+            Account::Of(first) => first.charge(),
+        }
+    }
+
     pub(super) fn placed(&self, key: JobKey) {
         *self.key.lock().unwrap_or_else(PoisonError::into_inner) = Some(key);
     }

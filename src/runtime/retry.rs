@@ -32,14 +32,7 @@ impl Engine {
         entry.record.counters.retried(job.class, ending.run);
         let attempts = policy.map_or(1, |policy| policy.attempts);
         let attempt = Attempt { kind: ending.kind, reason: ending.reason, run: ending.run };
-        telemetry::retried(
-            &entry.hook,
-            &job.payload.event,
-            job.id,
-            &attempt,
-            (job.attempt(), attempts),
-            wait,
-        );
+        telemetry::retried(&entry.hook, &job.shared.event, job.id, &attempt, (job.attempt(), attempts), wait);
         job.attempts.push(attempt);
         Some(Retry { job: place.with(job), at: self.clock.now() + wait })
     }

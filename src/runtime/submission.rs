@@ -1,5 +1,7 @@
 //! What a submit answers: for each hook that wants the event, whether its job was admitted, refused or skipped.
 
+use smallvec::SmallVec;
+
 use super::job::JobHandle;
 use crate::class::PriorityClass;
 use crate::hook::HookName;
@@ -8,7 +10,8 @@ use crate::outcome::{Refusal, Skip};
 /// The answer to a submit. Empty: no hook wants the event.
 #[derive(Clone, Debug, Default)]
 pub struct Submission {
-    pub(super) parts: Vec<SubmittedHook>,
+    /// An event that one or two hooks want costs no allocation.
+    pub(super) parts: SmallVec<[SubmittedHook; 2]>,
 }
 
 /// What became of the event for one hook.

@@ -9,9 +9,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use super::Inner;
-use super::bytes::{ByteBudget, Charge, Payload};
+use super::bytes::{ByteBudget, Charge};
 use super::hooks::{HookEntry, HookSet};
-use super::job::{Duty, Job, JobHandle, JobShared};
+use super::job::{Duty, Job, JobHandle, Share};
 use super::record::Submitted;
 use super::submission::{Decision, Preview, Submission, SubmittedHook};
 use crate::breaker::Breaker;
@@ -40,7 +40,7 @@ pub(super) struct Intake {
 struct Incoming<'a, S> {
     event: &'a S,
     hooks: &'a HookSet,
-    payload: Option<Arc<Payload>>,
+    first: Option<Share>,
     when_room: bool,
 }
 
@@ -56,7 +56,7 @@ impl Inner {
         let mut submission = Submission::default();
         // Once: all of one event's hooks are of one configuration.
         let hooks = self.hooks.load();
-        let mut incoming = Incoming { event, hooks: &hooks, payload: None, when_room };
+        let mut incoming = Incoming { event, hooks: &hooks, first: None, when_room };
         hooks.matcher.find_for(event, hooks.config.kinds, |at, matched| {
             let Some(entry) = hooks.entries.get(at) else { return };
             if only.is_some_and(|only| only != entry.hook.name.as_str()) {
@@ -125,9 +125,7 @@ impl Inner {
         let event = incoming.event.event()?;
         let submitted = Submitted { entry, event, class, waits: incoming.when_room };
         Some(match self.admit(incoming, event, class) {
-            Ok((place, payload)) => {
-                Decision::Admitted(self.push(incoming.hooks, (place, payload), &submitted))
-            }
+            Ok((place, share)) => Decision::Admitted(self.push(incoming.hooks, (place, share), &submitted)),
             Err(why) => {
                 entry.record.counters.refused(class, why);
                 self.engine.telemetry.refused(hook, event, class, why);
@@ -137,29 +135,28 @@ impl Inner {
         })
     }
 
-    /// Room for the event's bytes, then a place in the queue; only then the payload that the event's jobs share. The
+    /// Room for the event's bytes, then a place in the queue; only then what the job shares with its handle. The
     /// bytes come first because a place, once taken, has to be used.
     fn admit(
         &self,
         incoming: &mut Incoming<'_, impl Subject>,
         event: &Event,
         class: PriorityClass,
-    ) -> Result<(Reserved, Arc<Payload>), Refusal> {
+    ) -> Result<(Reserved, Share), Refusal> {
         let bytes = event.payload().len() as u64;
         if bytes > incoming.hooks.max_event_bytes() {
             return Err(Refusal::TooLarge);
         }
-        let charge = match &incoming.payload {
-            Some(_) => None,
-            None => Some(self.charge(bytes, incoming.when_room)?),
-        };
-        let place =
-            if incoming.when_room { self.pool.reserve_when_room(class) } else { self.pool.reserve(class) }?;
-        if let Some(charge) = charge {
-            incoming.payload = Some(Payload::new(event, charge));
+        let reserve =
+            || if incoming.when_room { self.pool.reserve_when_room(class) } else { self.pool.reserve(class) };
+        if let Some(first) = &incoming.first {
+            return Ok((reserve()?, first.another()));
         }
-        let payload = incoming.payload.as_ref().expect("an admitted event has been charged");
-        Ok((place, Arc::clone(payload)))
+        let charge = self.charge(bytes, incoming.when_room)?;
+        let place = reserve()?;
+        let share = Share::first(event, charge);
+        incoming.first = Some(share.hold());
+        Ok((place, share))
     }
 
     fn charge(&self, bytes: u64, when_room: bool) -> Result<Charge, Refusal> {
@@ -182,23 +179,21 @@ impl Inner {
     fn push(
         &self,
         hooks: &HookSet,
-        (place, payload): (Reserved, Arc<Payload>),
+        (place, share): (Reserved, Share),
         submitted: &Submitted<'_>,
     ) -> JobHandle {
-        let Submitted { entry, class, .. } = *submitted;
+        let Submitted { entry, event, class, .. } = *submitted;
         let hook = &entry.hook;
         let id = JobId(self.intake.next_job.fetch_add(1, Ordering::Relaxed) + 1);
-        let shared = Arc::new(JobShared::default());
         let engine = &self.engine;
-        let handle = JobHandle { id, shared: Arc::clone(&shared), engine: Arc::downgrade(engine) };
-        let event = payload.event.clone();
+        let handle = JobHandle { id, shared: share.for_handle(), engine: Arc::downgrade(engine) };
         let admitted = engine.clock.now();
         let session = event.session_key().filter(|_| hook.order == Order::Session);
         let arrival = Arrival {
             hook: entry.record.slot,
             class,
             session,
-            batching: entry.batching(&event),
+            batching: entry.batching(event),
             bytes: u32::try_from(event.payload().len()).unwrap_or(u32::MAX),
             admitted,
             max_wait: self.max_wait(&hooks.config, hook, class),
@@ -207,8 +202,7 @@ impl Inner {
                 entry: Arc::clone(entry),
                 class,
                 admitted,
-                payload,
-                shared,
+                shared: share,
                 duty: Duty::new(&engine.lost),
                 attempts: Vec::new(),
                 waited: None,
@@ -217,7 +211,7 @@ impl Inner {
         let waiting = place.waiting;
         entry.record.counters.admitted(class);
         // Before the push: the job may have started when that returns.
-        engine.telemetry.queued(hook, &event, id, class, waiting);
+        engine.telemetry.queued(hook, event, id, class, waiting);
         engine.record_arrival(submitted, Fate::Admitted(None), Some(admitted), Some(id));
         self.pool.push(place, arrival);
         handle

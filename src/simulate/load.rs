@@ -166,6 +166,11 @@ impl Load {
         self.recording.as_deref()
     }
 
+    #[cfg(any(test, fuzzing))]
+    pub(crate) fn has_overhead(&self) -> bool {
+        !self.overhead.is_zero()
+    }
+
     /// `path`: where the recording was found.
     pub(super) fn recorded(recording: Recording, path: &Path) -> Self {
         let origin = Origin::File { path: path.to_owned(), position: None };

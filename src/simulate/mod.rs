@@ -146,7 +146,8 @@ impl<'a> Simulation<'a> {
         self.run_with(Tape::default()).0
     }
 
-    /// [`Simulation::run`], with a recording of it: what came when, and how long it ran. It has all jobs in memory.
+    /// [`Simulation::run`], with a recording of it: what came when, and how long it ran, without the overhead of the load.
+    /// It has all jobs in memory.
     ///
     /// ```
     /// # use hookpool::{Config, Load, Simulation};

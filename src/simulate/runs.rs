@@ -144,10 +144,6 @@ impl World {
             }
         }
         self.core.complete(key, held, again, now);
-        let breaker = self.hooks.get(hook.0 as usize).and_then(|facts| facts.breaker.as_ref());
-        if let (Some(breaker), Some(pass)) = (breaker, pass) {
-            breaker.release(pass, now);
-        }
     }
 }
 

@@ -25,6 +25,9 @@ const STREAM: &[&str] = &["arrivals", "class", "sessions", "run_time", "per_even
 const ARRIVALS: &[&str] = &["poisson", "every", "burst"];
 const RUN_TIME: &[&str] = &["exponential", "median", "p99", "from", "to"];
 
+/// Longest time of any setting.
+const LONGEST: Duration = Duration::from_hours(30 * 24);
+
 type Value<'a> = Spanned<DeValue<'a>>;
 
 pub(super) fn read(path: &Path) -> Result<Load, ConfigError> {
@@ -154,6 +157,11 @@ impl Reader<'_> {
     /// One table, or a list of them.
     fn all_arrivals(&mut self, key: &str, value: &Value<'_>) -> Vec<Arrivals> {
         match value.get_ref() {
+            DeValue::Array(items) if items.is_empty() => {
+                let message = format!("`{key}` must be a table or a list of tables, not an empty list");
+                self.error(value.span().start, key, message, None);
+                Vec::new()
+            }
             DeValue::Array(items) => items.iter().filter_map(|item| self.arrivals(key, item)).collect(),
             _ => self.arrivals(key, value).into_iter().collect(),
         }
@@ -247,6 +255,7 @@ impl Reader<'_> {
             DeValue::String(text) => parse_duration(text).ok(),
             other => number(other).and_then(|number| Duration::try_from_secs_f64(number).ok()),
         };
+        let time = time.filter(|time| *time <= LONGEST);
         if time.is_none() {
             self.wrong(key, value, "a time such as \"2s\" or \"500ms\", at most 30 days");
         }

@@ -6,6 +6,7 @@ use super::{Load, Simulation, SimulationReport};
 use crate::class::PriorityClass;
 use crate::config::Config;
 use crate::outcome::{OutcomeKind, Refusal, Skip};
+use crate::recording::RunEnd;
 
 fn config(text: &str) -> Config {
     Config::from_toml(text).unwrap()
@@ -27,6 +28,22 @@ fn erlang_c(servers: u32, utilisation: f64) -> (f64, f64) {
     }
     let waits = blocked / (1.0 - utilisation * (1.0 - blocked));
     (waits / (f64::from(servers) * (1.0 - utilisation)), waits)
+}
+
+#[test]
+fn at_the_end_of_all_time_every_job_still_ends() {
+    // 584 years: the run ends beyond what a clock of nanoseconds can hold, and the last job never comes.
+    let text = "{\"hookpool_recording\":1}\n\
+        {\"job\":1,\"at_ns\":18446744073709551000,\"hook\":\"class_low\",\"class\":\"low\",\"bytes\":1}\n\
+        {\"job\":1,\"end\":\"succeeded\",\"runs\":[[\"succeeded\",1000000]]}\n\
+        {\"job\":2,\"at_ns\":18446744073709551615,\"hook\":\"class_low\",\"class\":\"low\",\"bytes\":1}\n";
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("r.jsonl");
+    std::fs::write(&path, text).unwrap();
+    let (config, load) = (Config::default(), Load::read(path).unwrap());
+    let ledger = Simulation::new(&config, &load).unwrap().run().ledger;
+    assert_eq!(ledger.snapshot.total.outcome(OutcomeKind::Succeeded), 1);
+    assert!(ledger.is_balanced() && ledger.still_admitted == 0, "{ledger:?}");
 }
 
 #[test]
@@ -374,4 +391,29 @@ fn a_handler_that_fails_and_fails_is_left_alone() {
     assert_eq!(total.skipped(Skip::BreakerOpen), 1000 - failed);
     let status = report.ledger.snapshot.hooks[0].breaker.unwrap();
     assert_eq!(status.opened, failed - 4);
+}
+
+#[test]
+fn breakers_count_what_those_of_the_pool_count() {
+    let hook = "pool = { workers = 1, standby = 0 }\n[hook.a]\non = ['*']\nrun = 'true'\norder = 'none'\n";
+    let load = "[hook.a]\nsessions = 0\narrivals = { burst = 20, every = '1h' }\nrun_time = '1s'\n";
+    // The first one waits for its retry when the second one opens it.
+    let keys = "retry = { attempts = 3, backoff = '2s' }\nbreaker = { failures = 2 }\n";
+    let report = simulate(&format!("{hook}{keys}"), &format!("jobs = 2\n{load}failures = 1\n"));
+    let total = &report.ledger.snapshot.total;
+    assert_eq!((total.outcome(OutcomeKind::Failed), total.retries()), (2, 1));
+    // Two batches that are late as a whole.
+    let keys = "timeout = '100ms'\nmode = 'lines'\nbatch = { size = 5 }\nbreaker = { failures = 3 }\n";
+    let report = simulate(&format!("{hook}{keys}"), &format!("jobs = 10\n{load}"));
+    assert_eq!(report.ledger.snapshot.total.outcome(OutcomeKind::TimedOut), 10);
+    assert_eq!(report.ledger.snapshot.hooks[0].breaker.unwrap().failures_in_a_row, 2);
+    // A handler that says no works.
+    let load = Load::from_toml(&format!("jobs = 5\n{load}")).unwrap();
+    let (_, mut recording) = Simulation::new(&config(hook), &load).unwrap().run_recorded();
+    for run in recording.jobs.iter_mut().flat_map(|job| &mut job.runs) {
+        run.end = RunEnd::SaidNo;
+    }
+    let config = config(&format!("{hook}breaker = {{ failures = 2 }}\n"));
+    let report = Simulation::new(&config, &recording.into()).unwrap().run();
+    assert_eq!(report.ledger.snapshot.total.outcome(OutcomeKind::Failed), 5);
 }

@@ -175,7 +175,7 @@ impl World {
         let last = duration.map_or(u64::MAX, nanos);
         loop {
             let arrival = if self.held_up.is_some() { u64::MAX } else { self.feed.next_at() };
-            let is_over = self.submitted >= jobs || arrival > last;
+            let is_over = self.submitted >= jobs || arrival > last || arrival == u64::MAX;
             if is_over && self.held_up.is_none() {
                 // Batches need not wait for what never comes.
                 self.core.close(Time(self.now));
@@ -200,7 +200,7 @@ impl World {
         let end = self.ends.peek().map_or(u64::MAX, |Reverse((at, ..))| *at);
         let deadline = self.core.next_deadline().map_or(u64::MAX, |time| time.0);
         let next = arrival.min(end).min(deadline);
-        if next == u64::MAX {
+        if next == u64::MAX && self.ends.is_empty() {
             return false;
         }
         self.now = self.now.max(next);

@@ -51,6 +51,35 @@ fn log_lines_can_be_json_objects() {
 }
 
 #[test]
+fn what_would_help_is_told_with_the_failure_where_that_is_certain() {
+    let env = TestEnv::with_hooks(
+        "queue.max_event_bytes = 40
+         [hook.lost]\non = ['X']\nrun = 'no-such-program'
+         [hook.slow]\non = ['X']\nrun = 'sleep 60'\ntimeout = '1ms'
+         [hook.bad]\non = ['X']\nrun = 'exit 1'
+         [hook.large]\non = ['Large']\nrun = 'true'\n",
+    );
+    let large = format!("{{\"type\":\"Large\",\"pad\":\"{}\"}}\n", "x".repeat(40));
+    let done = env.feed(&["run", "-", "-vv", "--log-format", "json"], lone("X") + &large);
+    let lines: Vec<serde_json::Value> =
+        done.stderr.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    for (hook, message, hint) in [
+        ("lost", "hook failed: ", Some("no program `no-such-program` in PATH")),
+        ("slow", "hook timed_out: ", Some("raise `hook.slow.timeout`")),
+        ("bad", "hook failed: ", None),
+        ("large", "dropped a Large hook: ", Some("raise `queue.max_event_bytes`")),
+    ] {
+        let is_it = |line: &&serde_json::Value| {
+            line["hook"] == hook && line["message"].as_str().is_some_and(|said| said.starts_with(message))
+        };
+        let line = lines.iter().find(is_it).unwrap_or_else(|| panic!("{hook}: {}", done.stderr));
+        let said = line["hint"].as_str();
+        assert_eq!(said.is_some(), hint.is_some(), "{line}");
+        assert!(hint.is_none_or(|hint| said.is_some_and(|said| said.starts_with(hint))), "{line}");
+    }
+}
+
+#[test]
 fn a_queue_near_its_capacity_is_told_once_and_again_after_it_has_emptied() {
     let env = TestEnv::with_hooks(
         "[pool]\nworkers = 1\nstandby = 0\n[queue]\ncapacity = 10\n

@@ -10,6 +10,7 @@
 //! | `options.rs` | options, exit codes, standard streams |
 //! | `demo.rs` | a run without a file |
 //! | `handlers.rs` | what handlers get, and how they end |
+//! | `http.rs` | secrets of web services |
 //! | `scheduling.rs` | order, importance, standby, pace |
 //! | `limits.rs` | capacity, ceilings, bytes, expiry, skips |
 //! | `retry.rs` | handlers that fail and are tried again |
@@ -35,6 +36,7 @@ mod dead_letters;
 mod demo;
 mod env;
 mod handlers;
+mod http;
 mod input;
 mod ledger;
 mod limits;
@@ -46,5 +48,8 @@ mod report;
 mod retry;
 mod scheduling;
 mod secrets;
+#[cfg(feature = "http")]
+#[path = "../helpers/server.rs"]
+mod server;
 mod signals;
 mod simulate;

@@ -1,8 +1,10 @@
 //! Problems for people: each with its line and a caret, and one line at the end that sums up.
 
 use std::fmt::Write;
+use std::path::Path;
 
 use hookpool::config::{Checked, Origin, Problem, Severity};
+use hookpool::text::escape;
 
 use crate::cli::report::units::some as count;
 use crate::cli::report::{Palette, paint};
@@ -58,7 +60,7 @@ fn summary(checked: &Checked, palette: &Palette) -> String {
         0 => String::new(),
         disabled => format!(" ({disabled} more switched off)"),
     };
-    let files: Vec<_> = checked.files.iter().map(|file| file.display().to_string()).collect();
+    let files: Vec<_> = checked.files.iter().map(|file| name(file)).collect();
     format!("{good}: {}{disabled} from {}", count(checked.hooks as u64, "hook"), files.join(" and "))
 }
 
@@ -67,7 +69,7 @@ fn places(checked: &Checked) -> String {
     let mut places = Vec::new();
     for problem in &checked.problems {
         let place = match &problem.origin {
-            Origin::File { path, .. } => path.display().to_string(),
+            Origin::File { path, .. } => name(path),
             Origin::Variable { name, .. } => name.clone(),
             other => other.to_string(),
         };
@@ -81,8 +83,13 @@ fn places(checked: &Checked) -> String {
     if more > 0 { format!("{places} and {more} more") } else { places }
 }
 
+/// A file's name, which may hold anything.
+fn name(file: &Path) -> String {
+    escape(&file.to_string_lossy()).into_owned()
+}
+
 /// Which files could have been there.
 pub(super) fn no_file(checked: &Checked) -> String {
-    let missing: Vec<_> = checked.missing.iter().map(|file| file.display().to_string()).collect();
+    let missing: Vec<_> = checked.missing.iter().map(|file| name(file)).collect();
     format!("there is no configuration file (looked for {})", missing.join(", "))
 }

@@ -4,6 +4,8 @@
 //! text around it, so a handler can neither move the cursor nor imitate the report. Colours of handlers are taken out;
 //! everything else that is unprintable is shown as an escape, because hiding it would hide what the handler did.
 
+use hookpool::text::is_unsafe;
+
 /// One line, shortened to at most `limit` characters. Line breaks and tabs become spaces.
 pub(crate) fn line(text: &str, limit: usize) -> String {
     let mut clean = String::new();
@@ -54,14 +56,6 @@ pub(super) fn last_lines(text: &str, count: usize, limit: usize) -> (Vec<String>
 fn after_colour(text: &str) -> Option<&str> {
     let parameters = text.strip_prefix("\u{1b}[")?;
     parameters.trim_start_matches(|c: char| c.is_ascii_digit() || c == ';').strip_prefix('m')
-}
-
-fn is_unsafe(c: char) -> bool {
-    // Beside the controls: marks and overrides of direction, line and paragraph separators, characters without width
-    // that hide, and tags.
-    c.is_control()
-        || matches!(c, '\u{61c}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}')
-        || matches!(c, '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{e0000}'..='\u{e007f}')
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::vec;
 
+use hookpool::text::escape;
 use hookpool::{DeadLetter, Event, EventError};
 use rustix::fs::OFlags;
 
@@ -72,7 +73,8 @@ impl Sources {
             };
             let item =
                 open.reader.next().map_err(|source| CliError::Input { path: open.path.clone(), source })?;
-            let name = open.path.display();
+            let name = open.path.to_string_lossy();
+            let name = escape(&name);
             return Ok(Some(match item {
                 None => {
                     self.open = None;

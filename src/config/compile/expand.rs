@@ -30,12 +30,13 @@ pub(super) struct Scope<'a> {
 }
 
 impl Scope<'_> {
-    /// The text with every known name replaced.
+    /// The text with every known name replaced, and what came from the environment.
     ///
     /// # Errors
     /// The name that stands for nothing, as a message.
-    pub(super) fn expand(&self, text: &str, reader: Reader) -> Result<OsString, String> {
+    pub(super) fn expand(&self, text: &str, reader: Reader) -> Result<(OsString, Vec<OsString>), String> {
         let mut expanded = OsString::new();
+        let mut used = Vec::new();
         let mut rest = text;
         while let Some((before, after)) = rest.split_once("${") {
             if let Some(before) = before.strip_suffix('$') {
@@ -49,9 +50,12 @@ impl Scope<'_> {
             let value = match name {
                 Some("config_dir") => self.config_dir.as_os_str(),
                 Some(name) if name.starts_with("env:") => {
-                    let variable = name.trim_start_matches("env:");
+                    let variable = name.strip_prefix("env:").unwrap_or_default();
                     let value = self.environment.get(std::ffi::OsStr::new(variable));
-                    value.ok_or_else(|| format!("the variable `{}` is not set", shown(variable)))?
+                    let value =
+                        value.ok_or_else(|| format!("the variable `{}` is not set", shown(variable)))?;
+                    used.push(value.clone());
+                    value
                 }
                 _ if reader == Reader::Shell => {
                     expanded.push("${");
@@ -65,7 +69,7 @@ impl Scope<'_> {
             rest = after.split_once('}').map_or("", |(_, rest)| rest);
         }
         expanded.push(rest);
-        Ok(expanded)
+        Ok((expanded, used))
     }
 }
 
@@ -77,7 +81,7 @@ mod tests {
         let environment =
             Environment::from([("USER".into(), "ada".into()), ("X".into(), "${env:USER}".into())]);
         let scope = Scope { environment: &environment, config_dir: Path::new("/etc/my hooks") };
-        scope.expand(text, reader).map(|text| text.into_string().unwrap())
+        scope.expand(text, reader).map(|(text, _)| text.into_string().unwrap())
     }
 
     #[test]
@@ -104,6 +108,7 @@ mod tests {
         for reader in [Reader::Shell, Reader::Plain] {
             assert_eq!(expand("${env:NONE}", reader).unwrap_err(), "the variable `NONE` is not set");
             assert!(expand("${env:}", reader).is_err());
+            assert!(expand("${env:env:USER}", reader).is_err());
         }
     }
 }

@@ -66,7 +66,8 @@ impl HookCompiler<'_> {
             Some(RawCommand::Exec(words)) => words.as_slice(),
             None => &[],
         };
-        let texts = words.iter().chain(&raw.cwd).chain(raw.env.values());
+        let own = [&raw.cwd, &raw.url].into_iter().flatten();
+        let texts = words.iter().chain(own).chain(raw.env.values()).chain(raw.headers.values());
         let value = |name: &str| self.context.environment.get(OsStr::new(name));
         // A folder of this machine is no secret, and stands in much that is worth reading.
         let is_place = |value: &&OsString| Path::new(value).is_absolute() && Path::new(value).exists();
@@ -135,6 +136,10 @@ impl HookCompiler<'_> {
     }
 
     fn handler(&self, name: &str, raw: &RawHook, problems: &mut Problems) -> Option<HandlerSpec> {
+        if let Some(url) = &raw.url {
+            return self.http(name, raw, url, problems);
+        }
+        self.has_no_service(name, raw, problems);
         if raw.run.is_none() && self.context.registered_handlers {
             self.has_no_mode(name, raw, problems);
             return Some(HandlerSpec::Registered);
@@ -147,7 +152,12 @@ impl HookCompiler<'_> {
         let Some(run) = &raw.run else {
             let is_remote = self.merged.was_refused(&Key::new(&["hook", name, "url"]));
             if !is_remote {
-                self.missing(name, "run", "what runs, such as run = [\"./program\", \"argument\"]", problems);
+                self.missing(
+                    name,
+                    "run",
+                    "what runs, such as run = [\"./program\", \"argument\"], or have a `url`",
+                    problems,
+                );
             }
             return None;
         };
@@ -232,7 +242,7 @@ impl HookCompiler<'_> {
         is_good.then_some(env)
     }
 
-    fn expand(
+    pub(super) fn expand(
         &self,
         name: &str,
         key: &Key,
@@ -240,10 +250,22 @@ impl HookCompiler<'_> {
         reader: Reader,
         problems: &mut Problems,
     ) -> Option<OsString> {
+        self.expand_noting(name, key, text, reader, problems).map(|(expanded, _)| expanded)
+    }
+
+    /// The text with its names filled in, and what of it came from the environment.
+    pub(super) fn expand_noting(
+        &self,
+        name: &str,
+        key: &Key,
+        text: &str,
+        reader: Reader,
+        problems: &mut Problems,
+    ) -> Option<(OsString, Vec<OsString>)> {
         let config_dir = self.dir(name, key);
         let scope = Scope { environment: self.context.environment, config_dir: &config_dir };
         let result = scope.expand(text, reader).and_then(|expanded| {
-            let has_nul = expanded.as_encoded_bytes().contains(&0);
+            let has_nul = expanded.0.as_encoded_bytes().contains(&0);
             if has_nul { Err("what is filled in holds a NUL".into()) } else { Ok(expanded) }
         });
         match result {
@@ -259,7 +281,7 @@ impl HookCompiler<'_> {
     }
 
     /// The folder of the file that gave the value, else of the first file that has the hook.
-    fn dir(&self, name: &str, key: &Key) -> PathBuf {
+    pub(super) fn dir(&self, name: &str, key: &Key) -> PathBuf {
         let spot = self.merged.spot(key);
         spot.dir().map_or_else(|| self.dir_of(name), Path::to_owned)
     }

@@ -12,14 +12,13 @@ use super::super::layer::Key;
 use super::super::merge::Merged;
 use super::super::problem::{Problems, Severity, shown};
 use super::super::settings::Config;
-use crate::hook::{CommandLine, CommandSpec};
+use crate::hook::{CommandLine, CommandSpec, HandlerSpec, HttpSpec};
 use crate::process::{StartError, resolve, search_path};
 
 /// Warns of every program and folder that is not there.
 pub(super) fn tell(config: &Config, merged: &Merged<'_>, environment: &Environment, problems: &mut Problems) {
     let mut machine = Machine { inherited: environment.get(OsStr::new("PATH")), known: HashMap::new() };
     for hook in config.hooks.iter().filter(|hook| hook.enabled) {
-        let Some(spec) = hook.handler.command() else { continue };
         let mut warn = |key: Key, message: String, hint: Option<String>| {
             // What is filled in may be a secret.
             let clean = |text: String| hook.redactor.text(&text).into_owned();
@@ -27,6 +26,14 @@ pub(super) fn tell(config: &Config, merged: &Merged<'_>, environment: &Environme
             problems.push(merged.spot(&key).origin(), key, Severity::Warning, message, hint);
         };
         let key = |name: &str| Key::new(&["hook", hook.name.as_str(), name]);
+        if let HandlerSpec::Http(HttpSpec { ca: Some(file), .. }) = &hook.handler
+            && !file.is_file()
+        {
+            let key = key("tls").child("ca");
+            let message = format!("`{key}`: there is no file `{}`", path(file));
+            warn(key, message, None);
+        }
+        let Some(spec) = hook.handler.command() else { continue };
         if merged.has(&key("cwd")) && !spec.cwd.is_dir() {
             let message = format!("`{}`: there is no folder `{}`", key("cwd"), path(&spec.cwd));
             warn(key("cwd"), message, None);

@@ -9,6 +9,7 @@ mod doubts;
 mod expand;
 mod failing;
 mod hook;
+mod http;
 mod machine;
 mod mode;
 mod redact;

@@ -65,7 +65,7 @@ impl HookCompiler<'_> {
         }
     }
 
-    fn no_effect(
+    pub(super) fn no_effect(
         &self,
         name: &str,
         keys: impl Iterator<Item = &'static str>,
@@ -82,7 +82,7 @@ impl HookCompiler<'_> {
 }
 
 /// The settings of resident handlers that the hook has.
-fn of_residents(raw: &RawHook) -> impl Iterator<Item = &'static str> {
+pub(super) fn of_residents(raw: &RawHook) -> impl Iterator<Item = &'static str> {
     let keys = [
         ("instances", raw.instances.is_some()),
         ("idle_timeout", raw.idle_timeout.is_some()),

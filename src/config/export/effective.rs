@@ -27,7 +27,10 @@ const WIDTH: usize = 60;
 const NOT_THE_SAME_WHEN_WRITTEN: &str = "queue.max_wait";
 
 /// Settings in which names are filled in.
-const FILLED: [&str; 3] = ["hook.NAME.run", "hook.NAME.env.ANY", "hook.NAME.headers.ANY"];
+const FILLED: [&str; 4] = ["hook.NAME.run", "hook.NAME.url", "hook.NAME.env.ANY", "hook.NAME.headers.ANY"];
+
+/// Those of them that are secrets where a variable sets them: its name is written in place of its value.
+const SECRET: [&str; 3] = ["hook.NAME.url", "hook.NAME.headers.ANY", "hook.NAME.env.ANY"];
 
 /// Hooks stand behind every other table.
 const HOOKS: usize = 1000;
@@ -122,7 +125,11 @@ impl Loaded {
         // The built-in limit of one event follows the limit of all.
         let limit =
             (setting.path == "queue.max_event_bytes").then(|| self.config.queue.max_event_bytes.into());
-        let told = variable_of(value).filter(|_| has_names).map(|name| format!("${{env:{name}}}").into());
+        let told = match &value.spot {
+            Spot::Variable(pair) if SECRET.contains(&setting.path) => Some(pair.0.clone()),
+            _ => variable_of(value).filter(|_| has_names),
+        };
+        let told = told.map(|name| format!("${{env:{name}}}").into());
         let text = written::value(setting.kind, told.or(filled).or(limit).as_ref().unwrap_or(&value.value));
         Line { value: text, origin: origin(&value.spot), is_silent }
     }

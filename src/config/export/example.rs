@@ -20,6 +20,9 @@ const HEAD: &str = "\
 /// The name of the one hook.
 const HOOK: &str = "example";
 
+/// A hook has this or `run`.
+const URL: &str = "hook.NAME.url";
+
 /// A `hooks.toml` with every setting and its explanation, all of it commented out: a file to begin with.
 ///
 /// It is made from the definitions that read the settings. As it stands it means what an empty file means.
@@ -76,24 +79,32 @@ struct Entry {
 impl Entry {
     fn write(&self, text: &mut String, explain: bool) {
         let Self { setting, key } = self;
-        let stands_alone = matches!(setting.kind, ValueKind::Off);
-        let is_told = stands_alone || setting.effect == Effect::Unsupported;
+        let is_told = is_told(setting);
         if explain {
             let note = match setting.effect {
                 Effect::Acts => "",
                 Effect::Nothing => " Checked, and without effect in this version.",
-                Effect::Unsupported => " Not supported by this version.",
+                Effect::Unsupported => " Not supported by this build.",
             };
             let default = if setting.default.is_some() || is_told { "" } else { "; not set by default" };
             let name = if is_told { format!("{key}: ") } else { String::new() };
             let _ = write!(text, "\n## {name}{}{note}\n", setting.doc);
             let _ = writeln!(text, "## Value: {}{default}.", setting.kind.allowed());
+            if setting.path == URL {
+                let _ = writeln!(text, "## In place of `run`: {key} = \"https://hooks.example.com/audit\"");
+            }
         }
         if !is_told {
             let value = setting.default.map_or_else(|| sample(setting), str::to_owned);
             let _ = writeln!(text, "# {key} = {value}");
         }
     }
+}
+
+/// True if it cannot stand beside the others: it is told in prose alone.
+fn is_told(setting: &Setting) -> bool {
+    let stands_for_another = matches!(setting.kind, ValueKind::Off) || setting.path == URL;
+    stands_for_another || setting.effect == Effect::Unsupported
 }
 
 /// Key parts with dots between them, quoted where they must be.

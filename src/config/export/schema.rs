@@ -102,7 +102,7 @@ fn value(setting: &Setting) -> Json {
     let note = match setting.effect {
         Effect::Acts => "",
         Effect::Nothing => " Checked, and without effect in this version.",
-        Effect::Unsupported => " Not supported by this version.",
+        Effect::Unsupported => " Not supported by this build.",
     };
     let mut schema = match setting.effect {
         Effect::Unsupported => json!({ "not": {} }),

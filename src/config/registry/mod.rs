@@ -34,7 +34,7 @@ pub(crate) enum Effect {
     Acts,
     /// It is checked and changes nothing: a warning.
     Nothing,
-    /// To run without it would be wrong: an error.
+    /// This build lacks the feature that has it, and to run without it would be wrong: an error.
     Unsupported,
 }
 

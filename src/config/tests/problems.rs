@@ -59,6 +59,15 @@ hooks.toml:3:11: error: `queue.on_full` must be \"drop_new\" or \"displace\", no
     assert_eq!(texts(&problems), [expected]);
 }
 
+#[cfg(not(feature = "http"))]
+#[test]
+fn a_url_without_its_feature_is_an_error_that_says_so() {
+    let error = load("hook.a = { on = ['stop'], url = 'http://a/' }").unwrap_err();
+    assert_eq!(error.problems.len(), 1, "{error}");
+    assert_eq!(error.problems[0].message, "`hook.a.url` is not supported by this build");
+    assert_eq!(error.problems[0].hint.as_deref(), Some("hookpool with the feature `http` has it"));
+}
+
 /// One line each: the text, the key of the only problem, and a part of what it says.
 #[test]
 fn bad_values_say_what_is_allowed() {
@@ -114,7 +123,44 @@ fn bad_values_say_what_is_allowed() {
         ("hook.a = { on = ['stop'], run = ['${env:EMPTY}'] }", "hook.a.run", "the program of"),
         ("hook.a = { on = ['stop'] }", "hook.a.run", "hook `a` has no `run`"),
         ("hook.a = { run = 'x' }", "hook.a.on", "hook `a` has no `on`"),
-        ("hook.a = { on = ['stop'], url = 'http://x' }", "hook.a.url", "is not supported by this version"),
+        (
+            "hook.a = { on = ['stop'], url = 'ftp://x' }",
+            "hook.a.url",
+            "must begin with `http://` or `https://`",
+        ),
+        ("hook.a = { on = ['stop'], url = 'http://u:p@x' }", "hook.a.url", "user and password"),
+        ("hook.a = { on = ['stop'], url = '${env:NOPE}' }", "hook.a.url", "the variable `NOPE` is not set"),
+        ("hook.a = { on = ['stop'], run = 'x', url = 'http://x' }", "hook.a.url", "has both `run` and `url`"),
+        (
+            "hook.a = { on = ['stop'], url = 'http://x', mode = 'resident' }",
+            "hook.a.mode",
+            "must not be \"resident\"",
+        ),
+        (
+            "hook.a = { on = ['stop'], url = 'http://x', headers = { 'A B' = '' } }",
+            "hook.a.headers.\"A B\"",
+            "no name of a header",
+        ),
+        (
+            "hook.a = { on = ['stop'], url = 'http://x', headers = { A = \"b\\nc\" } }",
+            "hook.a.headers.A",
+            "one line of plain ASCII",
+        ),
+        (
+            "hook.a = { on = ['stop'], url = 'http://x', headers = { A = '${env:NOPE}' } }",
+            "hook.a.headers.A",
+            "is not set",
+        ),
+        (
+            "hook.a = { on = ['stop'], url = 'http://x', headers = { Host = 'b' } }",
+            "hook.a.headers.Host",
+            "cannot be set",
+        ),
+        (
+            "hook.a = { on = ['stop'], url = 'http://x', headers = { a = '', A = '' } }",
+            "hook.a.headers.a",
+            "is there twice",
+        ),
         (
             "hook.a = { on = ['stop'], run = 'x', mode = 'resident', window = 0 }",
             "hook.a.window",

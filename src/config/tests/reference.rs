@@ -22,7 +22,7 @@ fn row(setting: &Setting) -> String {
     let note = match setting.effect {
         Effect::Acts => "",
         Effect::Nothing => " *Checked, and without effect in this version.*",
-        Effect::Unsupported => " *Not supported by this version.*",
+        Effect::Unsupported => " *Not supported by this build.*",
     };
     let note = match setting.kind {
         ValueKind::Choice { later: [_, ..], names } => {

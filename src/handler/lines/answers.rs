@@ -55,6 +55,8 @@ pub(in super::super) struct Reader {
     /// The answer that has begun.
     held: Vec<u8>,
     state: State,
+    /// An object without `id` is no answer, but one of the many things that a service says of its own.
+    of_service: bool,
 }
 
 /// What the line is that is being read.
@@ -70,6 +72,12 @@ enum State {
 }
 
 impl Reader {
+    /// One for what a web service answers: an object without `id` is noise.
+    #[cfg(feature = "http")]
+    pub(in super::super) fn of_service() -> Self {
+        Self { of_service: true, ..Self::default() }
+    }
+
     /// Takes the next piece. The sink may end it early: what is left of the piece is lost then.
     pub(in super::super) fn push(
         &mut self,
@@ -92,11 +100,11 @@ impl Reader {
                     sink(Item::Broken(format!("it is longer than {LONGEST} bytes")))?;
                 }
                 State::Answer if !complete => self.held.extend_from_slice(part),
-                State::Answer if self.held.is_empty() => sink(read(part))?,
+                State::Answer if self.held.is_empty() => sink(self.read(part))?,
                 State::Answer => {
                     self.held.extend_from_slice(part);
-                    let item = read(&self.held);
-                    self.held.clear();
+                    let held = std::mem::take(&mut self.held);
+                    let item = self.read(&held);
                     // Before the sink can end it: the line is over.
                     self.state = State::New;
                     sink(item)?;
@@ -114,7 +122,20 @@ impl Reader {
     pub(in super::super) fn finish(&mut self) -> Option<Item<'static>> {
         let held = std::mem::take(&mut self.held);
         self.state = State::New;
-        (!held.is_empty()).then(|| read(&held))
+        (!held.is_empty()).then(|| self.read(&held))
+    }
+
+    fn read(&self, line: &[u8]) -> Item<'static> {
+        /// An object that names no event.
+        #[derive(Deserialize)]
+        struct Nameless {
+            id: Option<serde::de::IgnoredAny>,
+        }
+        let is_noise = || serde_json::from_slice::<Nameless>(line).is_ok_and(|object| object.id.is_none());
+        match read(line) {
+            Item::Broken(_) if self.of_service && is_noise() => Item::Noise(b""),
+            item => item,
+        }
     }
 }
 
@@ -128,7 +149,7 @@ fn read(line: &[u8]) -> Item<'static> {
 }
 
 /// A verdict that a reader cannot make values of, such as `1e999` or a depth without measure, would be lost further on.
-fn read_verdict(text: &str) -> Result<Json, String> {
+pub(in super::super) fn read_verdict(text: &str) -> Result<Json, String> {
     serde_json::from_str::<serde_json::Value>(text)
         .map_err(|error| error.to_string())
         .and_then(|_| text.parse())

@@ -295,6 +295,26 @@ impl<'a, 'd> Flight<'a, 'd> {
     }
 }
 
+/// What a process wrote that was given these tasks, in pieces, until it ended or broke the protocol.
+#[cfg(any(test, fuzzing))]
+pub(in super::super) fn hear(tasks: &[Task<'_>], pieces: &[&[u8]], done: &mut dyn FnMut(usize, Ending)) {
+    let mut flight = Flight { given: tasks.len(), written: tasks.len(), ..Flight::new(tasks, done) };
+    let (mut said, mut answered, mut broken) = (super::instance::Said::new(0), 0, None);
+    let mut take = |said: &mut Keepers<'_>, item: Item<'_>, broken: &mut Option<Parted>| {
+        flight.take(item, said, &mut answered, broken, &|_| ())
+    };
+    for piece in pieces {
+        if broken.is_none() {
+            let _ = said.take(Written::Stdout(piece), |keepers, item| take(keepers, item, &mut broken));
+        }
+    }
+    if broken.is_none()
+        && let Some(item) = said.finish()
+    {
+        let _ = take(&mut said.keepers(), item, &mut broken);
+    }
+}
+
 impl Parted {
     /// What it means for the event that suffers.
     fn ending(&self, timeout: Duration, end: &End, stage: Stage) -> Ending {

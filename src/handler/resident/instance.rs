@@ -33,7 +33,7 @@ pub(super) struct Said {
 }
 
 impl Said {
-    fn new(max_output: usize) -> Self {
+    pub(super) fn new(max_output: usize) -> Self {
         let (noise, errors) = (Keeper::new(max_output), Keeper::new(max_output));
         Self { reader: Reader::default(), max_output, noise, errors }
     }

@@ -27,9 +27,12 @@ mod shelf;
 
 use std::sync::Arc;
 
+#[cfg(any(test, fuzzing))]
+pub(super) use self::flight::hear;
 use self::flight::{Flight, Parted};
 pub(crate) use self::shelf::Residents;
 use self::shelf::Shelf;
+use super::command::nested_too_deep;
 use super::{CommandHandler, Surroundings, Task};
 use crate::hook::{Hook, ResidentSpec};
 use crate::outcome::Ending;
@@ -53,7 +56,7 @@ impl ResidentHandler {
 
     pub(super) fn run(&self, tasks: &[Task<'_>], done: &mut dyn FnMut(usize, Ending)) {
         let mut flight = Flight::new(tasks, done);
-        if let Some(ending) = self.shelf.command.nested_too_deep() {
+        if let Some(ending) = nested_too_deep(self.shelf.command.surroundings.depth) {
             return flight.end_rest(|| Ending::not_started(ending.reason.clone()));
         }
         let complain = |what: &str| self.shelf.complain(tasks, what);

@@ -29,10 +29,12 @@ const FREE_STARTS: u32 = 3;
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
-/// All shelves of a pool.
+/// All shelves of a pool, and the clients whose connections rest like processes do.
 #[derive(Debug, Default)]
 pub(crate) struct Residents {
     shelves: Mutex<Vec<Weak<Shelf>>>,
+    #[cfg(feature = "http")]
+    clients: Mutex<Vec<Weak<crate::http::Client>>>,
     /// Numbers the processes, from 1.
     numbers: AtomicU64,
     /// Ends the graces of processes that nobody uses.
@@ -43,8 +45,18 @@ impl Residents {
     /// Ends all processes that nobody uses, and those that are still in use when they are given back. Returns when they
     /// are gone.
     pub(crate) fn close(&self) {
+        #[cfg(feature = "http")]
+        lock(&self.clients).iter().filter_map(Weak::upgrade).for_each(|client| client.close());
         let shelves: Vec<_> = lock(&self.shelves).iter().filter_map(Weak::upgrade).collect();
         close_all(&shelves.iter().map(Arc::as_ref).collect::<Vec<_>>(), &self.hurry);
+    }
+
+    /// The connections of this client are closed with the rest.
+    #[cfg(feature = "http")]
+    pub(in super::super) fn add_client(&self, client: &Arc<crate::http::Client>) {
+        let mut clients = lock(&self.clients);
+        clients.retain(|client| client.strong_count() > 0);
+        clients.push(Arc::downgrade(client));
     }
 
     /// Leaves no grace to processes that are being ended, or will be.

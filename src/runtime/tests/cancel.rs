@@ -124,3 +124,59 @@ fn a_killed_pool_abandons_what_waits_and_gives_no_grace_to_what_runs() {
     assert_eq!(running.wait(LONG).unwrap().kind, OutcomeKind::Cancelled);
     assert!(pool.drain(LONG).is_balanced());
 }
+
+/// Cancels a job when the first line of the other hook is written: its first member has been started, the next one not.
+struct CancelsNext(Arc<OnceLock<Vec<JobHandle>>>);
+
+impl tracing::Subscriber for CancelsNext {
+    fn enabled(&self, _: &tracing::Metadata<'_>) -> bool {
+        true
+    }
+    fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
+        tracing::span::Id::from_u64(1)
+    }
+    fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
+    fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
+    fn event(&self, event: &tracing::Event<'_>) {
+        let mut has_started = false;
+        event.record(&mut |_: &tracing::field::Field, value: &dyn std::fmt::Debug| {
+            has_started |= format!("{value:?}") == "started";
+        });
+        if let Some(next) = self.0.get().filter(|_| has_started) {
+            next[1].cancel();
+        }
+    }
+    fn enter(&self, _: &tracing::span::Id) {}
+    fn exit(&self, _: &tracing::span::Id) {}
+}
+
+#[test]
+fn a_batch_does_not_run_on_for_a_member_that_was_cancelled_before_it_started() {
+    let jobs: Arc<OnceLock<Vec<JobHandle>>> = Arc::default();
+    let config = format!(
+        "{HOOK}run = 'cat > /dev/null; sleep 3600'\nmode = 'lines'\norder = 'none'\n\
+         batch = {{ size = 3, linger = 0 }}\n[hook.listens]\non = ['listen']\n"
+    );
+    let config = config.replace("on = ['*']", "on = ['x']");
+    let seen = Arc::clone(&jobs);
+    let listens = move |_: &crate::Call| {
+        // The worker's own, to its end.
+        std::mem::forget(tracing::subscriber::set_default(CancelsNext(Arc::clone(&seen))));
+    };
+    let config = Config::from_toml(&config).unwrap();
+    let pool = HookPool::builder().config(config).register("listens", listens).build().unwrap();
+    let listen = pool.submit(event(r#"{"type":"listen"}"#)).admitted().next().unwrap().clone();
+    assert_eq!(listen.wait(LONG).unwrap().kind, OutcomeKind::Succeeded);
+    // A line that another test wrote for the first time at the same moment may have missed who listens.
+    tracing::callsite::rebuild_interest_cache();
+    pool.pause("a");
+    jobs.set((0..3).map(|_| submit(&pool)).collect()).unwrap();
+    pool.resume("a");
+    let [first, second, third] = [0, 1, 2].map(|at| jobs.get().unwrap()[at].clone());
+    assert_eq!(second.wait(LONG).unwrap().reason, "it was stopped before its handler was started");
+    assert!(first.cancel() && third.cancel());
+    for job in [first, third] {
+        assert_eq!(job.wait(LONG).unwrap().kind, OutcomeKind::Cancelled);
+    }
+    assert!(pool.drain(LONG).is_balanced());
+}

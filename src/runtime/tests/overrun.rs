@@ -95,9 +95,15 @@ fn beyond_max_overrun_the_seat_is_lost_until_the_closure_returns() {
 fn at_the_end_a_closure_has_its_grace_and_then_is_left_behind_and_counted() {
     for max_overrun in [0, 4] {
         let pool = format!("{ONE}, max_overrun = {max_overrun}");
-        let (open, _told, pool) = deaf_pool(&pool, "timeout = '10m'\ngrace = '30ms'");
-        let (running, waiting) = (submit(&pool, "deaf"), submit(&pool, "quick"));
-        cancel::until(|| pool.status().total.running() == 1);
+        let (open, gate) = mpsc::channel::<()>();
+        let (begun, begins) = mpsc::channel();
+        let gate = Mutex::new(gate);
+        let deaf = move |_: &Call| {
+            let _ = (begun.send(()), gate.lock().unwrap().recv());
+        };
+        let pool = builder(&pool, "timeout = '10m'\ngrace = '30ms'").register("a", deaf).build().unwrap();
+        let (running, waiting) = (submit(&pool, "x"), submit(&pool, "x"));
+        begins.recv().unwrap();
         let ledger = pool.drain(Duration::ZERO);
         assert!(ledger.is_balanced(), "{ledger:?}");
         assert_eq!(ledger.leaked, 1);
@@ -135,19 +141,21 @@ fn a_killed_pool_gives_a_closure_no_grace() {
 #[test]
 fn a_closure_that_looks_ends_when_it_is_cancelled() {
     let toml = "timeout = '10m'\ngrace = '10m'";
-    let handler = |call: &Call| {
+    let (begun, begins) = mpsc::channel();
+    let handler = move |call: &Call| {
+        begun.send(()).unwrap();
         cancel::until(|| call.is_cancelled());
         if call.event().name() == "gives_up" { Err("half done") } else { Ok(()) }
     };
     let pool = builder(ONE, toml).register("a", handler).build().unwrap();
     for (name, kind) in [("gives_up", Cancelled), ("finishes", Succeeded)] {
         let job = submit(&pool, name);
-        cancel::until(|| pool.status().total.running() == 1);
+        begins.recv().unwrap();
         assert!(job.cancel());
         ends_as(&job, kind);
     }
     let job = submit(&pool, "gives_up");
-    cancel::until(|| pool.status().total.running() == 1);
+    begins.recv().unwrap();
     let ledger = pool.drain(Duration::ZERO);
     ends_as(&job, Cancelled);
     assert!(ledger.is_balanced() && ledger.leaked == 0, "{ledger:?}");
@@ -206,6 +214,34 @@ fn an_observer_that_takes_its_time_delays_no_other_deadline() {
     ends_as(&held, TimedOut);
     drop((open, go_on));
     drain_until_nothing_is_left(&pool);
+}
+
+#[test]
+fn a_drain_waits_for_the_observers_of_a_closure_beyond_its_time() {
+    let (told, is_told) = mpsc::channel();
+    let (go_on, wait) = mpsc::channel::<()>();
+    let wait = Mutex::new(wait);
+    let observer = move |_: &Outcome| {
+        told.send(()).unwrap();
+        let _ = wait.lock().unwrap().recv();
+        // Longer than the rest of the drain takes: one that did not wait would be over.
+        std::thread::sleep(Duration::from_millis(100));
+    };
+    let pool = builder(ONE, "timeout = '10ms'")
+        .register("a", |call: &Call| cancel::until(|| call.is_cancelled()))
+        .on_outcome(observer)
+        .build()
+        .unwrap();
+    let job = submit(&pool, "x");
+    is_told.recv().unwrap();
+    let drained = {
+        let pool = pool.clone();
+        std::thread::spawn(move || pool.drain(LONG))
+    };
+    cancel::until(|| pool.submit(event(r#"{"event":"x"}"#)).admitted().count() == 0);
+    drop(go_on);
+    assert!(drained.join().unwrap().is_balanced());
+    assert_eq!(job.wait(Duration::ZERO).expect("it has ended").kind, TimedOut);
 }
 
 #[test]

@@ -63,6 +63,23 @@ fn what_is_told_of_a_change_holds_no_secret() {
     assert_eq!(table, Some(r#"{ env.KEY = "secret", on = ["stop"], run = "true" }"#));
 }
 
+#[cfg(feature = "http")]
+#[test]
+fn what_is_told_of_a_web_service_holds_no_secret() {
+    let service = |secret: &str| {
+        format!(
+            "[hook.a]\non = ['stop']\nurl = 'http://localhost/{secret}'\nheaders = {{ Token = '{secret}' }}\n"
+        )
+    };
+    let pool = pool(&service("old-secret"));
+    let reloaded = pool.reload_with(config(&service("new-secret"))).unwrap();
+    assert_eq!(
+        reloaded.to_string(),
+        "hook.a.headers.Token: changed (hooks.toml:4:21), for new jobs\n\
+         hook.a.url: changed (hooks.toml:3:7), for new jobs"
+    );
+}
+
 #[test]
 fn the_jobs_of_a_hook_that_is_gone_run_and_its_counts_stay() {
     let pool = pool(&echo("one"));
@@ -290,8 +307,9 @@ fn who_waits_for_room_is_told_of_more_and_of_never_enough() {
     assert!(pool.drain(LONG).is_balanced());
 }
 
+/// One worker: it gives a process back before it takes the next event.
 const RESIDENT: &str = r#"
-pool.workers = 2
+pool = { workers = 1, standby = 0 }
 [hook.a]
 on = ['stop']
 mode = 'resident'

@@ -89,29 +89,19 @@ fn two(probed: &Probed) -> String {
 /// What a job behind one that runs for long comes to.
 fn behind(probed: &Probed) -> String {
     probed.pool.set("hook.rust.max_concurrency", "1").unwrap();
-    let first = loop {
-        let first = probed.submit("notification");
-        let handle = first.admitted().next().unwrap();
-        // Where jobs may wait for a moment only, a busy machine may be too slow for it.
-        let started = loop {
-            match probed.arrived.recv_timeout(Duration::from_millis(10)) {
-                Ok(_) => break true,
-                Err(_) if handle.outcome().is_some() => break false,
-                Err(_) => {}
-            }
-        };
-        if started {
-            break first;
-        }
+    let submit = || probed.submit("notification").admitted().next().unwrap().clone();
+    // Where the wait is short and the machine is busy, it may be over for the first one, too.
+    let runs = |job: &JobHandle| {
+        cancel::until(|| probed.arrived.try_recv().is_ok() || job.outcome().is_some());
+        job.outcome().is_none()
     };
-    let second = probed.submit("notification");
+    let first = std::iter::repeat_with(submit).find(runs).unwrap();
+    let second = submit();
     let limit = if probed.pool.config().max_wait_is_short() { LONG } else { Duration::ZERO };
-    let end = second.admitted().next().unwrap().wait(limit).map(|outcome| outcome.kind.name());
-    for handle in second.admitted() {
-        handle.cancel();
-    }
+    let end = second.wait(limit).map(|outcome| outcome.kind.name());
+    second.cancel();
     probed.open.send(()).unwrap();
-    first.admitted().next().unwrap().wait(LONG).unwrap();
+    first.wait(LONG).unwrap();
     probed.pool.unset("hook.rust.max_concurrency").unwrap();
     end.unwrap_or("waits").to_owned()
 }
@@ -196,13 +186,14 @@ const ROWS: &[Row] = &[
     ("hook.shell.env_clear", "true", printed, "one", "one"),
     ("hook.shell.max_output", "2B", printed, "one", "o\n[... 2 bytes left out ...]"),
     ("hook.shell.env.CODE", "1", outcome, "succeeded after 0", "failed after 0"),
+    ("hook.shell.run", "exit 3", outcome, "succeeded after 0", "failed after 0"),
     (
-        "hook.shell.run",
-        "sleep 60",
+        "hook.shell.timeout",
+        "10ms",
         |p| {
-            p.pool.set("hook.shell.timeout", "10ms").unwrap();
+            p.pool.set("hook.shell.run", "sleep 0.5").unwrap();
             let seen = outcome(p);
-            p.pool.unset("hook.shell.timeout").unwrap();
+            p.pool.unset("hook.shell.run").unwrap();
             seen
         },
         "succeeded after 0",
