@@ -265,7 +265,7 @@ fn tell_of(outcome: &Outcome, complaints: &Limiter, now: Time) {
             }
         }
         OutcomeKind::Failed => {
-            line!(info, hint = outcome.hint.as_deref(), "hook failed: {}", reason(&outcome.reason))
+            line!(info, hint = outcome.hint.as_deref(), "hook failed: {}", reason(&outcome.reason));
         }
         _ => {}
     }

@@ -17,7 +17,7 @@ mod until;
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
-use std::fmt;
+use std::fmt::{self, Write};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -63,7 +63,10 @@ impl Known {
     const START: usize = 64;
 
     fn new(secret: &[u8]) -> Self {
-        let text: String = secret.iter().take(Self::START).map(|byte| format!(r"\x{byte:02x}")).collect();
+        let text = secret.iter().take(Self::START).fold(String::new(), |mut text, byte| {
+            let _ = write!(text, r"\x{byte:02x}");
+            text
+        });
         let start = RegexBuilder::new(&text).unicode(false).build().expect("a few bytes are a pattern");
         Self { secret: secret.into(), start }
     }

@@ -109,10 +109,10 @@ fn no_debug_form_shows_the_environment_or_what_hooks_are_given() {
     let text = "[hook.a]\non = ['*']\nrun = ['true', '${env:PLAIN}']\nenv = { B = '${env:PLAIN}', C = 'Zq2' }\n\
                 [hook.b]\non = ['*']\nrun = 'true ${env:PLAIN}'\n[hook.c]\non = ['*']\nrun = 'cat'\nmode = 'resident'\n";
     let environment = [("PLAIN".into(), "Zq1".into()), ("HOOKPOOL_HOOK__A__ENV__D".into(), "Zq3".into())];
-    let loader = crate::config::ConfigLoader::new().text("hooks.toml", text).environment(environment);
-    let loaded = loader.clone().load().unwrap();
+    let sources = crate::config::ConfigLoader::new().text("hooks.toml", text).environment(environment);
+    let loaded = sources.clone().load().unwrap();
     let builder = HookPool::builder().config(loaded.config.clone());
-    let shown = format!("{loader:?} {loaded:?} {builder:?}");
+    let shown = format!("{sources:?} {loaded:?} {builder:?}");
     assert!(!shown.contains("Zq"), "{shown}");
     let pool = builder.build().unwrap();
     pool.set("hook.a.env.E", "Zq4").unwrap();
