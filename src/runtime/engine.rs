@@ -18,6 +18,7 @@ use super::retry::reason_to_leave;
 use super::watchdog::Watchdog;
 use crate::breaker::Pass;
 use crate::class::PriorityClass;
+use crate::dead_letters::DeadLetters;
 use crate::event::Event;
 use crate::handler::{Task, panic_text};
 use crate::hook::Hook;
@@ -58,6 +59,7 @@ pub(super) struct Engine {
     pub(super) clock: Clock,
     pub(super) telemetry: Telemetry,
     observers: Vec<Observer>,
+    pub(super) letters: DeadLetters,
     pub(super) recorder: Option<Recorder>,
     pub(super) subscribers: Subscribers,
     /// What each worker runs is stopped by its token.
@@ -80,12 +82,13 @@ impl Engine {
         clock: Clock,
         telemetry: Telemetry,
         observers: Vec<Observer>,
-        recorder: Option<Recorder>,
+        (letters, recorder): (DeadLetters, Option<Recorder>),
     ) -> Self {
         Self {
             clock,
             telemetry,
             observers,
+            letters,
             recorder,
             subscribers: Subscribers::open(),
             cancels: (0..workers).map(|_| Mutex::default()).collect(),
@@ -224,6 +227,8 @@ impl Engine {
         let outcome = Arc::new(outcome);
         job.shared.tell(&outcome);
         telemetry::finished(&outcome, &entry.record.complaints, self.clock.now());
+        entry.record.recent.note(&outcome);
+        self.letters.offer(&outcome, &entry.hook.redactor);
         let inside = Inside::enter(self);
         for observer in &self.observers {
             // An observer is the caller's code: its panic must not take a worker with it.
@@ -274,6 +279,7 @@ impl Host for Engine {
         let mut done = |index: usize, mut ending: Ending| {
             // A second ending of a task, or one that comes too late, is nothing that anybody could use.
             let Some(running) = flight.take(index) else { return false };
+            ending = ending.redacted(&entry.hook.redactor);
             if ending.run.is_none() && ending.kind.has_run() {
                 ending.run = Some(elapsed());
             }

@@ -73,11 +73,19 @@ impl Inner {
     /// For an event that turns out to be impossible to write, nothing is submitted but for the hooks that would have
     /// been skipped whatever it holds.
     pub(super) fn submit(&self, event: &impl Subject, when_room: bool) -> Submission {
+        self.submit_to(None, event, when_room)
+    }
+
+    /// `only`: the one hook that counts.
+    pub(super) fn submit_to(&self, only: Option<&str>, event: &impl Subject, when_room: bool) -> Submission {
         // Once: all of one event's hooks are of one configuration.
         let hooks = self.hooks.load();
         let mut incoming = Incoming { event, hooks: &hooks, when_room, submission: Submission::default() };
         hooks.matcher.find_for(event, hooks.config.kinds, |at, matched| {
             let Some(entry) = hooks.entries.get(at) else { return };
+            if only.is_some_and(|only| only != entry.hook.name.as_str()) {
+                return;
+            }
             if let Some(decision) = self.decide(&mut incoming, entry, matched) {
                 incoming.submission.parts.push(SubmittedHook { hook: entry.hook.name.clone(), decision });
             }
