@@ -320,6 +320,8 @@ impl fmt::Debug for CommandSpec {
             .field("env", &variables)
             .field("inherit", &self.inherit)
             .field("leftovers", &self.leftovers)
+            .field("limits", &self.limits)
+            .field("nice", &self.nice)
             .finish()
     }
 }
