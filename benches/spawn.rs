@@ -10,7 +10,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use hookpool::process::{Cancel, Limits, Prepared, Runner};
-use hookpool::{CommandLine, CommandSpec, InheritEnv, Leftovers};
+use hookpool::{CommandLine, CommandSpec, InheritEnv, Leftovers, PerClass, ResourceLimits};
 
 const ROUNDS: usize = 11;
 const STARTS: usize = 400;
@@ -35,11 +35,17 @@ fn compare(what: &str, threads: usize) -> String {
         env: [("PATH".into(), "/usr/bin:/bin".into())].into(),
         inherit: InheritEnv::Only(Vec::new()),
         leftovers: Leftovers::Kill,
+        limits: ResourceLimits::default(),
+        nice: PerClass::default(),
     };
     let prepared = Prepared::new(&spec, &[]);
     let runner = Runner::default();
-    let limits =
-        Limits { timeout: Duration::from_secs(10), grace: Duration::from_secs(1), max_output: 64 * 1024 };
+    let limits = Limits {
+        timeout: Duration::from_secs(10),
+        grace: Duration::from_secs(1),
+        max_output: 64 * 1024,
+        nice: 0,
+    };
     let cancel = Cancel::new();
     let ours =
         || assert!(runner.run(&prepared, &INPUT, [("HOOKPOOL_JOB", "1")], &limits, &cancel).succeeded());

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use self::http::{HttpSpec, HttpUrl, Secret};
-use crate::class::PriorityClass;
+use crate::class::{PerClass, PriorityClass};
 use crate::event::FieldPath;
 use crate::matcher::Selector;
 use crate::redact::Redactor;
@@ -276,6 +276,25 @@ pub struct CommandSpec {
     pub inherit: InheritEnv,
     /// What becomes of the group's processes that outlive a handler that succeeded.
     pub leftovers: Leftovers,
+    /// What its processes may take of the machine.
+    pub limits: ResourceLimits,
+    /// For jobs of each class, how much weaker than hookpool its processes are ranked: 0 to 19. Linux. A process that
+    /// stays has the rank of its hook's own class.
+    pub nice: PerClass<u8>,
+}
+
+/// What the processes of a handler may take of the machine. `None`: whatever the system lets them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ResourceLimits {
+    /// Bytes of memory for data, of each process. Linux.
+    pub memory: Option<u64>,
+    /// Seconds of processor time, of each process. Linux.
+    pub cpu: Option<u64>,
+    /// Open files, of each process; one more than the largest number of one. Linux.
+    pub files: Option<u64>,
+    /// Bytes that all of them together may write to standard output and standard error before they are stopped; of a
+    /// process that stays, from one answer to the next.
+    pub output: Option<u64>,
 }
 
 /// The two forms of `run`. Its `Debug` form leaves out what may be secret.

@@ -18,10 +18,18 @@ macro_rules! kinds {
             /// Every kind, in the order of documentation.
             pub const ALL: &'static [Self] = &[$(Self::$variant),+];
 
+            /// How many there are.
+            pub(crate) const COUNT: usize = Self::ALL.len();
+
             /// The spelling in `hooks.toml`, reports and logs.
             #[must_use]
             pub const fn name(self) -> &'static str {
                 match self { $(Self::$variant => $name),+ }
+            }
+
+            /// Position in `ALL`.
+            pub(crate) const fn index(self) -> usize {
+                self as usize
             }
         }
     };

@@ -40,7 +40,8 @@ pub use event::{Event, EventError, FieldPath, RawJson, Scalar};
 pub use handler::{BatchAnswer, BatchHandler, Call, EventHandler, Parallel};
 pub use hook::{
     BatchKey, BatchPolicy, BreakerPolicy, CommandLine, CommandSpec, HandlerSpec, Hook, HookName, HttpSpec,
-    HttpUrl, InheritEnv, Leftovers, MaxWait, OnBatchFailure, Order, ResidentSpec, RetryPolicy, Secret,
+    HttpUrl, InheritEnv, Leftovers, MaxWait, OnBatchFailure, Order, ResidentSpec, ResourceLimits,
+    RetryPolicy, Secret,
 };
 pub use kind::{EventKind, KindSet};
 pub use manager::{
@@ -50,7 +51,9 @@ pub use manager::{
 pub use matcher::{
     FieldIs, Matched, Matcher, Selector, SelectorError, SelectorPlace, SelectorProblem, ToolPattern,
 };
-pub use metrics::{Counts, HookSnapshot, Ledger, Snapshot, Timing};
+pub use metrics::{
+    Counts, Distribution, HookSnapshot, LaneGauges, Ledger, Part, PoolGauges, RunCounts, Snapshot, Timing,
+};
 pub use outcome::{
     Answer, Attempt, JobId, Json, Outcome, OutcomeKind, ProcessReport, Refusal, Skip, WaitCause, WaitSplit,
 };

@@ -5,7 +5,7 @@
 //! What each door of the library does with bytes that nobody thought of: `src/fuzzing`.
 
 #![cfg(all(target_os = "linux", feature = "cli"))]
-#![allow(clippy::unwrap_used, reason = "a test may panic")]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
 
 use std::fs::{self, File};
 use std::io::{BufWriter, Read, Write};
@@ -276,10 +276,10 @@ fn no_output_of_a_handler_plays_with_the_terminal_or_forges_a_line() {
         ("a message", "lines", answer(&format!(",\"message\":\"no{RUDE}\""))),
         ("a verdict", "lines", answer(&format!(",\"verdict\":\"{RUDE}\""))),
         ("a long message", "lines", answer(&format!(",\"message\":\"{long}\""))),
-        ("a broken answer", "lines", format!("{{\"id\":\"\u{1b}[2J\u{202e}\rforged\n")),
+        ("a broken answer", "lines", "{\"id\":\"\u{1b}[2J\u{202e}\rforged\n".to_owned()),
         ("an answer to nobody", "lines", format!("{{\"id\":\"{RUDE}\",\"ok\":true}}\n")),
         ("a message", "resident", answer(&format!(",\"message\":\"no{RUDE}\""))),
-        ("a broken answer", "resident", format!("{{\"id\":\"\u{1b}[2J\u{202e}\rforged\n")),
+        ("a broken answer", "resident", "{\"id\":\"\u{1b}[2J\u{202e}\rforged\n".to_owned()),
         ("noise", "single", format!("\u{1b}[2J\u{9b}31m\0\nforged\r\u{202e}\u{7}{long}")),
     ] {
         let run =

@@ -225,6 +225,7 @@ fn rude_servers_cost_their_event_and_no_more_time_than_it_has() {
         let outcome = run(&pool);
         let reason = format!("it ran longer than its timeout of 300ms: {how_far}");
         assert_eq!((outcome.kind, &*outcome.reason), (TimedOut, &*reason));
+        assert_eq!(outcome.hint.as_deref(), Some("raise `hook.a.timeout`"));
     }
     for (begin, reason) in [
         ("", "the connection was closed before an answer came"),

@@ -440,10 +440,10 @@ fn a_program_may_vanish_and_come_back_between_runs() {
 #[test]
 fn limits_of_nothing_and_of_for_ever_are_fine() {
     for waiter in waiters() {
-        let nothing = Limits { timeout: Duration::ZERO, grace: Duration::ZERO, max_output: 0 };
+        let nothing = Limits { timeout: Duration::ZERO, grace: Duration::ZERO, max_output: 0, nice: 0 };
         let run = run(waiter, &["ignores_term"], b"", nothing);
         assert!(run.stopped.is_some(), "{waiter:?}: {run:?}");
-        let ever = Limits { timeout: Duration::MAX, grace: Duration::MAX, max_output: usize::MAX };
+        let ever = Limits { timeout: Duration::MAX, grace: Duration::MAX, max_output: usize::MAX, nice: 0 };
         let run = helpers::run(waiter, &["exits", "0"], b"", ever);
         assert!(run.succeeded(), "{waiter:?}: {run:?}");
     }

@@ -1,11 +1,15 @@
 //! What can be typed on the command line.
 
+#[cfg(feature = "metrics-http")]
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 
 use super::input::Rate;
+#[cfg(feature = "metrics-http")]
+use super::metrics::loopback;
 use super::simulate::{Axis, Target};
 
 /// Runs hooks off the critical path: events in, handlers run by a small pool, the important ones first, every event
@@ -113,6 +117,15 @@ pub(super) struct RunArgs {
     /// Print what the handlers wrote, to standard error
     #[arg(long)]
     pub(super) show_output: bool,
+
+    /// At the end, write metrics to this file, as OpenMetrics text; a file that is there is replaced as a whole
+    #[arg(long, value_name = "FILE", conflicts_with = "dry_run")]
+    pub(super) metrics: Option<PathBuf>,
+
+    /// While it runs, answer GET /metrics at this address of this machine, such as 127.0.0.1:9464
+    #[cfg(feature = "metrics-http")]
+    #[arg(long, value_name = "ADDRESS", value_parser = loopback, conflicts_with = "dry_run")]
+    pub(super) metrics_listen: Option<SocketAddr>,
 
     /// Exit with 1 when a hook failed, timed out, panicked or was not started
     #[arg(long)]

@@ -28,6 +28,11 @@ pub(super) enum CliError {
     Record { path: PathBuf, source: io::Error },
     #[error("cannot write to standard output: {0}")]
     Output(io::Error),
+    #[error("cannot write the metrics to {}: {source}", path.display())]
+    Metrics { path: PathBuf, source: io::Error },
+    #[cfg(feature = "metrics-http")]
+    #[error("cannot listen on {address} for --metrics-listen: {source}; port 0 takes any free one")]
+    Listen { address: std::net::SocketAddr, source: io::Error },
     /// Whoever read standard output has had enough. Nothing is wrong.
     #[error("standard output was closed")]
     ClosedPipe,
@@ -53,7 +58,10 @@ impl CliError {
             Self::Config(_) => CONFIGURATION,
             Self::Input { .. } => 5,
             Self::ClosedPipe => 0,
-            Self::Record { .. }
+            #[cfg(feature = "metrics-http")]
+            Self::Listen { .. } => 70,
+            Self::Metrics { .. }
+            | Self::Record { .. }
             | Self::Output(_)
             | Self::Handler(..)
             | Self::Build(_)

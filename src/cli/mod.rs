@@ -12,6 +12,7 @@
 //! | `config.rs` | the command `config` |
 //! | `bench/` | the command `bench` |
 //! | `simulate/` | the command `simulate` |
+//! | `metrics/` | what metrics of a run look like, and who gets them |
 //! | `report/`, `progress.rs` | what is shown of a run |
 //!
 //! Standard output carries results only; everything else goes to standard error. It uses the library as anybody
@@ -24,6 +25,7 @@ mod config;
 mod error;
 mod input;
 mod logging;
+mod metrics;
 mod progress;
 mod reload;
 mod report;

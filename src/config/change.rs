@@ -141,7 +141,7 @@ fn applies(key: &Key) -> Applies {
     match parts.as_slice() {
         ["hook", _, "max_concurrency"] => Applies::Now,
         ["hook" | "defaults" | "batching" | "kinds" | "priority" | "performance_mode" | "redact", ..]
-        | ["class", _, "max_wait"]
+        | ["class", _, "max_wait" | "nice"]
         | ["queue", "max_wait" | "max_event_bytes"] => Applies::NewJobs,
         _ => Applies::Now,
     }

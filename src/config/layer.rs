@@ -231,7 +231,7 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// Says so when the setting does nothing in this version; false when that is an error.
+    /// Says so when the setting does nothing on this system; false when that is an error.
     pub(super) fn takes_effect(&mut self, key: &Key, setting: &Setting, value: &Spot, name: &Spot) -> bool {
         match setting.effect {
             Effect::Acts => true,
@@ -246,7 +246,7 @@ impl<'a> Walk<'a> {
                 if self.warned.insert(group.clone()) {
                     let spot = self.layer.spots.get(&group).unwrap_or(name);
                     let (origin, message) =
-                        (spot.origin(), format!("`{group}` has no effect in this version"));
+                        (spot.origin(), format!("`{group}` has no effect on this system"));
                     self.problems.push(origin, &group, Severity::Warning, message, None);
                 }
                 true

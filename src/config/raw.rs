@@ -81,6 +81,7 @@ pub(super) struct RawClass {
     pub(super) ceiling: Option<u32>,
     pub(super) seats: Option<u16>,
     pub(super) max_wait: Option<NumberOr>,
+    pub(super) nice: Option<u8>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -162,6 +163,16 @@ pub(super) struct RawHook {
     pub(super) window: Option<u32>,
     pub(super) retry: Option<RawRetry>,
     pub(super) breaker: Option<RawBreaker>,
+    pub(super) limits: Option<RawLimits>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct RawLimits {
+    pub(super) memory: Option<u64>,
+    pub(super) cpu: Option<u64>,
+    pub(super) files: Option<u64>,
+    pub(super) output: Option<u64>,
 }
 
 #[derive(Debug, Default, Deserialize)]

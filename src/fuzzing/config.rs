@@ -18,13 +18,13 @@ pub fn configuration(bytes: &[u8]) {
         assert!(read_source(bytes, Path::new(NAME), Path::new("/"), &mut problems).is_none());
         return refused(problems.finish().expect_err("it was refused").problems.iter(), bytes);
     };
-    let loader = || {
-        let loader = ConfigLoader::new().working_dir("/work").environment([("WHO".into(), "nobody".into())]);
-        loader.text(NAME, text)
+    let fresh = || {
+        let base = ConfigLoader::new().working_dir("/work").environment([("WHO".into(), "nobody".into())]);
+        base.text(NAME, text)
     };
-    let checked = loader().check();
+    let checked = fresh().check();
     checked.problems.iter().for_each(|problem| in_its_place(problem, bytes));
-    match loader().load() {
+    match fresh().load() {
         Ok(loaded) => {
             assert_eq!(checked.errors(), 0, "{:?} is usable", checked.problems);
             loaded.warnings.iter().for_each(|problem| in_its_place(problem, bytes));
@@ -83,8 +83,8 @@ pub fn variables(bytes: &[u8]) {
     let os = |bytes: &[u8]| OsStr::from_bytes(bytes).to_owned();
     let variables: Vec<(OsString, OsString)> =
         pairs.map(|(name, value)| (os(name), os(value.get(1..).unwrap_or_default()))).collect();
-    let loader = || ConfigLoader::new().working_dir("/work").text(NAME, HOOKS);
-    let loaded = loader().environment(variables.clone()).load();
+    let fresh = || ConfigLoader::new().working_dir("/work").text(NAME, HOOKS);
+    let loaded = fresh().environment(variables.clone()).load();
     let names: Vec<String> = variables.iter().map(|(name, _)| shown(&name.to_string_lossy())).collect();
     let problems = match &loaded {
         Ok(loaded) => &loaded.warnings,
@@ -98,12 +98,12 @@ pub fn variables(bytes: &[u8]) {
     if let [(name, value)] = &*variables
         && let (Some(name), Some(value)) = (name.to_str(), value.to_str())
     {
-        one(name, value, loaded.ok().as_ref(), loader());
+        one(name, value, loaded.ok().as_ref(), fresh());
     }
 }
 
 /// A variable that is one of ours does something or is refused, and it does what an option with its text does.
-fn one(name: &str, value: &str, loaded: Option<&Loaded>, loader: ConfigLoader) {
+fn one(name: &str, value: &str, loaded: Option<&Loaded>, fresh: ConfigLoader) {
     let Some(rest) = name.strip_prefix("HOOKPOOL_") else { return };
     let is_of_handlers =
         ["HOOK", "KIND", "EVENT", "SESSION", "JOB", "INSTANCE", "ATTEMPT", "DEPTH", "POOL_ID"]
@@ -120,7 +120,7 @@ fn one(name: &str, value: &str, loaded: Option<&Loaded>, loader: ConfigLoader) {
     let is_plain = rest.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_');
     if is_plain && !rest.contains("__ENV__") && !rest.contains("__HEADERS__") {
         let key = rest.to_ascii_lowercase().replace("__", ".");
-        let option = loader.overrides(key, value).load();
+        let option = fresh.overrides(key, value).load();
         let told = option.as_ref().map_err(|error| {
             error.problems.iter().fold(String::new(), |mut text, problem| {
                 let _ = writeln!(text, "{problem}");

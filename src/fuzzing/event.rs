@@ -31,7 +31,7 @@ fn refused(error: &EventError, bytes: &[u8], fallback: Option<&str>) {
         EventError::Empty => assert!(text.trim_ascii().is_empty()),
         EventError::NotJson { line, column, .. } => {
             assert!(!is_json(text) || std::str::from_utf8(text).is_err(), "this is JSON");
-            let lines = text.iter().filter(|byte| **byte == b'\n').count() + 1;
+            let lines = text.split(|byte| *byte == b'\n').count();
             assert!((1..=lines).contains(line) && *column <= text.len() + 1, "no such place");
         }
         EventError::NotAnObject { .. } => assert!(is_json(text) && !text.trim_ascii().starts_with(b"{")),

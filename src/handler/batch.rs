@@ -18,6 +18,7 @@
 use std::collections::VecDeque;
 use std::ffi::OsString;
 use std::ops::ControlFlow;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::command::nested_too_deep;
@@ -25,8 +26,9 @@ use super::lines::answers::{Item, Line, Reader};
 use super::lines::splice::{Head, push_line};
 use super::{CommandHandler, Surroundings, Task};
 use crate::hook::{CommandSpec, OnBatchFailure};
+use crate::metrics::HookCounters;
 use crate::outcome::{Answer, Ending, OutcomeKind};
-use crate::process::{End, JOB_VARIABLE, Limits, POOL_VARIABLE};
+use crate::process::{End, JOB_VARIABLE, POOL_VARIABLE};
 use crate::telemetry::{self, Limiter};
 
 /// See the module's description.
@@ -37,8 +39,13 @@ pub(crate) struct LinesHandler {
 }
 
 impl LinesHandler {
-    pub(super) fn prepare(spec: &CommandSpec, surroundings: &Surroundings) -> Self {
-        Self { command: CommandHandler::prepare(spec, surroundings), complaints: Limiter::default() }
+    pub(super) fn prepare(
+        spec: &CommandSpec,
+        surroundings: &Surroundings,
+        counters: &Arc<HookCounters>,
+    ) -> Self {
+        let command = CommandHandler::prepare(spec, surroundings, counters);
+        Self { command, complaints: Limiter::default() }
     }
 
     pub(super) fn fault(&self) -> Option<String> {
@@ -62,7 +69,7 @@ impl LinesHandler {
             return batch.end_rest(ending);
         }
         let timeout = first.hook.timeout_for(batch.open.len());
-        let limits = Limits { timeout, grace: first.hook.grace, max_output: first.hook.max_output };
+        let limits = self.command.limits(&first, timeout);
         let stdin = batch.lines(timeout);
         let mut reader = Reader::default();
         let complain = |what: &str| {
@@ -88,10 +95,11 @@ impl LinesHandler {
         {
             batch.take(item, complain);
         }
+        self.command.count(&run);
         let escapees_killed = self.command.sweep(first.job, &run);
         let ended_by_itself = run.stopped.is_none() && !matches!(run.end, End::NotStarted(_));
         let end = run.end.to_string();
-        let mut ending = Ending::of_run(timeout, run, escapees_killed);
+        let mut ending = Ending::of_run(&limits, self.command.prepared.limits(), run, escapees_killed);
         if ended_by_itself && batch.answered > 0 {
             // Its status is not what counts here.
             ending.says_no = false;
@@ -296,6 +304,7 @@ mod tests {
             hook,
             event: &event,
             job: JobId(17),
+            class: crate::PriorityClass::Normal,
             attempt,
             cancel: &cancel,
             stop: &cancel,

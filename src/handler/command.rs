@@ -11,8 +11,10 @@ use std::time::Duration;
 
 use super::Task;
 use super::resident::Residents;
+use crate::class::PerClass;
 use crate::config::inherited_environment;
-use crate::hook::{CommandSpec, Hook, Leftovers};
+use crate::hook::{CommandSpec, Hook, Leftovers, ResourceLimits};
+use crate::metrics::HookCounters;
 use crate::outcome::{Ending, JobId, OutcomeKind, ProcessReport};
 use crate::process::{
     End, JOB_VARIABLE, Limits, POOL_VARIABLE, Prepared, Run, Runner, StartError, StopReason, Sweeper, kept,
@@ -52,10 +54,17 @@ pub(crate) struct CommandHandler {
     pub(super) prepared: Prepared,
     pub(super) surroundings: Surroundings,
     pub(super) keeps_leftovers: bool,
+    pub(super) counters: Arc<HookCounters>,
+    /// How its processes are ranked, by the class of what they run for.
+    pub(super) nice: PerClass<u8>,
 }
 
 impl CommandHandler {
-    pub(crate) fn prepare(spec: &CommandSpec, surroundings: &Surroundings) -> Self {
+    pub(crate) fn prepare(
+        spec: &CommandSpec,
+        surroundings: &Surroundings,
+        counters: &Arc<HookCounters>,
+    ) -> Self {
         let prepared = Prepared::new(spec, &surroundings.environment);
         let mut surroundings = surroundings.clone();
         let keeps_leftovers = spec.leftovers == Leftovers::Keep;
@@ -65,7 +74,8 @@ impl CommandHandler {
             surroundings.pool = kept(&surroundings.pool).into();
             surroundings.sweeper = surroundings.sweeper.map(|sweeper| sweeper.for_pool(&surroundings.pool));
         }
-        Self { prepared, surroundings, keeps_leftovers }
+        let counters = Arc::clone(counters);
+        Self { prepared, surroundings, keeps_leftovers, counters, nice: spec.nice }
     }
 
     pub(crate) fn fault(&self) -> Option<String> {
@@ -77,12 +87,27 @@ impl CommandHandler {
             return ending;
         }
         let hook = task.hook;
-        let limits = Limits { timeout: hook.timeout, grace: hook.grace, max_output: hook.max_output };
+        let limits = self.limits(task, hook.timeout);
         let variables = self.variables(task);
         let run =
             self.surroundings.runner.run(&self.prepared, task.event.payload(), variables, &limits, task.stop);
+        self.count(&run);
         let escapees_killed = self.sweep(task.job, &run);
-        Ending::of_run(hook.timeout, run, escapees_killed).hinted(hook, &self.prepared)
+        Ending::of_run(&limits, self.prepared.limits(), run, escapees_killed).hinted(hook, &self.prepared)
+    }
+
+    /// What a run for this task may take.
+    pub(super) fn limits(&self, task: &Task<'_>, timeout: Duration) -> Limits {
+        let Hook { grace, max_output, .. } = *task.hook;
+        Limits { timeout, grace, max_output, nice: self.nice[task.class] }
+    }
+
+    /// Counts a run in the hook's metrics.
+    pub(super) fn count(&self, run: &Run) {
+        if let Some(took) = run.spawn_time {
+            self.counters.process_started(took);
+            self.counters.process_ended(run.cpu_time, run.peak_memory);
+        }
     }
 
     /// Kills what left the group of a handler that has ended. Gives back how many there were.
@@ -136,6 +161,11 @@ pub(super) fn nested_too_deep(depth: u32) -> Option<Ending> {
     })
 }
 
+/// Said of a handler that wrote more than `limits.output` allows.
+pub(super) fn wrote_too_much(bounds: &ResourceLimits) -> String {
+    format!("it wrote more than the {} bytes of its `limits.output`", bounds.output.unwrap_or(0))
+}
+
 /// An environment cannot hold a NUL character; an event can.
 pub(super) fn without_nul(text: &str) -> std::borrow::Cow<'_, str> {
     if text.contains('\0') { text.replace('\0', "\u{fffd}").into() } else { text.into() }
@@ -147,7 +177,7 @@ impl Ending {
     }
 
     /// What the end of a process means: status 0 is success, everything else is not.
-    pub(super) fn of_run(timeout: Duration, run: Run, escapees_killed: usize) -> Self {
+    pub(super) fn of_run(limits: &Limits, bounds: &ResourceLimits, run: Run, escapees_killed: usize) -> Self {
         if let End::NotStarted(error) = run.end {
             return match error {
                 StartError::Cancelled => {
@@ -156,12 +186,16 @@ impl Ending {
                 error => Self::not_started(error.to_string()),
             };
         }
+        let floods =
+            bounds.output.is_some_and(|most| run.stdout.total().saturating_add(run.stderr.total()) > most);
         let (kind, reason) = match &run.stopped {
             Some(stopped) => {
                 let (kind, why) = match stopped.why {
                     StopReason::Deadline => {
+                        let timeout = limits.timeout;
                         (OutcomeKind::TimedOut, format!("it ran longer than its timeout of {timeout:?}"))
                     }
+                    StopReason::Output => (OutcomeKind::Failed, wrote_too_much(bounds)),
                     StopReason::Cancelled => {
                         (OutcomeKind::Cancelled, "it was cancelled while it ran".to_owned())
                     }
@@ -173,6 +207,8 @@ impl Ending {
                 (kind, format!("{why} {how}"))
             }
             None => match &run.end {
+                // Whether it was seen in time must not decide.
+                _ if floods => (OutcomeKind::Failed, wrote_too_much(bounds)),
                 End::Exited(0) => (OutcomeKind::Succeeded, String::new()),
                 end => (OutcomeKind::Failed, end.to_string()),
             },
@@ -192,5 +228,34 @@ impl Ending {
             escapees_killed,
         };
         Self { run: Some(run_time), process: Some(Box::new(process)), says_no, ..Self::new(kind, reason) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::hook::{CommandLine, InheritEnv};
+    use crate::process::Cancel;
+
+    #[test]
+    fn who_wrote_too_much_has_failed_whether_it_was_stopped_or_had_ended() {
+        let spec = CommandSpec {
+            line: CommandLine::Shell("echo 1234; echo 5678 >&2".to_owned()),
+            cwd: "/".into(),
+            env: std::collections::BTreeMap::default(),
+            inherit: InheritEnv::All,
+            leftovers: Leftovers::Kill,
+            limits: ResourceLimits::default(),
+            nice: PerClass::default(),
+        };
+        let minute = Duration::from_mins(1);
+        let limits = Limits { timeout: minute, grace: minute, max_output: 1, nice: 0 };
+        for (output, kind) in [(10, OutcomeKind::Succeeded), (9, OutcomeKind::Failed)] {
+            let prepared = Prepared::new(&spec, &[]);
+            let run = Runner::default().run(&prepared, b"", [("A", "b")], &limits, &Cancel::new());
+            assert!(run.succeeded());
+            let bounds = ResourceLimits { output: Some(output), ..ResourceLimits::default() };
+            assert_eq!(Ending::of_run(&limits, &bounds, run, 0).kind, kind, "{output}");
+        }
     }
 }

@@ -10,6 +10,7 @@ use super::lines::splice::{Head, push_line};
 use super::resident;
 use crate::config::Config;
 use crate::event::Event;
+use crate::hook::Hook;
 use crate::outcome::{Ending, JobId, OutcomeKind};
 use crate::process::Cancel;
 
@@ -59,16 +60,17 @@ pub(crate) fn resident(events: usize, pieces: &[&[u8]]) -> Vec<Option<OutcomeKin
 /// The line of an event whose job has the number 17.
 pub(crate) fn line(event: &Event) -> Vec<u8> {
     let mut line = Vec::new();
-    let head = Head { id: "17", hook: &config().hooks[0].name, attempt: 1, deadline_ms: 2000 };
+    let head = Head { id: "17", hook: &hook().name, attempt: 1, deadline_ms: 2000 };
     push_line(&mut line, head, event);
     line
 }
 
-fn config() -> &'static Config {
+fn hook() -> &'static Hook {
     static CONFIG: OnceLock<Config> = OnceLock::new();
-    CONFIG.get_or_init(|| {
+    let config = CONFIG.get_or_init(|| {
         Config::from_toml("[hook.audit]\non = ['*']\nrun = 'x'\n").expect("a valid configuration")
-    })
+    });
+    config.hooks.first().expect("it has one hook")
 }
 
 fn endings(
@@ -78,9 +80,10 @@ fn endings(
     let event = Event::from_json(r#"{"event":"x"}"#).expect("a valid event");
     let cancel = Cancel::new();
     let task = |job| Task {
-        hook: &config().hooks[0],
+        hook: hook(),
         event: &event,
         job: JobId(job),
+        class: crate::PriorityClass::Normal,
         attempt: 1,
         cancel: &cancel,
         stop: &cancel,
@@ -89,7 +92,8 @@ fn endings(
     let tasks: Vec<_> = (1..).map(task).take(events).collect();
     let mut endings = vec![None; events];
     hear(&tasks, &mut |index, ending| {
-        assert_eq!(endings[index].replace(ending.kind), None, "event {index} has ended before");
+        let before = endings.get_mut(index).expect("an event that was given").replace(ending.kind);
+        assert_eq!(before, None, "event {index} has ended before");
     });
     endings
 }

@@ -23,8 +23,8 @@ use serde_json::value::RawValue;
 use super::batch::{Batch, run_or_split};
 use super::command::nested_too_deep;
 use super::lines::answers::{LONGEST, Reader, read_verdict};
-use super::{Surroundings, Task};
-use crate::hook::{HttpSpec, Secret};
+use super::{Surroundings, Task, more_time};
+use crate::hook::{Hook, HttpSpec, Secret};
 use crate::http::{Answer as HttpAnswer, Client, Fault, Patience, Phase, escaped};
 use crate::outcome::{Answer, Ending, OutcomeKind};
 use crate::telemetry::{self, Limiter};
@@ -117,7 +117,7 @@ impl HttpHandler {
                 },
             ),
             Ok(answer) => self.refused(&answer, &body),
-            Err(fault) => of_fault(fault, task.hook.timeout),
+            Err(fault) => of_fault(fault, task.hook, task.hook.timeout),
         };
         self.told(ending, begun)
     }
@@ -166,7 +166,7 @@ impl HttpHandler {
             }
             Ok(answer) if is_success(answer.status) => Ending::new(OutcomeKind::Succeeded, ""),
             Ok(answer) => self.refused(&answer, &body),
-            Err(fault) => of_fault(fault, timeout),
+            Err(fault) => of_fault(fault, first.hook, timeout),
         };
         let ending = self.told(ending, begun);
         batch.end_rest(ending);
@@ -271,7 +271,7 @@ fn said(body: &[u8]) -> Option<Result<Answer, String>> {
     })
 }
 
-fn of_fault(fault: Fault, timeout: Duration) -> Ending {
+fn of_fault(fault: Fault, hook: &Hook, timeout: Duration) -> Ending {
     match fault {
         Fault::Late(phase) => {
             let how_far = match phase {
@@ -280,7 +280,7 @@ fn of_fault(fault: Fault, timeout: Duration) -> Ending {
                 Phase::Answer(status) => format!("its answer (HTTP {status}) had not ended"),
             };
             let reason = format!("it ran longer than its timeout of {timeout:?}: {how_far}");
-            Ending::new(OutcomeKind::TimedOut, reason)
+            Ending { hint: Some(more_time(hook)), ..Ending::new(OutcomeKind::TimedOut, reason) }
         }
         Fault::Cancelled => {
             Ending::new(OutcomeKind::Cancelled, "it was cancelled while its request was under way")

@@ -19,8 +19,10 @@ mod rust;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::class::PriorityClass;
 use crate::event::Event;
 use crate::hook::{HandlerSpec, Hook};
+use crate::metrics::HookCounters;
 use crate::outcome::{Ending, JobId, OutcomeKind};
 use crate::process::Cancel;
 
@@ -54,6 +56,7 @@ pub(crate) struct Task<'a> {
     pub(crate) hook: &'a Hook,
     pub(crate) event: &'a Event,
     pub(crate) job: JobId,
+    pub(crate) class: PriorityClass,
     /// 1 for the first.
     pub(crate) attempt: u32,
     /// Says that this job is not wanted any more. That of a job which runs alone is `stop` itself.
@@ -66,18 +69,24 @@ pub(crate) struct Task<'a> {
 }
 
 impl Handler {
-    /// Resolves and prepares whatever can be before the first event. `registered` is what was registered for the hook.
+    /// Resolves and prepares whatever can be before the first event. `registered` is what was registered for the hook,
+    /// `counters` is told of its processes.
     pub(crate) fn prepare(
         hook: &Hook,
         surroundings: &Surroundings,
         registered: Option<Arc<RustHandler>>,
+        counters: &Arc<HookCounters>,
     ) -> Self {
         match &hook.handler {
             HandlerSpec::Command(spec) => {
-                Self::Command(Box::new(CommandHandler::prepare(spec, surroundings)))
+                Self::Command(Box::new(CommandHandler::prepare(spec, surroundings, counters)))
             }
-            HandlerSpec::Lines(spec) => Self::Lines(Box::new(LinesHandler::prepare(spec, surroundings))),
-            HandlerSpec::Resident(spec) => Self::Resident(ResidentHandler::prepare(spec, hook, surroundings)),
+            HandlerSpec::Lines(spec) => {
+                Self::Lines(Box::new(LinesHandler::prepare(spec, surroundings, counters)))
+            }
+            HandlerSpec::Resident(spec) => {
+                Self::Resident(ResidentHandler::prepare(spec, hook, surroundings, counters))
+            }
             #[cfg(feature = "http")]
             HandlerSpec::Http(spec) => Self::Http(Box::new(HttpHandler::prepare(spec, surroundings))),
             #[cfg(not(feature = "http"))]

@@ -2,10 +2,13 @@
 
 use std::ops::AddAssign;
 
-use super::timing::{Durations, Timing};
+use super::gauges::PoolGauges;
+use super::runs::RunCounts;
+use super::timing::{Distribution, Durations, Timing};
 use crate::breaker::BreakerStatus;
 use crate::class::{PerClass, PriorityClass};
 use crate::hook::HookName;
+use crate::kind::EventKind;
 use crate::outcome::{OutcomeKind, Refusal, Skip, WaitSplit};
 
 /// What was submitted, by one hook, in one class, or in all, and what became of it. The unit is event × matching hook.
@@ -101,6 +104,26 @@ impl Counts {
     pub fn run(&self) -> Option<Timing> {
         self.run.timing()
     }
+
+    /// [`Counts::wait`] in detail, in microseconds.
+    #[must_use]
+    pub fn wait_micros(&self) -> &Distribution {
+        self.wait.micros()
+    }
+
+    /// [`Counts::run`] in detail, in microseconds.
+    #[must_use]
+    pub fn run_micros(&self) -> &Distribution {
+        self.run.micros()
+    }
+}
+
+impl Counts {
+    fn add_skipped(&mut self, why: Skip, count: u64) {
+        if let Some(skipped) = self.skipped.get_mut(why.index()) {
+            *skipped += count;
+        }
+    }
 }
 
 impl AddAssign<&Self> for Counts {
@@ -123,6 +146,18 @@ impl AddAssign<&Self> for Counts {
     }
 }
 
+/// The counts of one hook, in one class, for one kind of events: what all sums are made of.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Part {
+    /// The class.
+    pub class: PriorityClass,
+    /// The kind of the events.
+    pub kind: EventKind,
+    /// The counts.
+    pub counts: Counts,
+}
+
 /// The counts of one hook.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -133,22 +168,35 @@ pub struct HookSnapshot {
     pub counts: Counts,
     /// Its counts by class: more than one when kinds of different importance lead to it.
     pub classes: PerClass<Counts>,
+    /// Its counts by class and kind, those in which something was submitted. Empty for a simulation, whose events have
+    /// no kind.
+    pub parts: Vec<Part>,
+    /// What the runs of its handler have cost.
+    pub runs: RunCounts,
     /// Its circuit breaker. `None`: it has none (`hook.NAME.breaker`).
     pub breaker: Option<BreakerStatus>,
+    /// None of its jobs may start ([`HookPool::pause`](crate::HookPool::pause)).
+    pub paused: bool,
     /// It is configured no more, and listed for what it has counted.
     pub removed: bool,
 }
 
-/// What a snapshot is made of, for one hook.
-#[derive(Clone, Debug)]
-pub(crate) struct HookCounts {
-    pub(crate) name: HookName,
-    pub(crate) classes: PerClass<Counts>,
-    pub(crate) breaker: Option<BreakerStatus>,
-    pub(crate) removed: bool,
-}
-
 impl HookSnapshot {
+    pub(crate) fn of_parts(name: HookName, parts: Vec<Part>) -> Self {
+        let mut classes = PerClass::<Counts>::default();
+        for part in &parts {
+            classes[part.class] += &part.counts;
+        }
+        Self { parts, ..Self::of_classes(name, classes) }
+    }
+
+    pub(crate) fn of_classes(name: HookName, classes: PerClass<Counts>) -> Self {
+        let mut counts = Counts::default();
+        classes.values().for_each(|of_class| counts += of_class);
+        let (parts, runs) = (Vec::new(), RunCounts::default());
+        Self { name, counts, classes, parts, runs, breaker: None, paused: false, removed: false }
+    }
+
     /// The classes in which something was submitted for it, the most important first.
     pub fn classes(&self) -> impl Iterator<Item = PriorityClass> {
         self.classes.iter().filter(|(_, counts)| counts.submitted() > 0).map(|(class, _)| class)
@@ -157,44 +205,59 @@ impl HookSnapshot {
 
 /// A copy of all counts at one moment. While jobs pass, the parts are from slightly different moments; at rest they
 /// are exact.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct Snapshot {
     /// Sums over everything, events that no hook wanted included.
     pub total: Counts,
     /// Sums by class. An event that no hook wanted is in none.
     pub classes: PerClass<Counts>,
+    /// Sums by kind, of the kinds in which something was submitted; events that no hook wanted included.
+    pub kinds: Vec<(EventKind, Counts)>,
     /// Every configured hook, in the order of the configuration; behind them those that have counted something and are
     /// configured no more.
     pub hooks: Vec<HookSnapshot>,
+    /// How the pool stands.
+    pub pool: PoolGauges,
+    /// How often the configuration was changed while the pool ran.
+    pub reloads: u64,
 }
 
 impl Snapshot {
-    pub(crate) fn new(hooks: impl IntoIterator<Item = HookCounts>, no_match: u64) -> Self {
-        let mut snapshot = Self { total: Counts::default(), classes: PerClass::default(), hooks: Vec::new() };
-        for HookCounts { name, classes, breaker, removed } in hooks {
-            let mut counts = Counts::default();
-            for (class, of_class) in classes.iter() {
-                counts += of_class;
-                snapshot.classes[class] += of_class;
+    /// `unmatched`: events of each kind that no hook wanted.
+    pub(crate) fn new(
+        hooks: impl IntoIterator<Item = HookSnapshot>,
+        unmatched: impl IntoIterator<Item = (EventKind, u64)>,
+    ) -> Self {
+        let is_told = |hook: &HookSnapshot| !hook.removed || hook.counts.submitted() > 0;
+        let mut snapshot = Self { hooks: hooks.into_iter().filter(is_told).collect(), ..Self::default() };
+        let mut kinds: [Counts; EventKind::COUNT] = std::array::from_fn(|_| Counts::default());
+        for hook in &snapshot.hooks {
+            snapshot.total += &hook.counts;
+            for (class, counts) in hook.classes.iter() {
+                snapshot.classes[class] += counts;
             }
-            snapshot.total += &counts;
-            if !removed || counts.submitted() > 0 {
-                snapshot.hooks.push(HookSnapshot { name, counts, classes, breaker, removed });
+            for Part { kind, counts, .. } in &hook.parts {
+                if let Some(sum) = kinds.get_mut(kind.index()) {
+                    *sum += counts;
+                }
             }
         }
-        if let Some(skipped) = snapshot.total.skipped.get_mut(Skip::NoMatch.index()) {
-            *skipped += no_match;
+        for (kind, count) in unmatched {
+            let of_kind = kinds.get_mut(kind.index());
+            for counts in of_kind.into_iter().chain([&mut snapshot.total]) {
+                counts.add_skipped(Skip::NoMatch, count);
+            }
         }
+        let kinds = EventKind::ALL.iter().copied().zip(kinds);
+        snapshot.kinds = kinds.filter(|(_, counts)| counts.submitted() > 0).collect();
         snapshot
     }
 
     /// Events that were skipped for this reason, whatever hooks there might have been.
     pub(crate) fn of_skipped(why: Skip, count: u64) -> Self {
-        let mut snapshot = Self::new([], 0);
-        if let Some(skipped) = snapshot.total.skipped.get_mut(why.index()) {
-            *skipped = count;
-        }
+        let mut snapshot = Self::default();
+        snapshot.total.add_skipped(why, count);
         snapshot
     }
 

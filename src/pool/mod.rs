@@ -15,6 +15,7 @@
 //! | `worker.rs` | the loop of a worker |
 //! | `room.rs` | waiting for room, for replays |
 //! | `drain.rs` | the end: close, drain, abandon, stop, join |
+//! | `status.rs` | how it stands |
 //!
 //! A submit reserves a place first, builds the job only then, pushes it and notifies. It never waits for a lock that is
 //! held while a handler runs: the core's lock is held for picking and completing alone, and a submit takes it only to
@@ -33,6 +34,7 @@ mod drain;
 mod park;
 mod resize;
 mod room;
+mod status;
 #[cfg(test)]
 mod tests;
 mod threads;
@@ -49,6 +51,7 @@ use self::admission::AdmissionWord;
 use self::park::Parking;
 pub(crate) use self::resize::Departed;
 use self::room::Room;
+pub(crate) use self::status::PoolStatus;
 use self::threads::WorkerThread;
 use crate::class::{PerClass, PriorityClass};
 use crate::outcome::{OutcomeKind, Refusal, WaitSplit};

@@ -212,7 +212,7 @@ impl Parking {
         deadline.0 < self.watched.load(Ordering::SeqCst)
     }
 
-    #[cfg(test)]
+    /// How many workers are asleep.
     pub(super) fn asleep(&self) -> u64 {
         self.word.load(Ordering::SeqCst) & COUNT
     }

@@ -87,6 +87,8 @@ mod tests {
             env: [].into(),
             inherit: InheritEnv::All,
             leftovers: Leftovers::Kill,
+            limits: crate::ResourceLimits::default(),
+            nice: crate::PerClass::default(),
         };
         Prepared::new(&spec, &[])
     }
@@ -99,11 +101,12 @@ mod tests {
         let is_entered =
             |number: u32| runner.children().while_none_starts(|waited_for| waited_for.contains(&number));
 
-        let limits = Limits { timeout: Duration::from_mins(1), grace: Duration::ZERO, max_output: 100 };
+        let limits =
+            Limits { timeout: Duration::from_mins(1), grace: Duration::ZERO, max_output: 100, nice: 0 };
         let run = runner.run(&shell("echo $$"), b"", NO_ENV, &limits, &Cancel::new());
         assert!(!is_entered(run.stdout.text().trim().parse().unwrap()));
 
-        let start = || runner.start(&shell("cat"), NO_ENV).unwrap();
+        let start = || runner.start(&shell("cat"), NO_ENV, 0).unwrap();
         let number = |live: &crate::process::Live| live.number().unsigned_abs();
         let stopped = start();
         let stopped_number = number(&stopped);

@@ -178,12 +178,21 @@ pub fn sweep_dead_pools() -> Swept {
     let spared = ancestors();
     let candidates = processes().filter(|number| !spared.contains(number) && is_own_user(*number));
     let carried: HashSet<String> = candidates.filter_map(|number| pool_of(&environ(number)?)).collect();
-    let dead = carried.into_iter().filter(|pool| Origin::read(pool).is_some_and(Origin::is_dead));
+    let dead = carried.into_iter().filter(|pool| Origin::read(pool).is_some_and(is_dead));
     dead.map(|pool| sweep_strays(&pool)).fold(Swept::default(), |sum, one| Swept {
         killed: sum.killed + one.killed,
         reaped: 0,
         remaining: sum.remaining || one.remaining,
     })
+}
+
+/// Whether the process is dead. One that was just killed has a moment for that: its threads do not die at once.
+fn is_dead(origin: Origin) -> bool {
+    let until = Instant::now() + CHANGE;
+    while origin.is_half_dead() && Instant::now() < until {
+        pause(Duration::from_millis(1));
+    }
+    origin.is_dead()
 }
 
 fn pool_of(environ: &[u8]) -> Option<String> {

@@ -69,7 +69,7 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::hook::{CommandLine, CommandSpec, InheritEnv, Leftovers};
+    use crate::hook::{CommandLine, CommandSpec, InheritEnv, Leftovers, ResourceLimits};
     use crate::process::{Cancel, End, Limits, Runner};
 
     /// Runs it for its status, and explains that.
@@ -80,10 +80,12 @@ mod tests {
             env: [("PATH".into(), "/usr/bin:/bin".into())].into(),
             inherit: InheritEnv::Only(Vec::new()),
             leftovers: Leftovers::Kill,
+            limits: ResourceLimits::default(),
+            nice: crate::class::PerClass::default(),
         };
         let prepared = Prepared::new(&spec, &[]);
         let minute = std::time::Duration::from_mins(1);
-        let limits = Limits { timeout: minute, grace: minute, max_output: 1000 };
+        let limits = Limits { timeout: minute, grace: minute, max_output: 1000, nice: 0 };
         let run = Runner::default().run(&prepared, b"", [("A", "b")], &limits, &Cancel::new());
         let End::Exited(status) = run.end else { panic!("{:?}", run.end) };
         (status, prepared.explain(status))

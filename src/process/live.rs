@@ -52,6 +52,7 @@ pub struct Live {
     buffer: Box<[u8]>,
     pub(super) children: Arc<Children>,
     pub(super) started: Instant,
+    spawn_time: Duration,
     pub(super) leftovers: Leftovers,
 }
 
@@ -75,7 +76,7 @@ pub struct Turn {
 }
 
 impl Runner {
-    /// Starts a process that stays. `env` is added to the prepared environment.
+    /// Starts a process that stays. `env` is added to the prepared environment; `nice` is as in [`Limits`](super::Limits).
     ///
     /// # Errors
     /// Why it did not start.
@@ -83,6 +84,7 @@ impl Runner {
         &self,
         prepared: &Prepared,
         env: impl IntoIterator<Item = (K, V)>,
+        nice: u8,
     ) -> Result<Live, StartError>
     where
         K: AsRef<OsStr>,
@@ -90,7 +92,8 @@ impl Runner {
     {
         self.children.reap_hanging();
         let started = Instant::now();
-        let mut child = self.children.spawn(|| prepared.spawn(true, env))?.child;
+        let mut child = self.spawn(prepared, true, env, nice)?.child;
+        let spawn_time = started.elapsed();
         let group = Group::of(&child);
         #[cfg(target_os = "linux")]
         let pidfd = rustix::process::pidfd_open(group.leader(), rustix::process::PidfdFlags::empty()).ok();
@@ -116,6 +119,7 @@ impl Runner {
             buffer: vec![0; PIECE].into(),
             children: Arc::clone(&self.children),
             started,
+            spawn_time,
             leftovers: prepared.leftovers(),
         })
     }
@@ -125,6 +129,11 @@ impl Live {
     /// The number of the process.
     pub fn number(&self) -> i32 {
         self.group.leader().as_raw_pid()
+    }
+
+    /// How long it took from the call until the program ran.
+    pub fn spawn_time(&self) -> Duration {
+        self.spawn_time
     }
 
     /// How long ago it was started.

@@ -52,6 +52,8 @@ pub struct Ended {
     pub pipe_held: bool,
     /// Processor time of the process and of the children that it waited for, over its whole life. `None`: unknown.
     pub cpu_time: Option<Duration>,
+    /// Peak resident memory in bytes of its own process, looked at before it was told to end. `None`: unknown.
+    pub peak_memory: Option<u64>,
 }
 
 /// One on its way.
@@ -61,6 +63,7 @@ struct Stopping {
     grace: Duration,
     stage: Stage,
     until: Instant,
+    peak_memory: Option<u64>,
     ended: Option<Ended>,
 }
 
@@ -113,9 +116,15 @@ fn wait(all: &[Stopping], until: Instant, cancel: Option<&Cancel>) {
 
 impl Stopping {
     fn new(mut live: Live, grace: Duration, from: Stage) -> Self {
+        // Before its input ends, which may be all that it lives for.
+        #[cfg(target_os = "linux")]
+        let peak_memory = super::usage::peak_memory(live.group.leader());
+        #[cfg(not(target_os = "linux"))]
+        let peak_memory = None;
         // What is still held for it is not worth the wait.
         live.close_input();
         let mut one = Self {
+            peak_memory,
             until: later(Instant::now(), grace),
             live: Some(live),
             grace,
@@ -182,8 +191,8 @@ impl Stopping {
         }
         // The kernel's peak of memory is of no use: it counts ours, from before the start.
         let cpu_time = usage.map(|usage| usage.utime + usage.stime);
-        let stage = self.stage;
-        self.ended = Some(Ended { end, stage, leftovers_killed, pipe_held, cpu_time });
+        let (stage, peak_memory) = (self.stage, self.peak_memory);
+        self.ended = Some(Ended { end, stage, leftovers_killed, pipe_held, cpu_time, peak_memory });
     }
 }
 

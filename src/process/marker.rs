@@ -96,6 +96,12 @@ mod linux {
                 ended || (stat.start != 0 && stat.start != self.start)
             })
         }
+
+        /// Whether its main thread is dead and others are not: on its way to death, mostly.
+        pub(in super::super) fn is_half_dead(self) -> bool {
+            !self.is_dead()
+                && Stat::read(self.number).is_some_and(|stat| stat.dead && stat.start == self.start)
+        }
     }
 
     impl fmt::Display for Origin {

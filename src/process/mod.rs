@@ -4,6 +4,7 @@
 //!
 //! 1. The program's absolute path is known before the first run, so `Command` stays on `posix_spawn`. The child leads a
 //!    process group of its own; its three streams are pipes.
+//!    The system's limits, if it has any, are set on it from outside (`bounds`).
 //! 2. A pidfd is opened at once. One `poll` watches it, the three pipes and the cancellation until the deadline. There
 //!    is no further thread, no signal handler, and no blocking read or write.
 //! 3. At the deadline, or when cancelled: TERM and CONT to the group (a stopped handler can then obey), the grace, then
@@ -19,6 +20,11 @@
 //! be killed. Not done here: which job runs when, what an exit status means, processes that leave the group (the
 //! `escapees` module sweeps those for the program).
 
+#[cfg(target_os = "linux")]
+mod bounds;
+#[cfg(not(target_os = "linux"))]
+#[path = "no_bounds.rs"]
+mod bounds;
 mod cancel;
 mod capture;
 mod children;
@@ -100,6 +106,8 @@ pub struct Limits {
     pub grace: Duration,
     /// Bytes kept of each output stream: the first half and the last half. The rest is counted and discarded.
     pub max_output: usize,
+    /// How much weaker than this process it is ranked, 0 to 19. Linux.
+    pub nice: u8,
 }
 
 /// Starts handlers and sees them to their end. Cheap to clone; one serves any number of threads.
@@ -161,17 +169,43 @@ impl Runner {
         }
         self.children.reap_hanging();
         let started = Instant::now();
-        let spawned = self.children.spawn(|| prepared.spawn(!stdin.is_empty(), env));
-        let spawned = match spawned {
+        let spawned = match self.spawn(prepared, !stdin.is_empty(), env, limits.nice) {
             Ok(spawned) => spawned,
             Err(error) => return Run::not_started(error, started.elapsed(), stdin.len()),
         };
-        let job = Job { spawned, stdin, started, limits, cancel, leftovers: prepared.leftovers() };
+        let spawn_time = started.elapsed();
+        let max_written = prepared.limits().output.unwrap_or(u64::MAX);
+        let leftovers = prepared.leftovers();
+        let job = Job { spawned, stdin, started, spawn_time, limits, cancel, max_written, leftovers };
         match self.waiter {
             #[cfg(target_os = "linux")]
             WaiterKind::Pidfd => wait_pidfd::run(job, see, &self.children),
             WaiterKind::Portable => wait_portable::run(job, see, &self.children),
         }
+    }
+
+    /// Starts a process, bound and ranked.
+    fn spawn<K, V>(
+        &self,
+        prepared: &Prepared,
+        wants_stdin: bool,
+        env: impl IntoIterator<Item = (K, V)>,
+        nice: u8,
+    ) -> Result<Spawned, StartError>
+    where
+        K: AsRef<OsStr>,
+        V: AsRef<OsStr>,
+    {
+        let spawned = self.children.spawn(|| prepared.spawn(wants_stdin, env))?;
+        let group = group::Group::of(&spawned.child);
+        if let Err(error) = bounds::bind(group, prepared.limits()) {
+            group.kill();
+            // It may be beyond our signals, so nobody waits for it.
+            self.children.keep_hanging(spawned.child);
+            return Err(error);
+        }
+        bounds::rank(group, nice);
+        Ok(spawned)
     }
 
     /// The way this runner waits.
@@ -198,8 +232,11 @@ struct Job<'a> {
     spawned: Spawned,
     stdin: &'a [u8],
     started: Instant,
+    spawn_time: Duration,
     limits: &'a Limits,
     cancel: &'a Cancel,
+    /// Bytes of both outputs together after which it is told to end.
+    max_written: u64,
     #[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "the portable waiter cannot choose"))]
     leftovers: crate::Leftovers,
 }

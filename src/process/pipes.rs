@@ -30,6 +30,8 @@ pub(super) struct Pipes<'a> {
 struct Stream<R> {
     pipe: Option<R>,
     kept: Keeper,
+    /// Bytes that have come.
+    written: u64,
 }
 
 /// What a wait has found. The pipes have been served already.
@@ -56,8 +58,8 @@ impl<'a> Pipes<'a> {
             stdin: child.stdin.take(),
             left: stdin,
             see,
-            stdout: Stream { pipe: child.stdout.take(), kept: Keeper::new(max_output) },
-            stderr: Stream { pipe: child.stderr.take(), kept: Keeper::new(max_output) },
+            stdout: Stream { pipe: child.stdout.take(), kept: Keeper::new(max_output), written: 0 },
+            stderr: Stream { pipe: child.stderr.take(), kept: Keeper::new(max_output), written: 0 },
         };
         // A pipe that cannot be made non-blocking could hold us for ever. It is an own, fresh pipe: this does not fail.
         pipes.stdin.take_if(|pipe| set_nonblocking(pipe.as_fd()).is_err());
@@ -65,6 +67,11 @@ impl<'a> Pipes<'a> {
         pipes.stderr.pipe.take_if(|pipe| set_nonblocking(pipe.as_fd()).is_err());
         pipes.feed();
         pipes
+    }
+
+    /// Bytes of both outputs that have come.
+    pub(super) fn written(&self) -> u64 {
+        self.stdout.written.saturating_add(self.stderr.written)
     }
 
     /// True until both outputs have ended.
@@ -166,6 +173,7 @@ impl<R: Read> Stream<R> {
             match pipe.read(&mut buffer) {
                 Ok(count @ 1..) => {
                     let piece = buffer.get(..count).unwrap_or_default();
+                    self.written = self.written.saturating_add(count as u64);
                     self.kept.push(piece);
                     see(piece);
                 }

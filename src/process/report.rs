@@ -17,6 +17,8 @@ pub struct Run {
     pub stopped: Option<Stopped>,
     /// From the call to the handler's end, pipes not included.
     pub run_time: Duration,
+    /// From the call until the program ran. `None`: it did not.
+    pub spawn_time: Option<Duration>,
     /// Processor time of the handler and of the children that it waited for. `None`: unknown.
     pub cpu_time: Option<Duration>,
     /// Peak resident memory in bytes of the handler's own process, as last seen while it ran: looked at 20 ms after the
@@ -44,6 +46,7 @@ impl Run {
             end: End::NotStarted(error),
             stopped: None,
             run_time,
+            spawn_time: None,
             cpu_time: None,
             peak_memory: None,
             stdout: Captured::default(),
@@ -121,4 +124,6 @@ pub enum StopReason {
     Deadline,
     /// Its token was cancelled.
     Cancelled,
+    /// It wrote more than it may.
+    Output,
 }

@@ -18,7 +18,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::resolve::resolve;
 use super::start_error::{StartError, diagnose};
-use crate::hook::{CommandLine, CommandSpec, InheritEnv, Leftovers};
+use crate::hook::{CommandLine, CommandSpec, InheritEnv, Leftovers, ResourceLimits};
 
 /// Where programs are looked for when no environment has a `PATH`.
 const DEFAULT_PATH: &str = "/usr/local/bin:/usr/bin:/bin";
@@ -41,6 +41,7 @@ pub struct Prepared {
     cwd: PathBuf,
     env: BTreeMap<OsString, OsString>,
     leftovers: Leftovers,
+    limits: ResourceLimits,
     /// Commands between two runs; at most as many as there were runs at once.
     idle: Mutex<Vec<Kept>>,
 }
@@ -77,8 +78,8 @@ impl Prepared {
             CommandLine::Exec { .. } => None,
         };
         let program = resolve(&named, &path, &spec.cwd);
-        let (cwd, leftovers) = (spec.cwd.clone(), spec.leftovers);
-        Self { named, program, path, args, shell_line, cwd, env, leftovers, idle: Mutex::default() }
+        let (cwd, leftovers, limits) = (spec.cwd.clone(), spec.leftovers, spec.limits);
+        Self { named, program, path, args, shell_line, cwd, env, leftovers, limits, idle: Mutex::default() }
     }
 
     /// What keeps the program from being found, as of the preparation.
@@ -112,6 +113,11 @@ impl Prepared {
 
     pub(super) fn leftovers(&self) -> Leftovers {
         self.leftovers
+    }
+
+    /// What its processes may take of the machine.
+    pub fn limits(&self) -> &ResourceLimits {
+        &self.limits
     }
 
     /// Starts the command as the leader of a new process group, with pipes for its output and, if wanted, its input.
@@ -211,6 +217,8 @@ mod tests {
             env: env.iter().map(|(name, value)| (name.into(), value.into())).collect(),
             inherit,
             leftovers: Leftovers::Kill,
+            limits: ResourceLimits::default(),
+            nice: crate::class::PerClass::default(),
         }
     }
 

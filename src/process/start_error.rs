@@ -56,6 +56,11 @@ pub enum StartError {
     /// The program's file is being written.
     #[error("`{}` is being written to; replace programs by renaming a complete file", program.display())]
     Busy { program: PathBuf },
+    /// The system refuses one of its limits: its program runs as another user.
+    #[error(
+        "its limit `limits.{key}` could not be set ({why}), so it was killed; a program that changes its user cannot have limits"
+    )]
+    NotBound { key: String, why: String },
     /// `SIGCHLD` is ignored, which the portable waiter would not survive.
     #[error("this process ignores SIGCHLD; register a handler for it before the first run")]
     ChildSignalIgnored,

@@ -53,6 +53,12 @@ pub(super) fn processes() -> impl Iterator<Item = i32> {
     entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
 }
 
+/// The numbers of a process's children, as far as its first thread has started them. None: it is gone.
+pub(super) fn children(number: i32) -> Vec<i32> {
+    let listed = fs::read_to_string(format!("/proc/{number}/task/{number}/children")).unwrap_or_default();
+    listed.split_ascii_whitespace().filter_map(|number| number.parse().ok()).collect()
+}
+
 /// A file of one short line. Three system calls, where `fs::read` takes five; this is part of every run.
 fn read_line(path: &str) -> Option<String> {
     let mut line = [0; 1024];

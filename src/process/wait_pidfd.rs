@@ -69,6 +69,7 @@ pub(super) fn run(mut job: Job<'_>, see: &mut dyn FnMut(&[u8]), children: &Child
         end,
         stopped,
         run_time,
+        spawn_time: Some(job.spawn_time),
         cpu_time,
         peak_memory,
         stdout,
@@ -160,16 +161,17 @@ impl Watched {
             {
                 return (end, self);
             }
-            if !is_killed && (ready.second || wake.is_none()) && job.cancel.level() >= next_level {
-                if self.stopped.is_none() {
-                    phase_end = self.stop(StopReason::Cancelled, job);
-                    next_level = CancelLevel::Kill;
-                    wake = job.cancel.wake(next_level);
-                }
-                if job.cancel.level() == CancelLevel::Kill {
-                    // The grace is over.
-                    phase_end = Instant::now();
-                }
+            let is_cancelled =
+                !is_killed && (ready.second || wake.is_none()) && job.cancel.level() >= next_level;
+            if self.stopped.is_none() && (is_cancelled || pipes.written() > job.max_written) {
+                let why = if is_cancelled { StopReason::Cancelled } else { StopReason::Output };
+                phase_end = self.stop(why, job);
+                next_level = CancelLevel::Kill;
+                wake = job.cancel.wake(next_level);
+            }
+            if is_cancelled && job.cancel.level() == CancelLevel::Kill {
+                // The grace is over.
+                phase_end = Instant::now();
             }
         }
     }

@@ -11,6 +11,7 @@ use std::io;
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::process::Child;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -57,20 +58,22 @@ pub(super) fn run(mut job: Job<'_>, see: &mut dyn FnMut(&[u8]), children: &Child
     let deadline = later(job.started, job.limits.timeout);
     let number = job.spawned.child.id();
     let pipes = Pipes::new(&mut job.spawned.child, job.stdin, job.limits.max_output, see);
+    let spawn_time = job.spawn_time;
+    let (max_written, floods) = (job.max_written, AtomicBool::new(false));
     let run = thread::scope(|scope| {
         let (over, told) = UnixStream::pair()?;
         let waiter = thread::Builder::new().name("hookpool-wait".to_owned());
-        let job = &mut job;
+        let (job, floods) = (&mut job, &floods);
         let waiter = waiter.spawn_scoped(scope, move || {
             let _over = over;
-            let ended = until_exit(job, deadline);
+            let ended = until_exit(job, deadline, floods);
             let run_time = job.started.elapsed();
             let group = Group::of(&job.spawned.child);
             let sweeps = !ended.reaped && ended.end != DOES_NOT_DIE;
             let leftovers_killed = sweeps && group.sweep();
             (ended, run_time, group, sweeps, leftovers_killed)
         })?;
-        let pipes = pump_pipes(pipes, &told, deadline);
+        let pipes = pump_pipes(pipes, &told, deadline, max_written, floods);
         let (ended, run_time, group, sweeps, mut leftovers_killed) =
             waiter.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
         let pipe_held = pipes.outputs_open();
@@ -82,6 +85,7 @@ pub(super) fn run(mut job: Job<'_>, see: &mut dyn FnMut(&[u8]), children: &Child
             end: ended.end,
             stopped: ended.stopped,
             run_time,
+            spawn_time: Some(spawn_time),
             cpu_time: None,
             peak_memory: None,
             stdout,
@@ -124,9 +128,19 @@ struct Ended {
 }
 
 /// Serves the pipes until the other end of `told` is closed, and then for a short time.
-fn pump_pipes<'a>(mut pipes: Pipes<'a>, told: &UnixStream, deadline: Instant) -> Pipes<'a> {
+fn pump_pipes<'a>(
+    mut pipes: Pipes<'a>,
+    told: &UnixStream,
+    deadline: Instant,
+    max_written: u64,
+    floods: &AtomicBool,
+) -> Pipes<'a> {
     const LONG: Duration = Duration::from_hours(1);
-    while pipes.open() && !pipes.serve(Some(told.as_fd()), None, LONG).first {}
+    while pipes.open() && !pipes.serve(Some(told.as_fd()), None, LONG).first {
+        if pipes.written() > max_written {
+            floods.store(true, Ordering::Relaxed);
+        }
+    }
     if pipes.open() {
         let now = Instant::now();
         let until = later(now, DRAIN);
@@ -135,7 +149,7 @@ fn pump_pipes<'a>(mut pipes: Pipes<'a>, told: &UnixStream, deadline: Instant) ->
     pipes
 }
 
-fn until_exit(job: &mut Job<'_>, deadline: Instant) -> Ended {
+fn until_exit(job: &mut Job<'_>, deadline: Instant, floods: &AtomicBool) -> Ended {
     let why = loop {
         let left = deadline.saturating_duration_since(Instant::now());
         if let Some(end) = look(&mut job.spawned.child, left.min(SLICE)) {
@@ -143,6 +157,9 @@ fn until_exit(job: &mut Job<'_>, deadline: Instant) -> Ended {
         }
         if job.cancel.is_cancelled() {
             break StopReason::Cancelled;
+        }
+        if floods.load(Ordering::Relaxed) {
+            break StopReason::Output;
         }
         if left.is_zero() {
             break StopReason::Deadline;

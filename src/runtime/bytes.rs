@@ -32,6 +32,10 @@ impl ByteBudget {
         self.limit.store(limit, Ordering::SeqCst);
     }
 
+    pub(super) fn used(&self) -> u64 {
+        self.used.load(Ordering::Relaxed)
+    }
+
     /// Counts so many bytes. `None`: there is no room for them now.
     pub(super) fn charge(self: &Arc<Self>, bytes: u64) -> Option<Charge> {
         let limit = self.limit();

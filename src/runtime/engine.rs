@@ -17,6 +17,7 @@ use super::outcomes::{Subscribers, Told};
 use super::retry::reason_to_leave;
 use super::watchdog::Watchdog;
 use crate::breaker::Pass;
+use crate::class::PriorityClass;
 use crate::dead_letters::DeadLetters;
 use crate::event::Event;
 use crate::handler::{Task, panic_text};
@@ -156,9 +157,9 @@ impl Engine {
                 continue;
             }
             if is_first {
-                entry.record.counters.started(job.class, waited.total());
+                entry.record.counters.started(job.class, job.kind(), waited.total());
             } else {
-                entry.record.counters.restarted(job.class);
+                entry.record.counters.restarted(job.class, job.kind());
             }
             // Who cancels one member of a batch does not stop the others.
             let stop = match &crew {
@@ -206,9 +207,9 @@ impl Engine {
         let attempts = std::mem::take(&mut job.attempts);
         let waited = job.has_waited(WaitSplit::default(), self.clock.now());
         let Job { id, class, .. } = job;
-        let entry = Arc::clone(&job.entry);
-        entry.record.counters.resolved(class, started, ending.kind, ending.run);
-        entry.record.counters.waited(class, &waited);
+        let (entry, kind) = (Arc::clone(&job.entry), job.kind());
+        entry.record.counters.resolved(class, kind, started, ending.kind, ending.run);
+        entry.record.counters.waited(class, kind, &waited);
         self.record_end(id, started, &attempts, &ending);
         let outcome = Outcome {
             job: id,
@@ -262,6 +263,9 @@ impl Host for Engine {
         let running = self.start(dispatch, &stop, &pass);
         if running.is_empty() {
             return Some(Finished::after(elapsed()));
+        }
+        if entry.handler.takes_many() {
+            entry.record.counters.dispatched(running.len());
         }
         // A job that has its outcome is gone, while the handler may look at its event.
         let views: Vec<_> = running.iter().map(View::of).collect();
@@ -340,6 +344,7 @@ impl Host for Engine {
 struct View {
     event: Event,
     job: JobId,
+    class: PriorityClass,
     attempt: u32,
     cancel: Cancel,
 }
@@ -350,6 +355,7 @@ impl View {
         Self {
             event: job.shared.event.clone(),
             job: job.id,
+            class: job.class,
             attempt: job.attempt(),
             cancel: running.stop.cancel.clone(),
         }
@@ -365,6 +371,7 @@ impl View {
             hook,
             event: &self.event,
             job: self.job,
+            class: self.class,
             attempt: self.attempt,
             cancel: &self.cancel,
             stop,

@@ -19,7 +19,7 @@ use crate::event::Event;
 use crate::handler::{Handler, Surroundings};
 use crate::hook::{BatchKey, HandlerSpec, Hook, HookName};
 use crate::matcher::Matcher;
-use crate::metrics::{HookCounters, HookCounts};
+use crate::metrics::{HookCounters, HookSnapshot};
 use crate::params::{batch_params, hook_params};
 use crate::scheduler::{BatchParams, Batching, HookParams, HookSlot};
 use crate::telemetry::Limiter;
@@ -41,7 +41,7 @@ pub(super) struct HookRecord {
     pub(super) name: HookName,
     /// Its number in the scheduler.
     pub(super) slot: HookSlot,
-    pub(super) counters: HookCounters,
+    pub(super) counters: Arc<HookCounters>,
     /// Keeps a hook that always fails from flooding the log.
     pub(super) complaints: Limiter,
     pub(super) recent: Recent,
@@ -83,9 +83,12 @@ impl HookSet {
 }
 
 impl HookRecord {
-    pub(super) fn counts(&self) -> HookCounts {
-        let classes = self.counters.counts();
-        HookCounts { name: self.name.clone(), classes, breaker: None, removed: false }
+    /// What has been counted of it.
+    pub(super) fn snapshot(&self) -> HookSnapshot {
+        HookSnapshot {
+            runs: self.counters.run_counts(),
+            ..HookSnapshot::of_parts(self.name.clone(), self.counters.parts())
+        }
     }
 }
 
@@ -119,6 +122,8 @@ pub(super) fn field_key(hook: &Hook, event: &Event) -> Option<u64> {
 pub(super) struct HookMaker {
     surroundings: Surroundings,
     registered: Registered,
+    /// Of the hooks' counters.
+    timings: bool,
     records: BTreeMap<HookName, Arc<HookRecord>>,
     definitions: u32,
 }
@@ -145,8 +150,8 @@ impl Made {
 }
 
 impl HookMaker {
-    pub(super) fn new(surroundings: Surroundings, registered: Registered) -> Self {
-        Self { surroundings, registered, records: BTreeMap::new(), definitions: 0 }
+    pub(super) fn new(surroundings: Surroundings, registered: Registered, timings: bool) -> Self {
+        Self { surroundings, registered, timings, records: BTreeMap::new(), definitions: 0 }
     }
 
     /// The hooks of the configuration. What stays as it is `before` is the same afterwards.
@@ -190,7 +195,7 @@ impl HookMaker {
             Arc::new(HookRecord {
                 name: hook.name.clone(),
                 slot: next,
-                counters: HookCounters::default(),
+                counters: Arc::new(HookCounters::new(self.timings)),
                 complaints: Limiter::default(),
                 recent: Recent::default(),
             })
@@ -199,7 +204,7 @@ impl HookMaker {
         let handler = same.map_or_else(
             || {
                 let registered = self.registered.get(hook.name.as_str());
-                Arc::new(Handler::prepare(hook, &self.surroundings, registered))
+                Arc::new(Handler::prepare(hook, &self.surroundings, registered, &record.counters))
             },
             |old| Arc::clone(&old.handler),
         );

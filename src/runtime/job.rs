@@ -15,6 +15,7 @@ use super::engine::Engine;
 use super::hooks::HookEntry;
 use crate::class::PriorityClass;
 use crate::event::Event;
+use crate::kind::EventKind;
 use crate::outcome::{Attempt, JobId, Outcome, WaitSplit};
 use crate::process::Cancel;
 use crate::scheduler::JobKey;
@@ -37,6 +38,10 @@ pub(super) struct Job {
 }
 
 impl Job {
+    pub(super) fn kind(&self) -> EventKind {
+        self.shared.event.kind()
+    }
+
     /// What it waited for, if it waits no more since now: that is what the core says and, on top, how long it took to
     /// come here. Said once, it stays: a job that is tried again has waited before its first attempt.
     pub(super) fn has_waited(&mut self, waited: WaitSplit, now: Time) -> WaitSplit {

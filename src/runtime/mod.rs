@@ -20,6 +20,7 @@
 //! | `end.rs` | the end of the pool, and the last sweep |
 //! | `job.rs` | the job, the duty to resolve it, and its handle |
 //! | `bytes.rs` | the bound in bytes |
+//! | `status.rs` | the snapshot |
 //! | `submission.rs` | what a submit answers |
 
 mod breaking;
@@ -38,13 +39,14 @@ mod record;
 mod registered;
 mod reload;
 mod retry;
+mod status;
 mod submission;
 mod submit;
 #[cfg(test)]
 mod tests;
 mod watchdog;
 
-use std::sync::atomic::Ordering;
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -66,7 +68,7 @@ use crate::class::PriorityClass;
 use crate::config::Config;
 use crate::dead_letters::DeadLetterCounts;
 use crate::event::{Event, Subject};
-use crate::metrics::{HookCounts, Ledger, Snapshot};
+use crate::metrics::{Ledger, Snapshot};
 use crate::outcome::Outcome;
 use crate::pool::Pool;
 use crate::process::sweep_dead_pools;
@@ -116,6 +118,8 @@ struct Inner {
     engine: Arc<Engine>,
     /// Whoever holds it changes the pool. Nobody's code is called meanwhile.
     changes: Mutex<Changes>,
+    /// How often it was changed.
+    reloads: AtomicU64,
     end: Arc<End>,
 }
 
@@ -199,7 +203,7 @@ impl HookPool {
         self.inner.hooks.load().config.redactor.clone()
     }
 
-    /// A copy of all counts.
+    /// A copy of all counts, and how the pool stands. It looks at the queue, and does what is due there.
     #[must_use]
     pub fn status(&self) -> Snapshot {
         self.inner.status()
@@ -353,17 +357,6 @@ impl HookPool {
 }
 
 impl Inner {
-    fn status(&self) -> Snapshot {
-        let now = self.engine.clock.now();
-        let hooks = self.hooks.load();
-        let configured = hooks.entries.iter().map(|entry| HookCounts {
-            breaker: entry.breaker.as_ref().map(|breaker| breaker.status(now)),
-            ..entry.record.counts()
-        });
-        let removed = hooks.removed.iter().map(|record| HookCounts { removed: true, ..record.counts() });
-        Snapshot::new(configured.chain(removed), self.intake.no_match.load(Ordering::Relaxed))
-    }
-
     fn drain(&self, deadline: Duration) -> Ledger {
         if self.engine.is_inside() {
             self.pool.close();
@@ -371,15 +364,6 @@ impl Inner {
         }
         let leaked = self.end.drain(deadline);
         self.ledger(leaked)
-    }
-
-    fn ledger(&self, leaked: usize) -> Ledger {
-        Ledger {
-            snapshot: self.status(),
-            lost: self.engine.lost.load(Ordering::Relaxed),
-            leaked,
-            still_admitted: self.pool.waiting().values().map(|n| u64::from(*n)).sum(),
-        }
     }
 }
 

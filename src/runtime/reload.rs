@@ -274,6 +274,7 @@ impl Inner {
         let set = self.hooks.load_full();
         let config = Arc::new(set.config.with_performance_mode(on));
         self.hooks.store(Arc::new(HookSet { config, ..HookSet::clone(&set) }));
+        self.reloads.fetch_add(1, Ordering::Relaxed);
     }
 
     fn change(
@@ -330,6 +331,7 @@ impl Inner {
             amendment.is_new = false;
         }
         (changes.base, changes.amendments) = (base, amendments);
+        self.reloads.fetch_add(1, Ordering::Relaxed);
         let reloaded = Reloaded { changes: config.changes_since(&before.config), warnings: loaded.warnings };
         Ok((reloaded, made))
     }

@@ -29,7 +29,7 @@ impl Engine {
             self.end(job, true, ending);
             return None;
         };
-        entry.record.counters.retried(job.class, ending.run);
+        entry.record.counters.retried(job.class, job.kind(), ending.run);
         let attempts = policy.map_or(1, |policy| policy.attempts);
         let attempt = Attempt { kind: ending.kind, reason: ending.reason, run: ending.run };
         telemetry::retried(&entry.hook, &job.shared.event, job.id, &attempt, (job.attempt(), attempts), wait);

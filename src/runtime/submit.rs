@@ -20,6 +20,7 @@ use crate::config::Config;
 use crate::event::{Event, Subject};
 use crate::hook::{Hook, Order};
 use crate::matcher::Matched;
+use crate::metrics::UnmatchedCounters;
 use crate::outcome::{JobId, Refusal, Skip};
 use crate::pool::Reserved;
 use crate::recording::Fate;
@@ -32,7 +33,8 @@ pub(super) struct Intake {
     pub(super) bytes: Arc<ByteBudget>,
     /// Only limits that somebody has set count.
     pub(super) replay: bool,
-    pub(super) no_match: AtomicU64,
+    /// Events that no hook wanted.
+    pub(super) unmatched: UnmatchedCounters,
     pub(super) next_job: AtomicU64,
 }
 
@@ -67,7 +69,7 @@ impl Inner {
             }
         });
         if submission.is_unmatched() && !event.is_impossible() {
-            self.intake.no_match.fetch_add(1, Ordering::Relaxed);
+            self.intake.unmatched.count(event.kind());
         }
         submission
     }
@@ -111,7 +113,7 @@ impl Inner {
         let hook = &entry.hook;
         let (class, skip) = self.assess(&incoming.hooks.config, entry, matched);
         if let Some(why) = skip {
-            entry.record.counters.skipped(class, why);
+            entry.record.counters.skipped(class, incoming.event.kind(), why);
             telemetry::skipped(hook, incoming.event, why);
             // An event that is not written yet is written for a recording only.
             if self.engine.recorder.is_some()
@@ -127,7 +129,7 @@ impl Inner {
         Some(match self.admit(incoming, event, class) {
             Ok((place, share)) => Decision::Admitted(self.push(incoming.hooks, (place, share), &submitted)),
             Err(why) => {
-                entry.record.counters.refused(class, why);
+                entry.record.counters.refused(class, event.kind(), why);
                 self.engine.telemetry.refused(hook, event, class, why);
                 self.engine.record_arrival(&submitted, Fate::Refused(why), None, None);
                 Decision::Refused(why)
@@ -209,7 +211,7 @@ impl Inner {
             },
         };
         let waiting = place.waiting;
-        entry.record.counters.admitted(class);
+        entry.record.counters.admitted(class, event.kind());
         // Before the push: the job may have started when that returns.
         engine.telemetry.queued(hook, event, id, class, waiting);
         engine.record_arrival(submitted, Fate::Admitted(None), Some(admitted), Some(id));

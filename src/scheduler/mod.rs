@@ -318,6 +318,16 @@ impl<T> Core<T> {
         self.paused
     }
 
+    pub(crate) fn paused_hooks(&self) -> impl Iterator<Item = HookSlot> {
+        let slots = (0..).map(HookSlot).zip(&self.hooks);
+        slots.filter(|(_, hook)| hook.paused).map(|(slot, _)| slot)
+    }
+
+    /// When the oldest job of the class was admitted, of those that were never started.
+    pub(crate) fn oldest(&self, class: PriorityClass) -> Option<Time> {
+        self.lanes[class].first().map(|slot| self.job(slot).admitted)
+    }
+
     /// The body of a waiting job.
     pub(crate) fn body(&self, key: JobKey) -> Option<&T> {
         self.jobs.get(key.slot.index()).filter(|job| job.seq == key.seq).map(|job| &job.body)

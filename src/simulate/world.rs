@@ -20,7 +20,7 @@ use crate::breaker::{Breaker, Pass};
 use crate::class::PerClass;
 use crate::config::Config;
 use crate::hook::{BatchKey, Hook, HookName, Order};
-use crate::metrics::{Counts, HookCounts, Ledger, Snapshot};
+use crate::metrics::{Counts, HookSnapshot, Ledger, Snapshot};
 use crate::outcome::{Refusal, Skip};
 use crate::params::{batch_params, core_params, hook_params};
 use crate::recording::{Fate, Recording};
@@ -330,13 +330,11 @@ impl World {
     fn report(self) -> (SimulationReport, Recording) {
         let still_admitted = self.core.waiting().values().map(|n| u64::from(*n)).sum();
         let now = Time(self.now);
-        let hooks = self.hooks.into_iter().map(|facts| HookCounts {
+        let hooks = self.hooks.into_iter().map(|facts| HookSnapshot {
             breaker: facts.breaker.as_ref().map(|breaker| breaker.status(now)),
-            name: facts.name,
-            classes: facts.counts,
-            removed: false,
+            ..HookSnapshot::of_classes(facts.name, facts.counts)
         });
-        let snapshot = Snapshot::new(hooks, 0);
+        let snapshot = Snapshot::new(hooks, []);
         let mean_wait = PerClass::from_fn(|class| {
             let started = snapshot.classes[class].wait().map_or(0, |wait| wait.samples);
             let mean = self.waits[class].checked_div(started.into()).unwrap_or(0);

@@ -176,9 +176,8 @@ fn nothing_is_run() {
 #[test]
 fn warnings_do_not_hide_an_error() {
     let env = TestEnv::new();
-    let idle = (0..1200).fold(String::new(), |text, n| {
-        text + &format!("[hook.h{n}]\non = ['stop']\nrun = 'true'\nlimits = {{ files = 2 }}\n")
-    });
+    let idle = (0..1200)
+        .fold(String::new(), |text, n| text + &format!("[hook.h{n}]\non = ['deploy']\nrun = 'true'\n"));
     env.write("hooks.toml", idle + "[hook.last]\non = ['stop']\nrun = 5\n");
     let done = env.run(&["check"]);
     assert_eq!(done.code, Some(3));

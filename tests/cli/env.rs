@@ -169,6 +169,15 @@ impl Live {
         kill_process(Pid::from_child(&self.child), signal).unwrap();
     }
 
+    pub(crate) fn number(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// What it has said on standard error so far.
+    pub(crate) fn stderr(&self) -> String {
+        self.stderr.as_ref().unwrap().text()
+    }
+
     pub(crate) fn wait_for_stderr(&self, text: &str) {
         let stderr = self.stderr.as_ref().unwrap();
         until(&format!("on standard error: {text}, not only\n{}", stderr.text()), || {

@@ -29,6 +29,32 @@ fn a_large_event_reaches_who_reads_it_and_does_not_hurt_who_does_not() {
 }
 
 #[test]
+fn no_output_has_what_handlers_find_in_their_environment() {
+    let env = TestEnv::with_hooks(
+        "[hook.a]\non = ['X']\nrun = 'test ${#OWN} = 11 && test ${#ITS} = 11 && exit 7'\n\
+         env.OWN = '${env:GIVEN}'\nretry = { attempts = 2, backoff = '1ms' }\n\
+         [hook.b]\non = ['X']\nrun = '/nothing'\nmode = 'resident'\nenv.OWN = '${env:GIVEN}'\n",
+    )
+    .variable("GIVEN", "hunter2-own")
+    .variable("ITS", "hunter3-its");
+    env.write("events.jsonl", lone("X"));
+    for args in [
+        &["run", "-vv", "--show-output", "--report", "json", "events.jsonl"][..],
+        &["run", "-vv", "--report", "text", "events.jsonl"],
+        &["run", "--dry-run", "events.jsonl"],
+        &["config", "--origins"],
+        &["check"],
+    ] {
+        let done = env.run(args);
+        let said = format!("{}{}", done.stdout, done.stderr);
+        assert!(!said.contains("hunter"), "{args:?}: {said}");
+        if args.contains(&"json") {
+            assert!(said.contains("exit status 7"), "it had both: {said}");
+        }
+    }
+}
+
+#[test]
 fn handlers_know_from_their_environment_what_they_handle() {
     let env = TestEnv::with_hooks(
         "[hook.tell]\non = ['pre_tool']\nrun = 'env > told'\ntimeout = '40s'\nenv = { OWN = 'mine' }\n",

@@ -14,7 +14,8 @@ pub(crate) const OUTCOMES: [&str; 9] = [
     "abandoned",
 ];
 pub(crate) const REFUSED: [&str; 5] = ["full", "class_full", "bytes_full", "too_large", "closed"];
-const WAITED: [&str; 7] = ["more_important", "chain", "no_seat", "linger", "paused", "limit", "wake"];
+pub(crate) const WAITED: [&str; 7] =
+    ["more_important", "chain", "no_seat", "linger", "paused", "limit", "wake"];
 pub(crate) const SKIPPED: [&str; 7] = [
     "no_match",
     "kind_disabled",

@@ -19,6 +19,7 @@
 //! | `signals.rs` | INT and TERM |
 //! | `reload.rs` | a configuration that changes while it runs |
 //! | `logging.rs` | log lines |
+//! | `metrics.rs` | `--metrics` and `--metrics-listen` |
 //! | `bench.rs` | the command `bench` |
 //! | `record.rs` | recordings of runs, as loads of `simulate` |
 //! | `simulate.rs` | the command `simulate` |
@@ -41,6 +42,7 @@ mod input;
 mod ledger;
 mod limits;
 mod logging;
+mod metrics;
 mod options;
 mod record;
 mod reload;

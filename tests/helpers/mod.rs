@@ -8,14 +8,14 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use hookpool::process::{Cancel, Limits, Prepared, Run, Runner, WaiterKind};
-use hookpool::{CommandLine, CommandSpec, InheritEnv, Leftovers};
+use hookpool::{CommandLine, CommandSpec, InheritEnv, Leftovers, PerClass, ResourceLimits};
 
 /// Far more than any handler here needs, so that no test depends on the machine's speed.
 pub(crate) const AMPLE: Duration = Duration::from_mins(1);
 /// A time limit for handlers that never end by themselves.
 pub(crate) const SHORT: Duration = Duration::from_millis(700);
 
-pub(crate) const LIMITS: Limits = Limits { timeout: AMPLE, grace: AMPLE, max_output: 64 * 1024 };
+pub(crate) const LIMITS: Limits = Limits { timeout: AMPLE, grace: AMPLE, max_output: 64 * 1024, nice: 0 };
 
 /// Both waiters, after seeing to what the portable one needs.
 pub(crate) fn waiters() -> [WaiterKind; 2] {
@@ -42,6 +42,8 @@ pub(crate) fn exec(program: &str, args: &[&str]) -> CommandSpec {
         env: [("PATH".into(), "/usr/local/bin:/usr/bin:/bin".into())].into(),
         inherit: InheritEnv::All,
         leftovers: Leftovers::Kill,
+        limits: ResourceLimits::default(),
+        nice: PerClass::default(),
     }
 }
 

@@ -21,6 +21,9 @@ use super::args::{LogArgs, ReportFormat, RunArgs, WhenFull};
 use super::error::{CliError, HOOKS_FAILED, complain};
 use super::input::Pace;
 use super::logging::{self, Level};
+#[cfg(feature = "metrics-http")]
+use super::metrics;
+use super::metrics::MetricsFile;
 use super::progress::{Progress, ProgressCounts};
 use super::reload::Reloads;
 use super::report::json::{self, Layout};
@@ -35,6 +38,7 @@ pub(super) fn run(args: &RunArgs, log: &LogArgs) -> Result<ExitCode, CliError> {
     if args.dry_run {
         return dry::run(args, config);
     }
+    let metrics = args.metrics.as_deref().map(MetricsFile::at).transpose()?;
     let record = |source| CliError::Record { path: args.record.clone().unwrap_or_default(), source };
     let recorder = args.record.as_ref().map(Recorder::create).transpose().map_err(record)?;
     let reloads = is_stream(args);
@@ -61,6 +65,11 @@ pub(super) fn run(args: &RunArgs, log: &LogArgs) -> Result<ExitCode, CliError> {
         .build()?;
     let stop =
         signals.serve(&pool, reloads.then(|| Reloads::new(&pool, level))).map_err(CliError::Signals)?;
+    #[cfg(feature = "metrics-http")]
+    if let Some(address) = args.metrics_listen {
+        let address = metrics::serve(address, &pool)?;
+        complain(&format!("hookpool: metrics are at http://{address}/metrics"));
+    }
     let strays = sweep_strays();
 
     let mut replay = Replay {
@@ -90,7 +99,10 @@ pub(super) fn run(args: &RunArgs, log: &LogArgs) -> Result<ExitCode, CliError> {
     let report =
         RunReport { events: counts, ledger, elapsed: begun.elapsed(), failures: failures.into_notes() };
     let lost = recorder.map_or(Ok(0), |recorder| recorder.finish().map(|done| done.lost));
+    // Before the report, as whoever reads that may have had enough.
+    let written = metrics.map_or(Ok(()), |file| file.write(report.ledger.snapshot.clone()));
     print(args, &report)?;
+    written?;
     read?;
     if !report.ledger.is_balanced() {
         return Err(CliError::Internal("the ledger does not balance".to_owned()));

@@ -8,13 +8,16 @@ use std::time::Duration;
 use super::super::layer::Key;
 use super::super::merge::Merged;
 use super::super::problem::{Problems, Severity};
-use super::super::raw::{RawCommand, RawDefaults, RawEnvClear, RawHook};
+use super::super::raw::{RawCommand, RawDefaults, RawEnvClear, RawHook, RawLimits};
 use super::super::settings::BatchingSettings;
 use super::super::source::Spot;
 use super::expand::{Reader, Scope, variables};
 use super::mode::most_at_once;
 use super::{Context, class_named, failing, max_wait};
-use crate::hook::{CommandLine, CommandSpec, HandlerSpec, Hook, HookName, InheritEnv, Leftovers, Order};
+use crate::class::PerClass;
+use crate::hook::{
+    CommandLine, CommandSpec, HandlerSpec, Hook, HookName, InheritEnv, Leftovers, Order, ResourceLimits,
+};
 use crate::kind::KindSet;
 use crate::matcher::{Selector, SelectorPlace};
 use crate::redact::Redactor;
@@ -26,6 +29,8 @@ pub(super) struct HookCompiler<'a> {
     pub(super) defaults: &'a RawDefaults,
     pub(super) batching: &'a BatchingSettings,
     pub(super) redactor: &'a Redactor,
+    /// The ranks of the classes' handlers.
+    pub(super) nice: PerClass<u8>,
 }
 
 impl HookCompiler<'_> {
@@ -173,7 +178,9 @@ impl HookCompiler<'_> {
             Some("keep") => Leftovers::Keep,
             _ => Leftovers::Kill,
         };
-        Some(CommandSpec { line: line?, cwd: cwd?, env: env?, inherit, leftovers })
+        let limits = raw.limits.as_ref().map(limits).unwrap_or_default();
+        let nice = self.nice;
+        Some(CommandSpec { line: line?, cwd: cwd?, env: env?, inherit, leftovers, limits, nice })
     }
 
     fn line(&self, name: &str, run: &RawCommand, problems: &mut Problems) -> Option<CommandLine> {
@@ -304,6 +311,13 @@ impl HookCompiler<'_> {
         let origin = self.first(name).unwrap_or(&Spot::BuiltIn).origin();
         problems.error(origin, &key, format!("hook `{name}` has no `{field}`: it must say {what}"));
     }
+}
+
+/// The system counts processor time in whole seconds.
+fn limits(raw: &RawLimits) -> ResourceLimits {
+    const SECOND: u64 = 1_000_000_000;
+    let RawLimits { memory, cpu, files, output } = *raw;
+    ResourceLimits { memory, cpu: cpu.map(|nanos| nanos.div_ceil(SECOND)), files, output }
 }
 
 /// The names of all kinds and groups, in words.

@@ -78,6 +78,7 @@ impl HookCompiler<'_> {
             ("env", !raw.env.is_empty()),
             ("env_clear", raw.env_clear.is_some()),
             ("leftovers", raw.leftovers.is_some()),
+            ("limits", raw.limits.is_some()),
         ];
         let of_programs = of_programs.into_iter().filter_map(|(key, is_set)| is_set.then_some(key));
         let why = "the hook has no program, but a `url`";

@@ -88,6 +88,7 @@ pub(super) fn compile(
         defaults: &raw.defaults,
         batching: &batching,
         redactor: &redactor,
+        nice: PerClass::from_fn(|class| raw.class.get(class.name()).and_then(|raw| raw.nice).unwrap_or(0)),
     };
     let nothing = RawHook::default();
     let mut seen = BTreeSet::new();

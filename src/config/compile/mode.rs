@@ -37,8 +37,9 @@ impl HookCompiler<'_> {
 
     /// Says of a hook without a program that nothing comes of how its program would get events.
     pub(super) fn has_no_mode(&self, name: &str, raw: &RawHook, problems: &mut Problems) {
-        let mode = raw.mode.is_some().then_some("mode");
-        self.no_effect(name, mode.into_iter().chain(of_residents(raw)), "the hook has no program", problems);
+        let keys = [raw.mode.is_some().then_some("mode"), raw.limits.is_some().then_some("limits")];
+        let keys = keys.into_iter().flatten().chain(of_residents(raw));
+        self.no_effect(name, keys, "the hook has no program", problems);
     }
 
     /// How many events the handler gets at once, and which.

@@ -83,7 +83,7 @@ impl Entry {
         if explain {
             let note = match setting.effect {
                 Effect::Acts => "",
-                Effect::Nothing => " Checked, and without effect in this version.",
+                Effect::Nothing => " Checked, and without effect on this system.",
                 Effect::Unsupported => " Not supported by this build.",
             };
             let default = if setting.default.is_some() || is_told { "" } else { "; not set by default" };

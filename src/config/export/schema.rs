@@ -101,7 +101,7 @@ impl Node {
 fn value(setting: &Setting) -> Json {
     let note = match setting.effect {
         Effect::Acts => "",
-        Effect::Nothing => " Checked, and without effect in this version.",
+        Effect::Nothing => " Checked, and without effect on this system.",
         Effect::Unsupported => " Not supported by this build.",
     };
     let mut schema = match setting.effect {

@@ -146,10 +146,28 @@ pub(super) const SETTINGS: &[Setting] = &[
         TIME,
         "How long the breaker stays open at most; \"10m\" unless it is said.",
     ),
-    Setting::idle("hook.NAME.limits.memory", SIZE, "Memory of the handler."),
-    Setting::idle("hook.NAME.limits.cpu", TIME, "Processor time of the handler."),
-    Setting::idle("hook.NAME.limits.files", integer(1_000_000), "Open files of the handler."),
-    Setting::idle("hook.NAME.limits.output", SIZE, "Bytes that the handler may write before it is stopped."),
+    Setting::of_linux(
+        "hook.NAME.limits.memory",
+        SIZE,
+        "Memory for data of each process of its handler (RLIMIT_DATA); what is above it is refused to the program.",
+    ),
+    Setting::of_linux(
+        "hook.NAME.limits.cpu",
+        TIME,
+        "Processor time of each process of its handler, in whole seconds, rounded up; then it gets XCPU, and KILL a second \
+         later.",
+    ),
+    Setting::of_linux(
+        "hook.NAME.limits.files",
+        integer(1_000_000),
+        "Open files of each process of its handler.",
+    ),
+    Setting::open(
+        "hook.NAME.limits.output",
+        SIZE,
+        "Bytes that its handler may write, kept or not, before it is stopped and has failed; a resident one from answer to \
+         answer.",
+    ),
     Setting::open(
         "hook.NAME.leftovers",
         Choice { names: &["kill", "keep"], later: &[] },

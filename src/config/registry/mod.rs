@@ -28,7 +28,7 @@ pub(crate) struct Setting {
     pub(crate) effect: Effect,
 }
 
-/// Whether a setting acts in this version.
+/// Whether a setting acts in this build.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Effect {
     Acts,
@@ -48,9 +48,10 @@ impl Setting {
         Self { path, kind, default: None, doc, effect: Effect::Acts }
     }
 
-    /// A setting that nothing uses yet.
-    const fn idle(path: &'static str, kind: ValueKind, doc: &'static str) -> Self {
-        Self { path, kind, default: None, doc, effect: Effect::Nothing }
+    /// A setting without default that other systems have no means for.
+    const fn of_linux(path: &'static str, kind: ValueKind, doc: &'static str) -> Self {
+        let effect = if cfg!(target_os = "linux") { Effect::Acts } else { Effect::Nothing };
+        Self { path, kind, default: None, doc, effect }
     }
 }
 

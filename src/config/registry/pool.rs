@@ -91,6 +91,11 @@ pub(super) const SETTINGS: &[Setting] = &[
         TIME_OR_OFF,
         "Longest wait of the class; that of the queue by default.",
     ),
+    Setting::of_linux(
+        "class.CLASS.nice",
+        ValueKind::Integer { min: 0, max: 19 },
+        "How much less processor time than hookpool's its handlers get where it is short, as `nice` counts it; 0 by default.",
+    ),
     Setting::new("defaults.timeout", TIME, "\"2s\"", "Longest run time of one handler."),
     Setting::new("defaults.grace", TIME_OR_NONE, "\"500ms\"", "Time between the polite and the hard signal."),
     Setting::new("defaults.priority", Class, "\"normal\"", "The class of hooks and kinds that name none."),

@@ -7,6 +7,7 @@ use super::{load, load_with, texts};
 use crate::config::{ConfigLoader, OnFull, PickMode};
 use crate::{
     CommandLine, CommandSpec, HandlerSpec, InheritEnv, KindSet, Leftovers, MaxWait, Order, PriorityClass,
+    ResourceLimits,
 };
 
 fn command(handler: &HandlerSpec) -> &CommandSpec {
@@ -82,6 +83,9 @@ fn every_key_of_a_hook_is_taken_over() {
         env_clear = ["PATH"]
         mode = "single"
         leftovers = "keep"
+        limits = { memory = "1MB", cpu = "1500ms", files = 20, output = "2kB" }
+        [class.low]
+        nice = 7
     "#;
     let loaded = load_with(text, &[("WHO", "ada")]).unwrap();
     assert!(loaded.warnings.is_empty(), "{:?}", texts(&loaded.warnings));
@@ -100,6 +104,15 @@ fn every_key_of_a_hook_is_taken_over() {
     assert_eq!(env, [("A", "ada!"), ("B", "")]);
     assert_eq!(command.inherit, InheritEnv::Only(vec!["PATH".into()]));
     assert_eq!(command.leftovers, Leftovers::Keep);
+    let limits = ResourceLimits {
+        memory: Some(1_000_000),
+        // In whole seconds, and not less than was asked for.
+        cpu: Some(2),
+        files: Some(20),
+        output: Some(2000),
+    };
+    assert_eq!(command.limits, limits);
+    assert_eq!(PriorityClass::ALL.map(|class| command.nice[class]), [0, 0, 0, 7]);
 }
 
 #[test]

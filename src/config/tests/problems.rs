@@ -226,19 +226,13 @@ fn keys_without_effect_are_told_once_each_and_do_no_harm() {
         [hook.a.breaker]
         failures = 3
         rate = 0.5
-        [hook.a.limits]
-        memory = '1GB'
-        cpu = '10s'
     ";
     let loaded = load(text).unwrap();
     let warnings: Vec<_> = loaded.warnings.iter().map(|warning| warning.message.as_str()).collect();
-    let unused = ["limits"];
-    let mut expected: Vec<_> =
-        unused.map(|key| format!("`hook.a.{key}` has no effect in this version")).to_vec();
     let resident = ["instances", "idle_timeout", "max_events", "max_age", "window"];
-    expected.extend(resident.map(|key| {
-        format!("`hook.a.{key}` has no effect: only a handler with `mode = \"resident\"` has it")
-    }));
+    let mut expected: Vec<_> = resident
+        .map(|key| format!("`hook.a.{key}` has no effect: only a handler with `mode = \"resident\"` has it"))
+        .to_vec();
     let at_a_time = ["batch", "on_batch_failure"];
     expected.extend(
         at_a_time

@@ -21,7 +21,7 @@ capitals with `__` for each dot.
 fn row(setting: &Setting) -> String {
     let note = match setting.effect {
         Effect::Acts => "",
-        Effect::Nothing => " *Checked, and without effect in this version.*",
+        Effect::Nothing => " *Checked, and without effect on this system.*",
         Effect::Unsupported => " *Not supported by this build.*",
     };
     let note = match setting.kind {

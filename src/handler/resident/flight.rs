@@ -9,13 +9,15 @@ use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
 use super::super::Task;
+use super::super::command::wrote_too_much;
 use super::super::hint::NOT_RESIDENT;
 use super::super::lines::answers::{Item, Line};
 use super::super::lines::splice::{Head, push_line};
 use super::instance::{Instance, Keepers};
 use super::shelf::Shelf;
+use crate::hook::Hook;
 use crate::outcome::{Ending, OutcomeKind};
-use crate::process::{Cancel, CancelLevel, End, Live, Stage, StopReason, Stopped, Written};
+use crate::process::{Cancel, CancelLevel, End, Ended, Live, Stage, StopReason, Stopped, Written};
 
 /// Lines are made until so much is waiting to be written.
 const AHEAD: usize = 64 * 1024;
@@ -47,6 +49,7 @@ pub(super) enum Parted {
     ClosedOutput,
     TimedOut,
     Cancelled,
+    WroteTooMuch,
     Broken(String),
 }
 
@@ -106,7 +109,7 @@ impl<'a, 'd> Flight<'a, 'd> {
         {
             let _ = self.take(item, &mut said.keepers(), answered, &mut broken, complain);
         }
-        !turn.over && !turn.refused && broken.is_none()
+        !turn.over && !turn.refused && broken.is_none() && !instance.said.is_too_much()
     }
 
     /// Leads the events through a process.
@@ -170,6 +173,9 @@ impl<'a, 'd> Flight<'a, 'd> {
             if turn.cancelled {
                 return Parted::Cancelled;
             }
+            if instance.said.is_too_much() {
+                return Parted::WroteTooMuch;
+            }
             if self.since.elapsed() >= hook.timeout {
                 return Parted::TimedOut;
             }
@@ -198,9 +204,13 @@ impl<'a, 'd> Flight<'a, 'd> {
             instance.end(&owner.command, hook.grace, from, task.stop, |keepers, item| {
                 let _ = self.take(item, keepers, &mut 0, &mut None, complain);
             });
-        let is_ours = matches!(parted, Parted::TimedOut | Parted::Cancelled);
-        if is_ours {
-            let why = if parted == Parted::Cancelled { StopReason::Cancelled } else { StopReason::Deadline };
+        let why = match parted {
+            Parted::TimedOut => Some(StopReason::Deadline),
+            Parted::Cancelled => Some(StopReason::Cancelled),
+            Parted::WroteTooMuch => Some(StopReason::Output),
+            _ => None,
+        };
+        if let Some(why) = why {
             let kill_after = (ended.stage == Stage::Kill).then(|| self.since.elapsed());
             report.stopped = Some(Stopped { why, term_after: ran, kill_after });
         }
@@ -208,7 +218,7 @@ impl<'a, 'd> Flight<'a, 'd> {
         for (at, index) in victims.into_iter().enumerate() {
             let ending = match (at < given, &parted) {
                 (false, Parted::Cancelled) => Ending::not_wanted(),
-                _ => Ending { run: Some(ran), ..parted.ending(hook.timeout, &ended.end, ended.stage) },
+                _ => Ending { run: Some(ran), ..parted.ending(hook, owner, &ended) },
             };
             let ending = Ending { process: report.take(), ..ending }.hinted(hook, &owner.command.prepared);
             (self.done)(index, ending);
@@ -299,7 +309,7 @@ impl<'a, 'd> Flight<'a, 'd> {
 #[cfg(any(test, fuzzing))]
 pub(in super::super) fn hear(tasks: &[Task<'_>], pieces: &[&[u8]], done: &mut dyn FnMut(usize, Ending)) {
     let mut flight = Flight { given: tasks.len(), written: tasks.len(), ..Flight::new(tasks, done) };
-    let (mut said, mut answered, mut broken) = (super::instance::Said::new(0), 0, None);
+    let (mut said, mut answered, mut broken) = (super::instance::Said::new(0, u64::MAX), 0, None);
     let mut take = |said: &mut Keepers<'_>, item: Item<'_>, broken: &mut Option<Parted>| {
         flight.take(item, said, &mut answered, broken, &|_| ())
     };
@@ -317,13 +327,17 @@ pub(in super::super) fn hear(tasks: &[Task<'_>], pieces: &[&[u8]], done: &mut dy
 
 impl Parted {
     /// What it means for the event that suffers.
-    fn ending(&self, timeout: Duration, end: &End, stage: Stage) -> Ending {
-        let how = if stage == Stage::Kill { "and ignored TERM, so it got KILL" } else { "and got TERM" };
+    fn ending(&self, hook: &Hook, owner: &Shelf, ended: &Ended) -> Ending {
+        let Ended { end, stage, .. } = ended;
+        let how = if *stage == Stage::Kill { "and ignored TERM, so it got KILL" } else { "and got TERM" };
         match self {
             Self::TimedOut => Ending::new(
                 OutcomeKind::TimedOut,
-                format!("it ran longer than its timeout of {timeout:?} {how}"),
+                format!("it ran longer than its timeout of {:?} {how}", hook.timeout),
             ),
+            Self::WroteTooMuch => {
+                Self::failed(&format!("{} {how}", wrote_too_much(owner.command.prepared.limits())))
+            }
             Self::Cancelled => {
                 Ending::new(OutcomeKind::Cancelled, format!("it was cancelled while it ran {how}"))
             }

@@ -30,12 +30,20 @@ pub(super) struct Said {
     max_output: usize,
     noise: Keeper,
     errors: Keeper,
+    /// Bytes since its last answer, and how many these may be.
+    written: u64,
+    max_written: u64,
 }
 
 impl Said {
-    pub(super) fn new(max_output: usize) -> Self {
+    pub(super) fn new(max_output: usize, max_written: u64) -> Self {
         let (noise, errors) = (Keeper::new(max_output), Keeper::new(max_output));
-        Self { reader: Reader::default(), max_output, noise, errors }
+        Self { reader: Reader::default(), max_output, noise, errors, written: 0, max_written }
+    }
+
+    /// True when it has written more than it may since its last answer.
+    pub(super) fn is_too_much(&self) -> bool {
+        self.written > self.max_written
     }
 
     /// Takes what was written, and hands on answers and broken ones.
@@ -44,7 +52,9 @@ impl Said {
         written: Written<'_>,
         mut sink: impl FnMut(&mut Keepers<'_>, Item<'_>) -> ControlFlow<()>,
     ) -> ControlFlow<()> {
-        let Self { reader, max_output, noise, errors } = self;
+        let Self { reader, max_output, noise, errors, written: sum, .. } = self;
+        let (Written::Stdout(piece) | Written::Stderr(piece)) = written;
+        *sum = sum.saturating_add(piece.len() as u64);
         let mut keepers = Keepers { max_output: *max_output, noise, errors };
         match written {
             Written::Stderr(piece) => {
@@ -56,7 +66,10 @@ impl Said {
                     keepers.noise.push(piece);
                     ControlFlow::Continue(())
                 }
-                item => sink(&mut keepers, item),
+                item => {
+                    *sum = 0;
+                    sink(&mut keepers, item)
+                }
             }),
         }
     }
@@ -114,6 +127,7 @@ impl Instance {
         hook: &HookName,
         number: u64,
         max_output: usize,
+        nice: u8,
     ) -> Result<Self, StartError> {
         let surroundings = &command.surroundings;
         let variables: [(&str, String); 4] = [
@@ -122,8 +136,10 @@ impl Instance {
             ("HOOKPOOL_DEPTH", surroundings.depth.to_string()),
             (POOL_VARIABLE, surroundings.pool.to_string()),
         ];
-        let live = surroundings.runner.start(&command.prepared, variables)?;
-        Ok(Self { live, number, answered: 0, rested: false, said: Said::new(max_output) })
+        let live = surroundings.runner.start(&command.prepared, variables, nice)?;
+        command.counters.process_started(live.spawn_time());
+        let said = Said::new(max_output, command.prepared.limits().output.unwrap_or(u64::MAX));
+        Ok(Self { live, number, answered: 0, rested: false, said })
     }
 
     /// Ends it from that stage on, and sees to what left its group. What it still writes goes to the sink.
@@ -149,9 +165,10 @@ impl Instance {
         }
         let mut report = said.keepers().report_of(ended.end.clone());
         report.cpu_time = ended.cpu_time;
+        report.peak_memory = ended.peak_memory;
         report.pipe_held = ended.pipe_held;
         report.leftovers_killed = ended.leftovers_killed;
-        report.escapees_killed = sweep(command, number, &ended);
+        report.escapees_killed = settle(command, number, &ended);
         (ended, report)
     }
 
@@ -161,8 +178,13 @@ impl Instance {
     }
 }
 
-/// Kills what left the group of a process that has ended. Gives back how many there were.
-pub(super) fn sweep(command: &CommandHandler, number: u64, ended: &Ended) -> usize {
+/// Counts a process that has ended, and kills what left its group. Gives back how many there were.
+pub(super) fn settle(command: &CommandHandler, number: u64, ended: &Ended) -> usize {
+    command.counters.process_ended(ended.cpu_time, ended.peak_memory);
+    sweep(command, number, ended)
+}
+
+fn sweep(command: &CommandHandler, number: u64, ended: &Ended) -> usize {
     let Some(sweeper) = &command.surroundings.sweeper else { return 0 };
     let ended_well = ended.end == End::Exited(0) && ended.stage == Stage::Close;
     if command.keeps_leftovers && ended_well {

@@ -35,6 +35,7 @@ use self::shelf::Shelf;
 use super::command::nested_too_deep;
 use super::{CommandHandler, Surroundings, Task};
 use crate::hook::{Hook, ResidentSpec};
+use crate::metrics::HookCounters;
 use crate::outcome::Ending;
 use crate::process::Stage;
 
@@ -45,8 +46,13 @@ pub(crate) struct ResidentHandler {
 }
 
 impl ResidentHandler {
-    pub(super) fn prepare(spec: &ResidentSpec, hook: &Hook, surroundings: &Surroundings) -> Self {
-        let command = CommandHandler::prepare(&spec.command, surroundings);
+    pub(super) fn prepare(
+        spec: &ResidentSpec,
+        hook: &Hook,
+        surroundings: &Surroundings,
+        counters: &Arc<HookCounters>,
+    ) -> Self {
+        let command = CommandHandler::prepare(&spec.command, surroundings, counters);
         Self { shelf: Shelf::new(command, spec, hook) }
     }
 

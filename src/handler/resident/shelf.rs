@@ -19,7 +19,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use super::super::{CommandHandler, Task};
-use super::instance::{Instance, sweep};
+use super::instance::{Instance, settle};
 use crate::hook::{Hook, HookName, ResidentSpec};
 use crate::process::{Cancel, Stage, stop_all};
 use crate::telemetry::{self, Limiter};
@@ -72,6 +72,8 @@ pub(super) struct Shelf {
     hook: HookName,
     grace: Duration,
     max_output: usize,
+    /// The rank of its processes, which serve jobs of any class.
+    nice: u8,
     instances: usize,
     idle_timeout: Option<Duration>,
     max_events: Option<u32>,
@@ -106,6 +108,7 @@ impl Shelf {
             hook: hook.name.clone(),
             grace: hook.grace,
             max_output: hook.max_output,
+            nice: hook.priority.map_or(0, |class| spec.command.nice[class]),
             instances: spec.instances as usize,
             idle_timeout: spec.idle_timeout,
             max_events: spec.max_events,
@@ -141,7 +144,8 @@ impl Shelf {
 
     fn start(&self) -> Result<Instance, String> {
         let number = self.residents().numbers.fetch_add(1, Ordering::Relaxed) + 1;
-        Instance::start(&self.command, &self.hook, number, self.max_output).map_err(|error| error.to_string())
+        Instance::start(&self.command, &self.hook, number, self.max_output, self.nice)
+            .map_err(|error| error.to_string())
     }
 
     /// Takes back a process that has answered all that it was given.
@@ -305,7 +309,7 @@ fn end_all(instances: Vec<(&Shelf, Instance)>, hurry: &Cancel) {
     }
     let ended = stop_all(lives, Stage::Close, hurry, &mut |_, _| {});
     for ((shelf, number), ended) in owners.into_iter().zip(ended) {
-        sweep(&shelf.command, number, &ended);
+        settle(&shelf.command, number, &ended);
     }
 }
 

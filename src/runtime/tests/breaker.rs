@@ -1,5 +1,6 @@
 //! Breakers with real jobs: what they turn away, who probes, and that no dispatch keeps one half-open.
 
+use std::fmt::Write;
 use std::sync::mpsc;
 use std::time::Instant;
 
@@ -283,7 +284,7 @@ impl tracing::Subscriber for Warnings {
     fn event(&self, event: &tracing::Event<'_>) {
         let mut line = String::new();
         event.record(&mut |field: &tracing::field::Field, value: &dyn std::fmt::Debug| {
-            line += &format!("{field}={value:?} ");
+            let _ = write!(line, "{field}={value:?} ");
         });
         // An error: the test is over.
         let _ = self.0.send(line);

@@ -10,6 +10,7 @@ mod reload;
 mod reload_keys;
 mod retry;
 mod rust;
+mod status;
 mod surroundings;
 mod why;
 

@@ -185,6 +185,7 @@ const ROWS: &[Row] = &[
     ("hook.shell.env.WORD", "three", printed, "one", "three"),
     ("hook.shell.env_clear", "true", printed, "one", "one"),
     ("hook.shell.max_output", "2B", printed, "one", "o\n[... 2 bytes left out ...]"),
+    ("hook.shell.limits.output", "1B", outcome, "succeeded after 0", "failed after 0"),
     ("hook.shell.env.CODE", "1", outcome, "succeeded after 0", "failed after 0"),
     ("hook.shell.run", "exit 3", outcome, "succeeded after 0", "failed after 0"),
     (
