@@ -192,7 +192,10 @@ impl<'a> Walk<'a> {
             (_, Some(setting)) => self.value(key, at, setting, value),
             (other, None) if found.is_table => {
                 self.layer.refused.insert(key.clone());
-                let found = told(&key.to_string(), &described(other));
+                let found = match described(other) {
+                    text if matches!(other, DeValue::String(_)) => told(&key.to_string(), &text),
+                    plain => plain,
+                };
                 let message = format!("`{key}` must be a table, not {found}");
                 let hint = (key.0 == ["hook"]).then(|| "a hook is written [hook.NAME]".to_owned());
                 self.error(value.span().start, key, message, hint);

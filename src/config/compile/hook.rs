@@ -28,9 +28,9 @@ pub(super) struct HookCompiler<'a> {
     pub(super) context: &'a Context<'a>,
     pub(super) defaults: &'a RawDefaults,
     pub(super) batching: &'a BatchingSettings,
+    pub(super) redactor: &'a Redactor,
     /// The ranks of the classes' handlers.
     pub(super) nice: PerClass<u8>,
-    pub(super) redactor: &'a Redactor,
 }
 
 impl HookCompiler<'_> {

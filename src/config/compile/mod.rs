@@ -87,8 +87,8 @@ pub(super) fn compile(
         context: &context,
         defaults: &raw.defaults,
         batching: &batching,
-        nice: PerClass::from_fn(|class| raw.class.get(class.name()).and_then(|raw| raw.nice).unwrap_or(0)),
         redactor: &redactor,
+        nice: PerClass::from_fn(|class| raw.class.get(class.name()).and_then(|raw| raw.nice).unwrap_or(0)),
     };
     let nothing = RawHook::default();
     let mut seen = BTreeSet::new();
