@@ -19,7 +19,8 @@ pub fn configuration(bytes: &[u8]) {
         return refused(problems.finish().expect_err("it was refused").problems.iter(), bytes);
     };
     let fresh = || {
-        let base = ConfigLoader::new().working_dir("/work").environment([("WHO".into(), "nobody".into())]);
+        let base =
+            ConfigLoader::new().working_dir("/work ${x}").environment([("WHO".into(), "nobody".into())]);
         base.text(NAME, text)
     };
     let checked = fresh().check();

@@ -90,5 +90,12 @@ fn same_again(config: &Config, recording: Recording, report: &SimulationReport) 
     let load = Load::from(recording);
     let again = Simulation::new(config, &load).expect("its hooks are there").run();
     assert_eq!((again.mean_wait, again.elapsed), (report.mean_wait, report.elapsed));
-    assert_eq!(format!("{:?}", again.ledger), format!("{:?}", report.ledger));
+    // Hooks that are made for a class may come in another order.
+    let all = |report: &SimulationReport| {
+        let snapshot = &report.ledger.snapshot;
+        let mut hooks: Vec<_> = snapshot.hooks.iter().map(|hook| format!("{hook:?}")).collect();
+        hooks.sort_unstable();
+        format!("{:?} {:?} {hooks:?}", snapshot.total, snapshot.classes)
+    };
+    assert_eq!(all(&again), all(report));
 }
