@@ -192,9 +192,10 @@ const CHANGING: &str =
 const ECHO: &str = r#"['sed', '-u', '-n', 's/.*"id":"\([^"]*\)".*/{"id":"\1","ok":true}/p']"#;
 
 fn config(hooks: &str) -> Config {
-    // Few places, so that the queue is full at once and has all the room that it will ever take.
+    // Few places, so that the queue is full at once and has all the room that it will ever take; so are the places of
+    // failures that are kept.
     let queue = if hooks.contains("queue") { "" } else { "queue.capacity = 20\n" };
-    let text = format!("{queue}{}", hooks.replace("ECHO", ECHO));
+    let text = format!("failures.keep = 2\n{queue}{}", hooks.replace("ECHO", ECHO));
     Config::from_toml(&text).unwrap_or_else(|error| panic!("{error}"))
 }
 
