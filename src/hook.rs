@@ -16,6 +16,7 @@ pub use self::http::{HttpSpec, HttpUrl, Secret};
 use crate::class::{PerClass, PriorityClass};
 use crate::event::FieldPath;
 use crate::matcher::Selector;
+use crate::redact::Redactor;
 
 /// A hook's name: `[a-z][a-z0-9_]*` without `__`. Cheap to clone.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -87,6 +88,8 @@ pub struct Hook {
     pub max_wait: Option<MaxWait>,
     /// Bytes of output kept of each stream.
     pub max_output: usize,
+    /// Takes the secrets out of what is written down of its handler and its events.
+    pub redactor: Redactor,
     /// How its events are put together, if its handler takes many at once. `None`: one at a time.
     pub batch: Option<BatchPolicy>,
     /// Whether and when a failed job is tried again. `None`: never.
@@ -259,8 +262,9 @@ pub struct ResidentSpec {
     pub max_age: Option<Duration>,
 }
 
-/// A program to start, with everything resolved that can be before the first event.
-#[derive(Debug, PartialEq, Eq)]
+/// A program to start, with everything resolved that can be before the first event. Its `Debug` form leaves out what
+/// may be secret: arguments, and the values of variables.
+#[derive(PartialEq, Eq)]
 pub struct CommandSpec {
     /// What the user wrote.
     pub line: CommandLine,
@@ -293,8 +297,8 @@ pub struct ResourceLimits {
     pub output: Option<u64>,
 }
 
-/// The two forms of `run`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// The two forms of `run`. Its `Debug` form leaves out what may be secret.
+#[derive(Clone, PartialEq, Eq)]
 pub enum CommandLine {
     /// A string: given to `/bin/sh -c`.
     Shell(String),
@@ -305,6 +309,30 @@ pub enum CommandLine {
         /// What follows the program's name.
         args: Vec<OsString>,
     },
+}
+
+impl fmt::Debug for CommandSpec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let variables: Vec<_> = self.env.keys().collect();
+        f.debug_struct("CommandSpec")
+            .field("line", &self.line)
+            .field("cwd", &self.cwd)
+            .field("env", &variables)
+            .field("inherit", &self.inherit)
+            .field("leftovers", &self.leftovers)
+            .field("limits", &self.limits)
+            .field("nice", &self.nice)
+            .finish()
+    }
+}
+
+impl fmt::Debug for CommandLine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Shell(_) => f.write_str("Shell(..)"),
+            Self::Exec { args, .. } => write!(f, "Exec(.., {} arguments)", args.len()),
+        }
+    }
 }
 
 /// What a handler sees of hookpool's own environment.

@@ -1,8 +1,11 @@
 #![doc = include_str!("../README.md")]
 
+#[doc(hidden)]
+pub mod bench_door;
 mod breaker;
 mod class;
 pub mod config;
+mod dead_letters;
 mod event;
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]
@@ -17,10 +20,12 @@ mod matcher;
 mod metrics;
 mod outcome;
 mod params;
+mod pattern;
 mod pool;
 #[doc(hidden)]
 pub mod process;
 mod recording;
+mod redact;
 mod runtime;
 mod scheduler;
 mod simulate;
@@ -32,6 +37,7 @@ mod time;
 pub use breaker::{BreakerState, BreakerStatus};
 pub use class::{PerClass, PriorityClass};
 pub use config::Config;
+pub use dead_letters::{DeadLetter, DeadLetterCounts, DeadLetterError};
 pub use event::{Event, EventError, FieldPath, RawJson, Scalar};
 pub use handler::{BatchAnswer, BatchHandler, Call, EventHandler, Parallel};
 pub use hook::{
@@ -55,6 +61,7 @@ pub use outcome::{
 };
 pub use process::{Captured, End, StartError, StopReason, Stopped, UnknownReason};
 pub use recording::{Fate, Recorded, RecordedJob, RecordedRun, Recorder, Recording, RunEnd};
+pub use redact::{RedactError, Redactor};
 pub use runtime::{
     BuildError, Decision, HandlerProblem, HookPool, HookPoolBuilder, JobHandle, Outcomes, Preview,
     ReloadError, Reloaded, ResizeError, Submission, SubmittedHook,

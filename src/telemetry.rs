@@ -10,6 +10,7 @@
 
 use std::borrow::Cow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -180,6 +181,31 @@ pub(crate) fn subscriber_is_slow() {
     say(|| tracing::warn!("a subscription to outcomes is full: its reader is too slow, and loses some"));
 }
 
+/// A dead letter was lost, the first one.
+pub(crate) fn letters_dropped() {
+    say(|| tracing::warn!("dead letters come faster than they can be written, and some are lost"));
+}
+
+/// The end of the pool has waited for its dead letters for long enough.
+pub(crate) fn letters_unfinished() {
+    say(|| tracing::warn!("some dead letters were not written in time, and may be lost"));
+}
+
+/// Others may read the file of dead letters.
+pub(crate) fn letters_readable(file: &Path, mode: u32) {
+    say(|| {
+        tracing::warn!(
+            file = %file.display(), mode = format_args!("{mode:o}"),
+            "others may look at the dead letters: chmod 600 keeps them from it"
+        );
+    });
+}
+
+/// The file of dead letters cannot be written, for the first time since it could be.
+pub(crate) fn letters_failed(file: &Path, error: &std::io::Error) {
+    say(|| tracing::warn!(file = %file.display(), "dead letters cannot be written: {error}"));
+}
+
 /// An observer of outcomes panicked.
 pub(crate) fn observer_panicked(job: JobId) {
     say(|| tracing::error!(job = %job, "an observer of outcomes panicked"));
@@ -188,6 +214,7 @@ pub(crate) fn observer_panicked(job: JobId) {
 /// A handler that speaks lines said something that is of no use, and that nothing comes of.
 pub(crate) fn misspoke(hook: &Hook, what: &str, complaints: &Limiter, now: Time) {
     if let Some(unreported) = complaints.pass(now, Limiter::HOOK) {
+        let what = hook.redactor.text(what);
         say(|| tracing::warn!(hook = %hook.name, unreported, "the hook's handler {what}; ignored"));
     }
 }

@@ -1,8 +1,10 @@
 #!/bin/sh
 # The long proofs. Ten seconds without a wake-up: a pool, and the program while it listens. The scheduler core: scripts
-# that no run has seen before, against the model; then ten seeds, ten million jobs each, through the simulated pool.
+# that no run has seen before, against the model; then ten seeds, ten million jobs each, through the simulated pool; then
+# minutes of the real pool, where submitters, pauses, resizes, changes of hooks and the shutdown meet in every way.
 set -eu
 cd "$(dirname "$0")/.."
 cargo test --test idle --test cli in_ten_seconds -- --ignored
 cargo test --release --lib a_long_run_of_the_core_and_the_model -- --ignored
+cargo test --release --lib the_books_balance_for_minutes -- --ignored
 exec cargo test --release --lib a_hundred_million_jobs -- --ignored --nocapture

@@ -12,6 +12,8 @@ const LAYERS: &[&str] = &[
     "class",
     "kind",
     "time",
+    "pattern",
+    "redact",
     "event",
     "matcher",
     "hook",
@@ -26,7 +28,9 @@ const LAYERS: &[&str] = &[
     "params",
     "simulate",
     "pool",
+    "bench_door",
     "telemetry",
+    "dead_letters",
     "handler",
     "runtime",
     "manager",
@@ -37,9 +41,10 @@ const LAYERS: &[&str] = &[
 const CLOSED: &[(&str, &[&str])] = &[
     ("scheduler", &["class", "outcome", "time"]),
     ("pool", &["class", "outcome", "time", "scheduler"]),
-    ("process", &["hook"]),
+    ("process", &["hook", "redact"]),
     ("http", &["hook", "process"]),
-    ("matcher", &["kind", "event"]),
+    ("matcher", &["kind", "event", "pattern"]),
+    ("redact", &["pattern"]),
 ];
 
 /// Lines of a file of the library or the program, tests in it included.

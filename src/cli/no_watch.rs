@@ -13,7 +13,9 @@ impl Watch {
         Err(io::ErrorKind::Unsupported.into())
     }
 
-    pub(super) fn set(&mut self, _: &[PathBuf]) {}
+    pub(super) fn set(&mut self, _: &[PathBuf]) -> bool {
+        false
+    }
 
     pub(super) fn has_changed(&mut self) -> bool {
         false

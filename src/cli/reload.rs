@@ -33,7 +33,19 @@ impl Reloads {
         Self { level, watch: watch.ok() }
     }
 
-    pub(super) fn reload(&mut self, pool: &HookPool, cause: Cause) {
+    pub(super) fn reload(&mut self, pool: &HookPool, mut cause: Cause) {
+        loop {
+            self.read_again(pool, cause);
+            // Folders may have come and gone, too, and something in them since they were looked at.
+            let Some(watch) = &mut self.watch else { return };
+            if !watch.set(&pool.config().sources()) {
+                return;
+            }
+            cause = Cause::File;
+        }
+    }
+
+    fn read_again(&self, pool: &HookPool, cause: Cause) {
         let said = match pool.reload() {
             Ok(reloaded) => {
                 let debug = pool.config().debug;
@@ -55,10 +67,6 @@ impl Reloads {
         };
         if let Some(said) = said {
             tell(said);
-        }
-        if let Some(watch) = &mut self.watch {
-            // Folders may have come and gone, too.
-            watch.set(&pool.config().sources());
         }
     }
 }

@@ -22,7 +22,7 @@ pub(super) struct Watch {
 }
 
 /// Something in a watched folder.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 struct Wanted {
     folder: i32,
     /// `None`: whatever happens there.
@@ -46,8 +46,9 @@ impl Watch {
         Ok(watch)
     }
 
-    /// Watches these from now on. A folder that cannot be watched is left out.
-    pub(super) fn set(&mut self, files: &[PathBuf]) {
+    /// Watches these from now on. A folder that cannot be watched is left out. True: other places are watched than before,
+    /// so what has happened there until now may have gone unseen.
+    pub(super) fn set(&mut self, files: &[PathBuf]) -> bool {
         let before = std::mem::take(&mut self.wanted);
         for file in files {
             let is_link = std::fs::symlink_metadata(file).is_ok_and(|about| about.is_symlink());
@@ -56,11 +57,12 @@ impl Watch {
                 self.want(&target, false);
             }
         }
-        let folders = before.into_iter().map(|old| old.folder);
+        let folders = before.iter().map(|old| old.folder);
         for folder in folders.filter(|folder| self.wanted.iter().all(|new| new.folder != *folder)) {
             // Unless the folder itself has gone, and its watch with it.
             let _ = remove_watch(&self.inotify, folder);
         }
+        self.wanted != before
     }
 
     fn want(&mut self, file: &Path, whatever: bool) {
@@ -102,5 +104,22 @@ impl Watch {
 impl AsFd for Watch {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.inotify.as_fd()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whoever read the files before a folder came has not seen what is in it, and its coming is no news afterwards.
+    #[test]
+    fn a_folder_that_came_since_the_files_were_read_is_told() {
+        let place = tempfile::tempdir().unwrap();
+        let files = [place.path().join("config/hooks.toml")];
+        let mut watch = Watch::new(&files).unwrap();
+        assert!(!watch.set(&files));
+        std::fs::create_dir(place.path().join("config")).unwrap();
+        assert!(watch.set(&files));
+        assert!(!watch.has_changed() && !watch.set(&files));
     }
 }

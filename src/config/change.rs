@@ -140,7 +140,7 @@ fn applies(key: &Key) -> Applies {
     let parts: Vec<&str> = key.0.iter().map(String::as_str).collect();
     match parts.as_slice() {
         ["hook", _, "max_concurrency"] => Applies::Now,
-        ["hook" | "defaults" | "batching" | "kinds" | "priority" | "performance_mode", ..]
+        ["hook" | "defaults" | "batching" | "kinds" | "priority" | "performance_mode" | "redact", ..]
         | ["class", _, "max_wait" | "nice"]
         | ["queue", "max_wait" | "max_event_bytes"] => Applies::NewJobs,
         _ => Applies::Now,

@@ -12,7 +12,7 @@ use toml::de::DeValue;
 
 use super::layer::{Key, Layer, Place, Walk, hint_for_unknown};
 use super::nearest::nearest;
-use super::problem::{Origin, Problems, Severity, quoted, shown};
+use super::problem::{Origin, Problems, Severity, quoted, shown, told};
 use super::registry::{self, LEGACY};
 use super::source::Spot;
 use super::value::Bare;
@@ -169,13 +169,6 @@ fn unknown_hook(hook: &str, hooks: &KnownHooks, origin: Origin, problems: &mut P
 /// Reads the text for the key, which the registry knows, into the layer.
 fn assign(layer: &mut Layer, key: &Key, text: &str, bare: Bare, spot: Spot, problems: &mut Problems) {
     let found = registry::find(&key.0);
-    // A secret is not repeated by what is said of it.
-    let is_secret =
-        key.hook().is_some() && key.0.get(2).is_some_and(|part| matches!(&**part, "url" | "headers"));
-    let spot = match spot {
-        Spot::Variable(pair) if is_secret => Spot::variable(&pair.0, "[secret]"),
-        spot => spot,
-    };
     let mut walk = Walk::new(layer, problems, Place::Fixed(spot.clone()));
     let looks_like_a_table = text.trim_start().starts_with('{');
     match found.setting {
@@ -192,8 +185,8 @@ fn assign(layer: &mut Layer, key: &Key, text: &str, bare: Bare, spot: Spot, prob
         _ => match DeValue::parse(text.trim()) {
             Ok(value) if matches!(value.get_ref(), DeValue::Table(_)) => walk.entry(key, 0, &value),
             _ => {
-                let found = if is_secret { String::new() } else { format!(", not {}", quoted(text)) };
-                let message = format!("`{key}` must be a table written as in TOML{found}");
+                let found = told(&key.to_string(), &quoted(text));
+                let message = format!("`{key}` must be a table written as in TOML, not {found}");
                 let hint = Some("a table is written { key = value }".to_owned());
                 problems.push(spot.origin(), key, Severity::Error, message, hint);
             }
@@ -272,7 +265,8 @@ fn hint_for_variable(rest: &str, hooks: &KnownHooks) -> Option<String> {
 fn utf8<'a>(name: &str, value: &'a OsStr, problems: &mut Problems) -> Option<&'a str> {
     let text = value.to_str();
     if text.is_none() {
-        let origin = Origin::Variable { name: shown(name), value: shown(&value.to_string_lossy()) };
+        let origin =
+            Origin::Variable { name: shown(name), value: shown(&told(name, &value.to_string_lossy())) };
         problems.error(origin, "", format!("the value of `{}` must be UTF-8 text", shown(name)));
     }
     text

@@ -13,7 +13,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::nearest::nearest;
-use super::problem::{Problems, Severity, quoted, shown};
+use super::problem::{Problems, Severity, quoted, shown, told};
 use super::registry::{self, Effect, Setting};
 use super::source::{SourceText, Spot};
 use super::value::{Fault, described};
@@ -192,7 +192,11 @@ impl<'a> Walk<'a> {
             (_, Some(setting)) => self.value(key, at, setting, value),
             (other, None) if found.is_table => {
                 self.layer.refused.insert(key.clone());
-                let message = format!("`{key}` must be a table, not {}", described(other));
+                let found = match described(other) {
+                    text if matches!(other, DeValue::String(_)) => told(&key.to_string(), &text),
+                    plain => plain,
+                };
+                let message = format!("`{key}` must be a table, not {found}");
                 let hint = (key.0 == ["hook"]).then(|| "a hook is written [hook.NAME]".to_owned());
                 self.error(value.span().start, key, message, hint);
             }
@@ -255,6 +259,7 @@ impl<'a> Walk<'a> {
         self.layer.refused.insert(key.clone());
         match fault {
             Fault::Wrong { found, hint, .. } => {
+                let found = told(&key.to_string(), &found);
                 let message = format!("`{key}` must be {}, not {found}", setting.kind.allowed());
                 self.problems.push(spot.origin(), key, Severity::Error, message, hint);
             }

@@ -15,13 +15,20 @@ use super::settings::Config;
 use super::source::Spot;
 
 /// A value that was set while the configuration was in use: the layer above all others.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Amendment {
     pub(crate) key: String,
     /// Read like that of a variable.
     pub(crate) text: String,
     /// It is being set. An older one does nothing while no file defines its hook, which may come back.
     pub(crate) is_new: bool,
+}
+
+/// Without the text, which may be secret.
+impl fmt::Debug for Amendment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Amendment").field("key", &self.key).finish_non_exhaustive()
+    }
 }
 
 /// What a configuration was made of.

@@ -4,6 +4,7 @@
 //! [`ConfigLoader::standard`] looks at the environment and the working directory of the process.
 
 use std::ffi::OsString;
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -34,7 +35,7 @@ use super::source::{SourceText, Spot};
 /// assert_eq!(loaded.config.queue.capacity, 50);
 /// # Ok::<(), hookpool::config::ConfigError>(())
 /// ```
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 #[must_use]
 pub struct ConfigLoader {
     files: Vec<Source>,
@@ -45,8 +46,15 @@ pub struct ConfigLoader {
     amendments: Vec<Amendment>,
 }
 
+/// The environment is in it, and may hold secrets.
+impl fmt::Debug for ConfigLoader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ConfigLoader").finish_non_exhaustive()
+    }
+}
+
 /// A file or its equivalent.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 enum Source {
     /// A file that must be there.
     File(PathBuf),

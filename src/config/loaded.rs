@@ -1,6 +1,7 @@
 //! A configuration that can be used, with what is needed to explain it: each value as it was read, and what set it.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::PathBuf;
 
 use serde_json::Value as Json;
@@ -65,9 +66,16 @@ pub(super) struct Effective {
 }
 
 /// One value.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(super) struct EffectiveValue {
     pub(super) key: Key,
     pub(super) value: Json,
     pub(super) spot: Spot,
+}
+
+/// Without the value, which may be secret.
+impl fmt::Debug for EffectiveValue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EffectiveValue").field("key", &self.key).finish_non_exhaustive()
+    }
 }

@@ -39,8 +39,8 @@ pub(crate) use nearest::nearest;
 pub use problem::{ConfigError, Origin, Position, Problem, Severity};
 pub(crate) use problem::{Problems, shown};
 pub use settings::{
-    BatchingSettings, ClassSettings, Config, KindPriorities, OnFull, PickMode, PoolSettings, QueueSettings,
-    SchedulerSettings, ShutdownSettings,
+    BatchingSettings, ClassSettings, Config, DeadLetterSettings, FailureSettings, KindPriorities, OnFull,
+    PickMode, PoolSettings, QueueSettings, SchedulerSettings, ShutdownSettings,
 };
 
 pub(crate) use source::{SourceText, Spot};

@@ -7,6 +7,7 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use crate::redact::{PLACEHOLDER, Redactor};
 use crate::text::escape;
 pub(crate) use crate::text::shown;
 
@@ -265,4 +266,16 @@ impl Problems {
 /// Text from outside for a message: in quotes, without characters that are unsafe to show, not longer than a line.
 pub(super) fn quoted(text: &str) -> String {
     format!("\"{}\"", shown(text))
+}
+
+/// The value of a setting, or what was found in its place, as people are told of it: an address, a header or a variable
+/// of a handler may be secret. The setting is a key or the name of a variable.
+pub(super) fn told(setting: &str, value: &str) -> String {
+    let lower = setting.to_ascii_lowercase().replace("__", ".");
+    let mut parts = lower.split('.').skip_while(|part| !part.ends_with("hook"));
+    match (parts.next(), parts.nth(1)) {
+        // All of a hook at once, or of every hook.
+        (Some(_), None | Some("env" | "headers" | "url")) => PLACEHOLDER.to_owned(),
+        _ => Redactor::default().text(value).into_owned(),
+    }
 }

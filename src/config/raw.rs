@@ -20,6 +20,9 @@ pub(super) struct RawConfig {
     pub(super) priority: BTreeMap<String, String>,
     pub(super) batching: RawBatching,
     pub(super) shutdown: RawShutdown,
+    pub(super) redact: RawRedact,
+    pub(super) failures: RawFailures,
+    pub(super) dead_letters: RawDeadLetters,
     #[serde(default)]
     pub(super) hook: BTreeMap<String, RawHook>,
 }
@@ -101,6 +104,29 @@ pub(super) struct RawBatching {
 #[derive(Debug, Deserialize)]
 pub(super) struct RawShutdown {
     pub(super) drain: u64,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct RawFailures {
+    pub(super) keep: u32,
+    pub(super) max_bytes: u64,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct RawDeadLetters {
+    pub(super) file: Option<String>,
+    pub(super) max_bytes: u64,
+    pub(super) keep: u32,
+    pub(super) on: Vec<String>,
+    pub(super) redact: bool,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct RawRedact {
+    pub(super) enabled: bool,
+    pub(super) defaults: bool,
+    #[serde(default)]
+    pub(super) patterns: Vec<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]

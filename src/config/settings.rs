@@ -10,6 +10,8 @@ use super::live::Sources;
 use crate::class::{PerClass, PriorityClass};
 use crate::hook::{Hook, MaxWait};
 use crate::kind::KindSet;
+use crate::outcome::OutcomeKind;
+use crate::redact::Redactor;
 
 /// Everything that decides how a pool behaves. It remembers what it was loaded from, so that a running pool can load it
 /// again; a field that was changed by hand is then as it was loaded.
@@ -36,6 +38,12 @@ pub struct Config {
     pub batching: BatchingSettings,
     /// How a shutdown ends.
     pub shutdown: ShutdownSettings,
+    /// `[redact]`: takes secrets out of what is written down.
+    pub redactor: Redactor,
+    /// `[failures]`: what is kept of them in memory.
+    pub failures: FailureSettings,
+    /// `[dead_letters]`: the file that failures are written to. `None`: no file is named.
+    pub dead_letters: Option<DeadLetterSettings>,
     /// `CLAUDE_MPM_HOOK_DEBUG`: detailed log lines.
     pub debug: bool,
     /// The hooks, in the order in which they were declared.
@@ -93,7 +101,9 @@ pub struct QueueSettings {
 
 impl QueueSettings {
     /// Largest queue.
-    pub const MAX_CAPACITY: u32 = 32_767;
+    pub const MAX_CAPACITY: u32 = 1_000_000;
+    /// While a class has more waiting jobs than this, those who submit take turns at a lock.
+    pub const WITHOUT_LOCK: u32 = 32_767;
 }
 
 /// What happens to an arrival when the queue is full.
@@ -183,6 +193,30 @@ pub struct BatchingSettings {
     pub bytes: u64,
     /// Longest wait for a batch to fill.
     pub linger: Duration,
+}
+
+/// `[failures]`
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FailureSettings {
+    /// The last failures that are kept of each hook: 0 to 1000.
+    pub keep: u32,
+    /// Most bytes of their events and output, for each hook; the newest failure is kept in any case.
+    pub max_bytes: u64,
+}
+
+/// `[dead_letters]`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeadLetterSettings {
+    /// The newest file; absolute if it was read from a file.
+    pub file: PathBuf,
+    /// Most bytes of one file.
+    pub max_bytes: u64,
+    /// How many older files are kept: 0 to 100.
+    pub keep: u32,
+    /// The outcomes that are written.
+    pub on: Vec<OutcomeKind>,
+    /// True: events and verdicts are written without their secrets.
+    pub redact: bool,
 }
 
 /// `[shutdown]`

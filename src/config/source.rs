@@ -5,7 +5,8 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::problem::{Origin, Position, shown};
+use super::problem::{Origin, Position, shown, told};
+use crate::redact::Redactor;
 use crate::text::is_unsafe;
 
 /// A configuration file's text.
@@ -49,6 +50,7 @@ impl SourceText {
         let before = self.text.get(start..offset).unwrap_or("");
         let column = before.chars().count();
         let rest = self.text.get(start..).unwrap_or("").lines().next().unwrap_or("");
+        let rest = Redactor::default().starred(rest);
         let skipped = column.saturating_sub(SIDE);
         let text = rest
             .chars()
@@ -103,8 +105,12 @@ impl Spot {
             Self::File(source, offset) => {
                 Origin::File { path: source.name.clone(), position: Some(source.position(*offset)) }
             }
-            Self::Variable(pair) => Origin::Variable { name: shown(&pair.0), value: shown(&pair.1) },
-            Self::Override(pair) => Origin::Override { key: shown(&pair.0), value: shown(&pair.1) },
+            Self::Variable(pair) => {
+                Origin::Variable { name: shown(&pair.0), value: shown(&told(&pair.0, &pair.1)) }
+            }
+            Self::Override(pair) => {
+                Origin::Override { key: shown(&pair.0), value: shown(&told(&pair.0, &pair.1)) }
+            }
         }
     }
 }

@@ -170,30 +170,42 @@ fn by_words(name: &str) -> EventKind {
 
 /// True for the tools with which agents start sub-agents.
 fn spawns_agent(tool: &str) -> bool {
+    // Most tools are sorted out by that, and need not be normalised.
+    if !may_spawn_agent(tool) {
+        return false;
+    }
     let mut buffer = [0; LONGEST];
     let Some(tool) = normalise(tool, &mut buffer) else { return false };
-    tool.starts_with("delegate")
-        || matches!(
-            tool,
-            "agent"
-                | "task"
-                | "newtask"
-                | "subagent"
-                | "spawnagent"
-                | "invokeagent"
-                | "callagent"
-                | "runagent"
-                | "startagent"
-                | "launchagent"
-                | "dispatchagent"
-                | "transfertoagent"
-                | "sessionsspawn"
-                | "runsubagent"
-                | "spawnsubagent"
-                | "usesubagent"
-                | "usesubagents"
-        )
+    tool.starts_with(DELEGATES) || SPAWNERS.contains(&tool)
 }
+
+/// False for names without the letters of which all of [`SPAWNERS`], and [`DELEGATES`], have one.
+fn may_spawn_agent(tool: &str) -> bool {
+    tool.bytes().any(|byte| matches!(byte.to_ascii_lowercase(), b'g' | b'k' | b'w'))
+}
+
+/// What names of such tools begin with.
+const DELEGATES: &str = "delegate";
+
+const SPAWNERS: &[&str] = &[
+    "agent",
+    "task",
+    "newtask",
+    "subagent",
+    "spawnagent",
+    "invokeagent",
+    "callagent",
+    "runagent",
+    "startagent",
+    "launchagent",
+    "dispatchagent",
+    "transfertoagent",
+    "sessionsspawn",
+    "runsubagent",
+    "spawnsubagent",
+    "usesubagent",
+    "usesubagents",
+];
 
 /// Which telling members an object has, beside its name: how an event without a name is recognised.
 ///
@@ -278,4 +290,17 @@ pub(super) fn timestamp_ms(raw: &str) -> Option<i64> {
     let ms = if number.abs() < 1e11 { number * 1000.0 } else { number };
     #[expect(clippy::cast_possible_truncation, reason = "checked to be in range")]
     (ms.abs() < 9e18).then_some(ms as i64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_tool_that_starts_agents_is_sorted_out_by_its_letters() {
+        for name in SPAWNERS.iter().copied().chain([DELEGATES, "delegate_work"]) {
+            assert!(spawns_agent(name) && spawns_agent(&name.to_uppercase()), "{name}");
+        }
+        assert!(!spawns_agent("Bash") && !spawns_agent("Grep") && !spawns_agent(""));
+    }
 }

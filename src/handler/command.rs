@@ -5,6 +5,7 @@
 //! handler's group: after a run that was stopped or left something behind, and when this process has adopted any.
 
 use std::ffi::{OsStr, OsString};
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,7 +22,7 @@ use crate::process::{
 use crate::time::Clock;
 
 /// What all commands of a pool have in common.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct Surroundings {
     pub(crate) runner: Runner,
     /// The environment that handlers inherit.
@@ -35,6 +36,13 @@ pub(crate) struct Surroundings {
     /// The processes that stay.
     pub(crate) residents: Arc<Residents>,
     pub(crate) clock: Clock,
+}
+
+/// Without the environment, which may hold secrets.
+impl fmt::Debug for Surroundings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Surroundings").field("pool", &self.pool).finish_non_exhaustive()
+    }
 }
 
 /// Hooks that start agents that fire hooks: how often that may be nested.

@@ -116,7 +116,7 @@ impl HttpHandler {
                     Err(why) => Ending::broken(&why, begun.elapsed()),
                 },
             ),
-            Ok(answer) => self.refused(&answer, &body),
+            Ok(answer) => self.refused(task.hook, &answer, &body),
             Err(fault) => of_fault(fault, task.hook, task.hook.timeout),
         };
         self.told(ending, begun)
@@ -165,7 +165,7 @@ impl HttpHandler {
                 Ending::new(OutcomeKind::Failed, reason)
             }
             Ok(answer) if is_success(answer.status) => Ending::new(OutcomeKind::Succeeded, ""),
-            Ok(answer) => self.refused(&answer, &body),
+            Ok(answer) => self.refused(first.hook, &answer, &body),
             Err(fault) => of_fault(fault, first.hook, timeout),
         };
         let ending = self.told(ending, begun);
@@ -183,7 +183,7 @@ impl HttpHandler {
         self.client.as_deref().map_err(|why| Ending::not_started(why.clone()))
     }
 
-    fn refused(&self, answer: &HttpAnswer, body: &[u8]) -> Ending {
+    fn refused(&self, hook: &Hook, answer: &HttpAnswer, body: &[u8]) -> Ending {
         let status = answer.status;
         let reason = match &answer.location {
             Some(location) if (300..400).contains(&status) => format!(
@@ -191,7 +191,7 @@ impl HttpHandler {
                 self.hidden(location)
             ),
             // Before it is cut: half a secret is one, too.
-            _ => match escaped(self.hidden(&String::from_utf8_lossy(body)).as_bytes()) {
+            _ => match escaped(hook.redactor.text(&self.hidden(&String::from_utf8_lossy(body))).as_bytes()) {
                 text if text.is_empty() => format!("HTTP {status}"),
                 text => format!("HTTP {status}: {text}"),
             },

@@ -24,6 +24,10 @@ pub(super) struct Voice {
     /// `"session_id":"…"` and `"cwd":"…"`, each by its name. There may be no working directory.
     session_member: Vec<u8>,
     cwd_member: Vec<u8>,
+    /// What events of the three commonest names begin with, up to their time.
+    pre_tool: Vec<u8>,
+    post_tool: Vec<u8>,
+    prompt: Vec<u8>,
     instance: u32,
     /// `hookpool-9c41f0a2-`
     id_prefix: String,
@@ -39,10 +43,20 @@ impl Voice {
         let session_member = member("session_id", session.id());
         let cwd = std::env::current_dir().ok();
         let cwd_member = cwd.map(|cwd| member("cwd", &cwd.to_string_lossy())).unwrap_or_default();
+        let head = |name: &str| {
+            let mut text = format!("{{\"hook_event_name\":\"{name}\",").into_bytes();
+            text.extend_from_slice(&session_member);
+            if !cwd_member.is_empty() {
+                text.push(b',');
+                text.extend_from_slice(&cwd_member);
+            }
+            text
+        };
+        let [pre_tool, post_tool, prompt] = ["PreToolUse", "PostToolUse", "UserPromptSubmit"].map(head);
         #[expect(clippy::cast_possible_truncation, reason = "any 32 of the bits will do")]
         let instance = random(0) as u32;
         let id_prefix = format!("hookpool-{instance:08x}-");
-        Self { session, session_member, cwd_member, instance, id_prefix }
+        Self { session, session_member, cwd_member, pre_tool, post_tool, prompt, instance, id_prefix }
     }
 
     pub(super) fn session(&self) -> &Session {
@@ -61,7 +75,7 @@ impl Voice {
         args: &impl Serialize,
         id: ToolUseId,
     ) -> Result<i64, EventError> {
-        let now = self.begin(text, "PreToolUse");
+        let now = begin(text, &self.pre_tool);
         text.extend_from_slice(br#","tool_name":"#);
         append_json(text, "tool_name", tool)?;
         text.extend_from_slice(br#","tool_input":"#);
@@ -87,7 +101,7 @@ impl Voice {
         result: &impl Serialize,
         id: Option<ToolUseId>,
     ) -> Result<i64, EventError> {
-        let now = self.begin(text, "PostToolUse");
+        let now = begin(text, &self.post_tool);
         text.extend_from_slice(br#","tool_name":"#);
         append_json(text, "tool_name", tool)?;
         text.extend_from_slice(br#","exit_code":"#);
@@ -104,7 +118,7 @@ impl Voice {
 
     /// Writes the event; the answer is its time in milliseconds since 1970.
     pub(super) fn prompt(&self, text: &mut Vec<u8>, prompt: &str) -> Result<i64, EventError> {
-        let now = self.begin(text, "UserPromptSubmit");
+        let now = begin(text, &self.prompt);
         text.extend_from_slice(br#","prompt":"#);
         append_json(text, "prompt", prompt)?;
         text.push(b'}');
@@ -172,18 +186,6 @@ impl Voice {
         Event::from_json(text)
     }
 
-    fn begin(&self, text: &mut Vec<u8>, name: &'static str) -> i64 {
-        text.extend_from_slice(br#"{"hook_event_name":""#);
-        text.extend_from_slice(name.as_bytes());
-        text.extend_from_slice(b"\",");
-        text.extend_from_slice(&self.session_member);
-        if !self.cwd_member.is_empty() {
-            text.push(b',');
-            text.extend_from_slice(&self.cwd_member);
-        }
-        append_now(text)
-    }
-
     fn end_of_call(&self, text: &mut Vec<u8>, id: Option<ToolUseId>) {
         if let Some(id) = id {
             text.extend_from_slice(br#","tool_use_id":""#);
@@ -197,6 +199,12 @@ impl Voice {
         }
         text.push(b'}');
     }
+}
+
+/// Writes the head and the time; the answer is that time in milliseconds since 1970.
+fn begin(text: &mut Vec<u8>, head: &[u8]) -> i64 {
+    text.extend_from_slice(head);
+    append_now(text)
 }
 
 /// Appends `,"timestamp":"2026-07-27T12:00:00.123456+00:00"`, and answers with that time in milliseconds.

@@ -10,6 +10,7 @@ use std::sync::{Arc, OnceLock};
 use regex::{Regex, RegexBuilder};
 
 use super::size::most_bytes;
+use crate::pattern::PatternError;
 
 /// A case-sensitive regular expression on the whole tool name.
 #[derive(Clone)]
@@ -39,13 +40,6 @@ struct Expression {
     /// Anchored at both ends.
     text: String,
     compiled: OnceLock<Regex>,
-}
-
-/// What is wrong with a pattern, and at which letter, counted from 1.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct PatternError {
-    pub(super) reason: String,
-    pub(super) column: Option<usize>,
 }
 
 impl ToolPattern {
@@ -116,7 +110,13 @@ impl Expression {
 
     fn new(text: &str) -> Result<Self, PatternError> {
         // First as it was written, so that the column of an error is that of the user's text.
-        let parsed = regex_syntax::parse(text).map_err(|error| PatternError::new(text, &error))?;
+        let parsed = regex_syntax::parse(text).map_err(|error| {
+            let mut error = PatternError::new(text, &error);
+            if text == "*" {
+                error.reason.push_str("; every tool is `.*`");
+            }
+            error
+        })?;
         let expression = Self { text: anchored(text)?, compiled: OnceLock::new() };
         if most_bytes(&parsed) > ToolPattern::MAX_COMPILED as u64 {
             let compiled = expression.compile().map_err(|error| PatternError::of_build(&error))?;
@@ -159,30 +159,6 @@ fn is_plain(name: &str) -> bool {
 impl fmt::Debug for ToolPattern {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Debug::fmt(&self.text, f)
-    }
-}
-
-impl PatternError {
-    fn new(text: &str, error: &regex_syntax::Error) -> Self {
-        let (mut reason, span) = match error {
-            regex_syntax::Error::Parse(error) => (error.kind().to_string(), Some(error.span())),
-            regex_syntax::Error::Translate(error) => (error.kind().to_string(), Some(error.span())),
-            other => (other.to_string(), None),
-        };
-        if text == "*" {
-            reason.push_str("; every tool is `.*`");
-        }
-        // Of a pattern of several lines the line would have to be told too.
-        let column = span.filter(|_| !text.contains('\n')).map(|span| span.start.column);
-        Self { reason, column }
-    }
-
-    fn of_build(error: &regex::Error) -> Self {
-        let reason = match error {
-            regex::Error::CompiledTooBig(_) => "it is too large when compiled; use smaller counts".to_owned(),
-            other => other.to_string(),
-        };
-        Self { reason, column: None }
     }
 }
 

@@ -1,5 +1,6 @@
 //! The record of one job: what it was, how long it waited and ran, how it ended and why.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
 
@@ -8,6 +9,7 @@ use crate::event::Event;
 use crate::hook::HookName;
 use crate::outcome::{Json, OutcomeKind, WaitSplit};
 use crate::process::{Captured, End, Stopped};
+use crate::redact::Redactor;
 
 /// Numbers the jobs of a pool, from 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -54,6 +56,28 @@ impl Ending {
             repeats: false,
         }
     }
+
+    /// The same without secrets, but for the verdict: a program acts on that, so only what is written of it is redacted.
+    pub(crate) fn redacted(mut self, redactor: &Redactor) -> Self {
+        if !redactor.is_on() {
+            return self;
+        }
+        let clean = |text: &mut String| {
+            if let Cow::Owned(new) = redactor.text(text) {
+                *text = new;
+            }
+        };
+        clean(&mut self.reason);
+        self.message.iter_mut().chain(&mut self.hint).for_each(clean);
+        if let Some(process) = &mut self.process {
+            for stream in [&mut process.stdout, &mut process.stderr] {
+                if stream.total() > 0 {
+                    *stream = std::mem::take(stream).redacted(redactor);
+                }
+            }
+        }
+        self
+    }
 }
 
 /// How an attempt ended that was not the job's last one.
@@ -76,7 +100,8 @@ pub struct Outcome {
     pub job: JobId,
     /// The hook that it was for.
     pub hook: HookName,
-    /// The event that it was for.
+    /// The event that it was for, as it was submitted. [`HookPool::redactor`](crate::HookPool::redactor) takes the secrets
+    /// out of what is written of it.
     pub event: Event,
     /// Its class.
     pub class: PriorityClass,
@@ -90,14 +115,14 @@ pub struct Outcome {
     pub attempts: Vec<Attempt>,
     /// Time from start to end, of the last attempt. `None`: its handler never ran.
     pub run: Option<Duration>,
-    /// In words, why it ended like this; empty for a success.
+    /// In words, why it ended like this; empty for a success. Redacted, as the message and the output are (`[redact]`).
     pub reason: String,
     /// What would help, when the end of its handler proves it: a program that is missing, a timeout, a signal. It is
     /// never taken from what the handler wrote. What kept a handler from being started says so in `reason`.
     pub hint: Option<String>,
     /// What the handler said of it to people, if anything.
     pub message: Option<String>,
-    /// What the handler said of it to programs, if anything.
+    /// What the handler said of it to programs, if anything; exactly as it was said.
     pub verdict: Option<Json>,
     /// What is known of the handler's process. `None`: there was none.
     pub process: Option<Box<ProcessReport>>,
@@ -128,6 +153,21 @@ pub struct ProcessReport {
     /// Processes that had left its group and were killed. Always 0 without
     /// [`sweep_escapees`](crate::HookPoolBuilder::sweep_escapees).
     pub escapees_killed: usize,
+}
+
+impl Outcome {
+    /// Bytes that it holds, for limits of memory: all that comes from outside, and an allowance for the rest.
+    pub(crate) fn bytes(&self) -> u64 {
+        let output = self.process.as_ref().map_or(0, |process| {
+            let streams = [&process.stdout, &process.stderr].into_iter();
+            streams.map(|stream| stream.head().len() + stream.tail().len()).sum()
+        });
+        let attempts = self.attempts.iter().map(|attempt| attempt.reason.len() + 64).sum::<usize>();
+        let said = [&self.message, &self.hint].into_iter().flatten().map(String::len).sum::<usize>();
+        let verdict = self.verdict.as_ref().map_or(0, |verdict| verdict.as_str().len());
+        let rest = 512 + self.reason.len();
+        (self.event.payload().len() + output + attempts + said + verdict + rest) as u64
+    }
 }
 
 impl fmt::Display for Outcome {

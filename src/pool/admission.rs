@@ -5,32 +5,49 @@
 //! bounds are never overshot and nobody is refused while there is room, whatever the number of submitting threads
 //! (adding first and taking back on overflow can refuse both of two racers for the last place).
 //!
+//! **Beyond a lane.** A class with more waiting jobs than its lane can count (a queue may be that large, and a retry is
+//! never refused) moves all counts behind a mutex: whoever needs the first place too many takes the mutex and sets
+//! `MOVED` in the word, and from then on no compare-and-swap succeeds on it. When the queue is a quarter of a lane
+//! again, whoever gives back a place moves the counts back into the word, under the mutex. The closed bit stays in the
+//! word in either case. Who found it open and still holds the mutex was before the close: whoever counts after that waits
+//! for the mutex.
+//!
+//! **The policy** is read without a lock and as a whole. A rule that is nothing but a capacity, as most are, is one
+//! number; others are behind an [`ArcSwap`], which costs a submit two locked operations of its thread's own.
+//!
 //! The word carries no data: what a place is for travels through the lane, which synchronises by itself. `Relaxed`
 //! would do for the counts; the closed bit and the wait for room need the orderings that are noted where they are.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError};
 
 use arc_swap::ArcSwap;
 use crossbeam_utils::CachePadded;
 
+use super::sync::{AtomicU32, AtomicU64, Mutex, MutexGuard, Ordering};
 use crate::class::{PerClass, PriorityClass};
 use crate::outcome::Refusal;
 use crate::scheduler::AdmissionRule;
 
 const LANE_BITS: u32 = 15;
-const LANE_MAX: u64 = (1 << LANE_BITS) - 1;
+pub(super) const LANE_MAX: u32 = (1 << LANE_BITS) - 1;
 const CLOSED: u64 = 1 << (LANE_BITS * 4);
+/// The counts are behind the mutex.
+const MOVED: u64 = CLOSED << 1;
+/// The rule is more than a capacity. No capacity is 0.
+const NOT_PLAIN: u32 = 0;
 
 /// See the module's description.
 #[derive(Debug)]
-pub(super) struct AdmissionWord {
+pub(super) struct Admission {
     word: CachePadded<AtomicU64>,
-    /// Jobs that wait for a retry and for which their lane has no more bits. A retry is never refused, so the lanes
-    /// alone do not bound them. Changed under the core's lock.
-    beyond: PerClass<AtomicU32>,
+    /// What counts while the word says so.
+    counts: Mutex<PerClass<u32>>,
+    /// The capacity, if the rule is nothing else.
+    plain: AtomicU32,
     /// Replaced as a whole, under the core's lock: whoever decides does so by one of them.
     policy: ArcSwap<Policy>,
+    /// Most that a lane counts: less than it could where tests want it.
+    lane_max: u32,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -40,79 +57,103 @@ struct Policy {
 }
 
 impl Policy {
-    fn new(rule: AdmissionRule, displace: bool) -> Self {
-        debug_assert!(u64::from(rule.capacity) <= LANE_MAX, "the configuration bounds the capacity");
-        Self { rule, displace }
+    fn plain(&self) -> u32 {
+        let AdmissionRule { capacity, guarantee, ceiling } = &self.rule;
+        let is_plain = guarantee.values().all(|n| *n == 0) && ceiling.values().all(|n| n >= capacity);
+        if is_plain { *capacity } else { NOT_PLAIN }
     }
 }
 
-impl AdmissionWord {
+/// What becomes of the counts: a place is taken by one class, given back by one, or both.
+#[derive(Clone, Copy, Debug, Default)]
+struct Step {
+    from: Option<PriorityClass>,
+    to: Option<PriorityClass>,
+}
+
+impl Step {
+    /// `None`: the lane has no more bits.
+    fn packed(self, word: u64, lane_max: u32) -> Option<u64> {
+        let word = self.from.map_or(word, |class| word - one(class));
+        match self.to {
+            Some(class) if lane(word, class) >= lane_max => None,
+            Some(class) => Some(word + one(class)),
+            None => Some(word),
+        }
+    }
+
+    fn apply(self, counts: &mut PerClass<u32>) {
+        if let Some(class) = self.from {
+            counts[class] -= 1;
+        }
+        if let Some(class) = self.to {
+            counts[class] += 1;
+        }
+    }
+}
+
+impl Admission {
     /// `displace`: a full queue gives the place of a less important job away.
     pub(super) fn new(rule: AdmissionRule, displace: bool) -> Self {
-        let policy = ArcSwap::from_pointee(Policy::new(rule, displace));
-        Self { word: CachePadded::new(AtomicU64::new(0)), beyond: PerClass::default(), policy }
+        Self::with_lanes(rule, displace, LANE_MAX)
+    }
+
+    pub(super) fn with_lanes(rule: AdmissionRule, displace: bool, lane_max: u32) -> Self {
+        let policy = Policy { rule, displace };
+        Self {
+            word: CachePadded::new(AtomicU64::new(0)),
+            counts: Mutex::default(),
+            plain: AtomicU32::new(policy.plain()),
+            policy: ArcSwap::from_pointee(policy),
+            lane_max,
+        }
     }
 
     /// Under the core's lock. A submit that has begun may still go by the old policy.
     pub(super) fn set_policy(&self, rule: AdmissionRule, displace: bool) {
-        self.policy.store(Arc::new(Policy::new(rule, displace)));
+        let policy = Policy { rule, displace };
+        self.policy.store(Arc::new(policy));
+        // Release: who reads that the rule is not plain any more finds that rule.
+        self.plain.store(policy.plain(), Ordering::Release);
     }
 
     /// Takes a place for a job of `class`. Answers with the number of jobs that wait now.
     pub(super) fn admit(&self, class: PriorityClass) -> Result<u32, Refusal> {
-        let policy = self.policy.load();
-        self.update(|word| {
-            if word & CLOSED != 0 {
-                return Err(Refusal::Closed);
-            }
-            policy.rule.check(&lanes(word), class)?;
-            Ok(word + one(class))
-        })
-        .map(total)
+        let capacity = self.plain.load(Ordering::Acquire);
+        let step = Step { from: None, to: Some(class) };
+        if capacity == NOT_PLAIN {
+            let policy = self.policy.load();
+            return self.change(|waiting| policy.rule.check(waiting, class).map(|()| step));
+        }
+        self.change(|waiting| if total(waiting) < capacity { Ok(step) } else { Err(Refusal::Full) })
     }
 
     /// Gives the place of a job of class `victim` to one of `class`, if the rule allows that. The number of waiting
     /// jobs does not change.
     pub(super) fn displace(&self, victim: PriorityClass, class: PriorityClass) -> Result<u32, Refusal> {
         let rule = self.rule();
-        self.update(|word| {
-            if word & CLOSED != 0 {
-                return Err(Refusal::Closed);
+        self.change(|waiting| match rule.check(waiting, class) {
+            Err(Refusal::Full) if rule.victims(waiting, class).any(|other| other == victim) => {
+                Ok(Step { from: Some(victim), to: Some(class) })
             }
-            let waiting = lanes(word);
-            match rule.check(&waiting, class) {
-                Err(Refusal::Full) if rule.victims(&waiting, class).any(|other| other == victim) => {
-                    Ok(word - one(victim) + one(class))
-                }
-                Err(why) => Err(why),
-                // Room was made in the meantime; nobody has to go.
-                Ok(()) => Err(Refusal::Full),
-            }
+            Err(why) => Err(why),
+            // Room was made in the meantime; nobody has to go.
+            Ok(()) => Err(Refusal::Full),
         })
-        .map(total)
     }
 
-    /// Gives back a place. The jobs of a class are all the same here, so those beyond the lane go first; then a lane
-    /// that is not full has none beyond it.
+    /// Gives back a place.
     pub(super) fn release(&self, class: PriorityClass) {
-        let beyond = &self.beyond[class];
-        let took = |n: u32| n.checked_sub(1);
-        if beyond.load(Ordering::Relaxed) > 0
-            && beyond.fetch_update(Ordering::SeqCst, Ordering::SeqCst, took).is_ok()
-        {
-            return;
-        }
-        // SeqCst: pairs with the count of those who wait for room, see `room.rs`.
-        let before = self.word.fetch_sub(one(class), Ordering::SeqCst);
-        debug_assert!(lanes(before)[class] > 0, "a place is given back once");
+        self.step(|waiting, _| {
+            debug_assert!(waiting[class] > 0, "a place is given back once");
+            Ok(Step { from: Some(class), to: None })
+        })
+        .expect("nothing refuses that");
     }
 
     /// Takes a place for a job that returns for a retry. It was admitted once, so it is not refused.
     pub(super) fn readmit(&self, class: PriorityClass) {
-        let fits = |word: u64| (u64::from(lanes(word)[class]) < LANE_MAX).then(|| word + one(class));
-        if self.word.fetch_update(Ordering::SeqCst, Ordering::SeqCst, fits).is_err() {
-            self.beyond[class].fetch_add(1, Ordering::SeqCst);
-        }
+        self.step(|_, _| Ok(Step { from: None, to: Some(class) })).expect("nothing refuses that");
     }
 
     /// Admits nothing more. The cut is exact: what was admitted before counts, what comes later is refused.
@@ -126,19 +167,19 @@ impl AdmissionWord {
 
     /// Waiting jobs of each class.
     pub(super) fn waiting(&self) -> PerClass<u32> {
-        let lanes = self.ruled();
-        PerClass::from_fn(|class| lanes[class] + self.beyond[class].load(Ordering::Relaxed))
-    }
-
-    /// What the rule goes by: the same, without what is beyond the lanes.
-    pub(super) fn ruled(&self) -> PerClass<u32> {
-        lanes(self.word.load(Ordering::Acquire))
+        let word = self.word.load(Ordering::SeqCst);
+        if word & MOVED == 0 {
+            return lanes(word);
+        }
+        // If they have moved back since, this is what they were then.
+        *self.lock()
     }
 
     /// True when more than three quarters of the places are taken.
     pub(super) fn is_well_filled(&self) -> bool {
-        let waiting: u32 = self.ruled().values().sum();
-        u64::from(waiting) * 4 > u64::from(self.rule().capacity) * 3
+        let plain = self.plain.load(Ordering::Acquire);
+        let capacity = if plain == NOT_PLAIN { self.rule().capacity } else { plain };
+        u64::from(total(&self.waiting())) * 4 > u64::from(capacity) * 3
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -153,15 +194,72 @@ impl AdmissionWord {
         self.policy.load().displace
     }
 
-    fn update(&self, change: impl Fn(u64) -> Result<u64, Refusal>) -> Result<u64, Refusal> {
+    /// A step of somebody who is refused once the pool is closed. Answers with the number of jobs that wait then.
+    fn change(&self, decide: impl Fn(&PerClass<u32>) -> Result<Step, Refusal>) -> Result<u32, Refusal> {
+        self.step(|waiting, closed| if closed { Err(Refusal::Closed) } else { decide(waiting) })
+    }
+
+    /// Decides by the counts as they are, and changes them, at once.
+    fn step(&self, decide: impl Fn(&PerClass<u32>, bool) -> Result<Step, Refusal>) -> Result<u32, Refusal> {
+        // SeqCst: pairs with the count of those who wait for room, see `room.rs`, and with the closed bit of others.
         let mut word = self.word.load(Ordering::SeqCst);
         loop {
-            let next = change(word)?;
+            if word & MOVED != 0 {
+                match self.step_moved(&decide) {
+                    Some(answer) => return answer,
+                    None => word = self.word.load(Ordering::SeqCst),
+                }
+                continue;
+            }
+            let step = decide(&lanes(word), word & CLOSED != 0)?;
+            let Some(next) = step.packed(word, self.lane_max) else {
+                self.move_out();
+                word = self.word.load(Ordering::SeqCst);
+                continue;
+            };
             match self.word.compare_exchange_weak(word, next, Ordering::SeqCst, Ordering::SeqCst) {
-                Ok(_) => return Ok(next),
+                Ok(_) => return Ok(total(&lanes(next))),
                 Err(now) => word = now,
             }
         }
+    }
+
+    /// The same behind the mutex. `None`: the counts are in the word again.
+    fn step_moved(
+        &self,
+        decide: impl Fn(&PerClass<u32>, bool) -> Result<Step, Refusal>,
+    ) -> Option<Result<u32, Refusal>> {
+        let mut counts = self.lock();
+        let word = self.word.load(Ordering::SeqCst);
+        if word & MOVED == 0 {
+            return None;
+        }
+        let step = match decide(&counts, word & CLOSED != 0) {
+            Ok(step) => step,
+            Err(why) => return Some(Err(why)),
+        };
+        step.apply(&mut counts);
+        let waiting = total(&counts);
+        if waiting <= self.lane_max / 4 {
+            // Nobody else changes a word that has moved, but for closing it.
+            let packed = counts.iter().fold(0, |word, (class, n)| word | u64::from(*n) << shift(class));
+            self.word.fetch_add(packed.wrapping_sub(MOVED), Ordering::SeqCst);
+        }
+        Some(Ok(waiting))
+    }
+
+    fn move_out(&self) {
+        let mut counts = self.lock();
+        let before = self.word.fetch_or(MOVED, Ordering::SeqCst);
+        if before & MOVED == 0 {
+            *counts = lanes(before);
+            // Nothing is left of them, so that they can be added again.
+            self.word.fetch_and(CLOSED | MOVED, Ordering::SeqCst);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, PerClass<u32>> {
+        self.counts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -178,26 +276,31 @@ fn one(class: PriorityClass) -> u64 {
     1 << shift(class)
 }
 
-fn lanes(word: u64) -> PerClass<u32> {
-    PerClass::from_fn(|class| u32::try_from((word >> shift(class)) & LANE_MAX).unwrap_or(u32::MAX))
+fn lane(word: u64, class: PriorityClass) -> u32 {
+    u32::try_from((word >> shift(class)) & u64::from(LANE_MAX)).unwrap_or(u32::MAX)
 }
 
-fn total(word: u64) -> u32 {
-    lanes(word).values().sum()
+fn lanes(word: u64) -> PerClass<u32> {
+    PerClass::from_fn(|class| lane(word, class))
+}
+
+fn total(waiting: &PerClass<u32>) -> u32 {
+    waiting.values().sum()
 }
 
 #[cfg(test)]
+#[cfg(not(loom))]
 mod tests {
     use super::*;
     use PriorityClass::{Critical, High, Low, Normal};
 
-    fn word(capacity: u32, guarantee: [u32; 4]) -> AdmissionWord {
+    fn word(capacity: u32, guarantee: [u32; 4]) -> Admission {
         let rule = AdmissionRule {
             capacity,
             guarantee: PerClass::from_fn(|class| guarantee[class.index()]),
             ceiling: PerClass::from_fn(|_| capacity),
         };
-        AdmissionWord::new(rule, false)
+        Admission::new(rule, false)
     }
 
     #[test]
@@ -251,22 +354,69 @@ mod tests {
     }
 
     #[test]
-    fn retries_beyond_the_largest_queue_are_counted() {
+    fn retries_beyond_a_lane_are_counted() {
         let word = word(32_767, [0; 4]);
         for _ in 0..32_767 {
             word.admit(Low).unwrap();
         }
+        assert!(!has_moved(&word));
         word.readmit(Low);
         word.readmit(Low);
-        assert!(!word.is_closed(), "no lane overflows into what is above it");
+        assert!(has_moved(&word) && !word.is_closed(), "no lane overflows into what is above it");
         assert_eq!(word.waiting()[Low], 32_769);
         assert_eq!(word.admit(High), Err(Refusal::Full));
         for _ in 0..32_769 {
             assert!(!word.is_empty());
             word.release(Low);
         }
-        assert!(word.is_empty());
+        assert!(word.is_empty() && !has_moved(&word));
         assert_eq!(word.admit(High), Ok(1));
+    }
+
+    fn has_moved(word: &Admission) -> bool {
+        word.word.load(Ordering::SeqCst) & MOVED != 0
+    }
+
+    #[test]
+    fn a_million_jobs_wait_and_the_next_one_is_refused() {
+        let word = word(1_000_000, [0; 4]);
+        for n in 1..=1_000_000 {
+            assert_eq!(word.admit(if n % 2 == 0 { Low } else { High }), Ok(n));
+        }
+        assert_eq!(word.admit(Critical), Err(Refusal::Full));
+        assert_eq!(word.displace(Low, High), Ok(1_000_000));
+        assert_eq!((word.waiting()[Low], word.waiting()[High]), (499_999, 500_001));
+        word.release(Low);
+        assert_eq!(word.admit(Critical), Ok(1_000_000));
+        word.close();
+        assert_eq!(word.admit(Low), Err(Refusal::Closed));
+        (0..499_998).for_each(|_| word.release(Low));
+        (0..500_001).for_each(|_| word.release(High));
+        assert_eq!((word.waiting()[Critical], has_moved(&word), word.is_closed()), (1, false, true));
+    }
+
+    /// Lanes of three: threads move the counts out and back all the time, and the bound holds to the last place.
+    #[test]
+    fn the_counts_survive_their_moves() {
+        const THREADS: u32 = 4;
+        let word = Admission::with_lanes(word(6, [0; 4]).rule(), false, 3);
+        let (inside, moves) = (AtomicU32::new(0), AtomicU32::new(0));
+        std::thread::scope(|scope| {
+            for n in 0..THREADS {
+                let (word, inside, moves) = (&word, &inside, &moves);
+                scope.spawn(move || {
+                    for round in 0..20_000 {
+                        let class = if (n + round) % 5 == 0 { High } else { Low };
+                        let places = (0..4).map(|_| u32::from(word.admit(class).is_ok())).sum();
+                        assert!(inside.fetch_add(places, Ordering::SeqCst) + places <= 6);
+                        moves.fetch_add(u32::from(has_moved(word)), Ordering::Relaxed);
+                        inside.fetch_sub(places, Ordering::SeqCst);
+                        (0..places).for_each(|_| word.release(class));
+                    }
+                });
+            }
+        });
+        assert!(word.is_empty() && moves.into_inner() > 0);
     }
 
     /// Threads fight for the last places. With add-then-undo some would be refused while there is room.

@@ -1,7 +1,7 @@
 //! The pool: the scheduler core, threads around it, and a way in that no handler can hold up.
 //!
 //! ```text
-//! submit ─> admission word ─> lane (one Injector for each class) ─> notify
+//! submit ─> admission word ─> lane (one deque for each class) ─> notify
 //!                                   │
 //!            worker: lock core ─ take in ─ pick ─ unlock ─ run ─ lock core ─ complete …
 //! ```
@@ -9,32 +9,33 @@
 //! | file | owns |
 //! |---|---|
 //! | `admission.rs` | who gets in: one atomic word |
+//! | `lanes.rs` | from the submitters to the core, in order |
 //! | `park.rs` | sleeping and waking, with the protocol in prose |
+//! | `sync.rs` | the atomics of `admission.rs` and `park.rs`, or loom's |
 //! | `resize.rs` | other parameters while it runs |
 //! | `threads.rs` | the workers' threads, and spare ones |
 //! | `worker.rs` | the loop of a worker |
 //! | `room.rs` | waiting for room, for replays |
 //! | `drain.rs` | the end: close, drain, abandon, stop, join |
+//! | `one_mutex.rs` | the reference shell, which the pool must answer like |
 //! | `status.rs` | how it stands |
 //!
 //! A submit reserves a place first, builds the job only then, pushes it and notifies. It never waits for a lock that is
 //! held while a handler runs: the core's lock is held for picking and completing alone, and a submit takes it only to
 //! displace a job of a full queue.
 //!
-//! **Order.** A job's lane is that of its class, so two jobs of one chain may be in two lanes. Whoever takes the lanes
-//! in goes over all of them until a whole round finds nothing, and sorts what it found by number. What a thread pushed
-//! before a job that was found is then found too: it was visible before the last round began. The rounds come to an
-//! end because nothing is picked meanwhile, so no more can come in than may wait.
-//!
 //! The pool knows nothing of hooks and handlers. What a job is, how it runs and who is told of its outcome is the
 //! [`Host`]'s.
 
 mod admission;
 mod drain;
+mod lanes;
+pub(crate) mod one_mutex;
 mod park;
 mod resize;
 mod room;
 mod status;
+mod sync;
 #[cfg(test)]
 mod tests;
 mod threads;
@@ -44,10 +45,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use crossbeam_deque::{Injector, Steal};
-use crossbeam_utils::Backoff;
-
-use self::admission::AdmissionWord;
+use self::admission::Admission;
+use self::lanes::{Lanes, Numbered};
 use self::park::Parking;
 pub(crate) use self::resize::Departed;
 use self::room::Room;
@@ -105,9 +104,9 @@ pub(crate) struct Pool<H: Host> {
 struct Shared<H: Host> {
     host: Arc<H>,
     core: Mutex<Core<H::Job>>,
-    admission: AdmissionWord,
-    lanes: PerClass<Injector<Numbered<H::Job>>>,
-    /// Number of the next job that is pushed.
+    admission: Admission,
+    lanes: Lanes<H::Job>,
+    /// Number of the next job.
     numbers: AtomicU64,
     parking: Parking,
     room: Room,
@@ -125,12 +124,6 @@ struct Shared<H: Host> {
     clock: Clock,
 }
 
-/// A job in a lane.
-struct Numbered<J> {
-    number: u64,
-    arrival: Arrival<J>,
-}
-
 /// A place in the queue, taken and not yet used. It must be pushed.
 #[derive(Debug)]
 #[must_use = "a place that is not pushed is lost"]
@@ -138,11 +131,25 @@ pub(crate) struct Reserved {
     class: PriorityClass,
     /// Jobs that wait, this one included.
     pub(crate) waiting: u32,
+    /// Number of the job. Of two that one thread reserves, or two threads one after the other, the first has the lower
+    /// one; and that is the order in which they are taken in.
+    pub(crate) number: u64,
 }
 
 impl<H: Host> Pool<H> {
     /// Starts a pool with as many threads as seats.
     pub(crate) fn start(
+        params: CoreParams,
+        hooks: &[HookParams],
+        clock: Clock,
+        host: Arc<H>,
+    ) -> std::io::Result<Self> {
+        let admission = Admission::new(params.rule, params.displace);
+        Self::start_behind(admission, params, hooks, clock, host)
+    }
+
+    fn start_behind(
+        admission: Admission,
         params: CoreParams,
         hooks: &[HookParams],
         clock: Clock,
@@ -156,8 +163,8 @@ impl<H: Host> Pool<H> {
         let shared = Arc::new(Shared {
             host,
             core: Mutex::new(core),
-            admission: AdmissionWord::new(params.rule, params.displace),
-            lanes: PerClass::from_fn(|_| Injector::new()),
+            admission,
+            lanes: Lanes::new(),
             numbers: AtomicU64::new(0),
             parking: Parking::new(workers.max(MOST_WORKERS), clock),
             room: Room::default(),
@@ -186,7 +193,7 @@ impl<H: Host> Pool<H> {
             Err(Refusal::Full) if shared.admission.displaces() => shared.displace_for(class)?,
             answer => answer?,
         };
-        Ok(Reserved { class, waiting })
+        Ok(self.numbered(class, waiting))
     }
 
     /// Like [`Pool::reserve`], but waits until there is room, and takes nobody's place. Never answers with a refusal
@@ -201,7 +208,11 @@ impl<H: Host> Pool<H> {
             answer => Some(answer),
         };
         let waiting = attempt().unwrap_or_else(|| self.wait_for_room(attempt))?;
-        Ok(Reserved { class, waiting })
+        Ok(self.numbered(class, waiting))
+    }
+
+    fn numbered(&self, class: PriorityClass, waiting: u32) -> Reserved {
+        Reserved { class, waiting, number: self.shared.numbers.fetch_add(1, Ordering::Relaxed) }
     }
 
     /// Waits until the attempt has an answer; it is made again whenever a job has left the queue or has ended. It must
@@ -215,8 +226,7 @@ impl<H: Host> Pool<H> {
         debug_assert_eq!(place.class, arrival.class, "a place is for one class");
         let shared = &*self.shared;
         let deadline = arrival.max_wait.map(|max_wait| arrival.admitted + max_wait);
-        let number = shared.numbers.fetch_add(1, Ordering::Relaxed);
-        shared.lanes[place.class].push(Numbered { number, arrival });
+        shared.lanes.push(place.class, Numbered { number: place.number, arrival });
         shared.parking.notify_pushed(place.class, deadline);
     }
 
@@ -287,11 +297,11 @@ impl<H: Host> Shared<H> {
         (answer, left)
     }
 
-    /// Takes in what is in the lanes. See "Order" in the module's description. Answers with the time, which is read
-    /// after the last of them was found: none of them was admitted later.
+    /// Takes in what is in the lanes. Answers with the time, which is read after the last of them was found: none of
+    /// them was admitted later.
     fn take_in(&self, core: &mut Core<H::Job>) -> Time {
-        let mut found = gather(|class| insist(|| self.lanes[class].steal()));
-        found.sort_unstable_by_key(|job| job.number);
+        let mut found = Vec::new();
+        self.lanes.take_all(&mut found);
         let now = self.clock.now();
         for Numbered { arrival, .. } in found {
             let key = core.arrive(arrival, now);
@@ -314,7 +324,7 @@ impl<H: Host> Shared<H> {
                     Err(Refusal::Full) => {}
                     answer => return answer,
                 }
-                let waiting = self.admission.ruled();
+                let waiting = self.admission.waiting();
                 // A job that was admitted and not yet pushed is counted and cannot be displaced.
                 let rule = self.admission.rule();
                 let mut victims = rule.victims(&waiting, class);
@@ -383,40 +393,8 @@ impl<H: Host> Shared<H> {
     }
 }
 
-/// Everything that is in the lanes, and with each job what was pushed before it: ends with a round that finds nothing.
-fn gather<T>(next_of: impl Fn(PriorityClass) -> Option<T>) -> Vec<T> {
-    let mut found = Vec::new();
-    loop {
-        let before = found.len();
-        for class in PriorityClass::ALL {
-            found.extend(std::iter::from_fn(|| next_of(class)));
-        }
-        if found.len() == before {
-            return found;
-        }
-    }
-}
-
-/// Steals until there is an answer. `Retry` is not `Empty`: who takes it for that falls asleep on a job.
-fn insist<T>(steal: impl Fn() -> Steal<T>) -> Option<T> {
-    let backoff = Backoff::new();
-    loop {
-        match steal() {
-            Steal::Success(job) => return Some(job),
-            Steal::Empty => return None,
-            Steal::Retry => backoff.snooze(),
-        }
-    }
-}
-
 impl<H: Host> std::fmt::Debug for Pool<H> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Pool").field("waiting", &self.waiting()).finish_non_exhaustive()
-    }
-}
-
-impl<J> std::fmt::Debug for Numbered<J> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Numbered").field("number", &self.number).finish_non_exhaustive()
     }
 }

@@ -39,12 +39,13 @@
 //! sleeps until an earlier one. `watched` is the deadline that somebody sleeps for. A deadline before it is a reason to
 //! wake a sleeper, who will then take it over.
 
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::thread::Thread;
+use std::sync::PoisonError;
 
 use crossbeam_utils::CachePadded;
 
+use super::sync::{
+    AtomicBool, AtomicU8, AtomicU64, Mutex, MutexGuard, Ordering, Thread, current, park, park_timeout,
+};
 use crate::class::{PerClass, PriorityClass};
 use crate::time::{Clock, Time};
 
@@ -100,7 +101,7 @@ impl Parking {
     /// Called by each worker once, before anything else: from now on its bed is this thread's.
     pub(super) fn check_in(&self, worker: usize) {
         if let Some(bed) = self.beds.get(worker) {
-            *bed.thread.lock().unwrap_or_else(PoisonError::into_inner) = Some(std::thread::current());
+            *bed.thread.lock().unwrap_or_else(PoisonError::into_inner) = Some(current());
         }
     }
 
@@ -149,14 +150,14 @@ impl Parking {
         drop(sleepers);
         while !bed.woken.swap(false, Ordering::Acquire) {
             match deadline.map(|deadline| self.clock.until(deadline)) {
-                None => std::thread::park(),
-                Some(left) if !left.is_zero() => std::thread::park_timeout(left),
+                None => park(),
+                Some(left) if !left.is_zero() => park_timeout(left),
                 Some(_) => {
                     if self.rise(worker) {
                         break;
                     }
                     // Somebody is waking us at this moment; the flag is about to be set.
-                    std::thread::park();
+                    park();
                 }
             }
         }
@@ -213,8 +214,15 @@ impl Parking {
     }
 
     /// How many workers are asleep.
-    pub(super) fn asleep(&self) -> u64 {
-        self.word.load(Ordering::SeqCst) & COUNT
+    pub(super) fn asleep(&self) -> usize {
+        let sleepers = self.lock();
+        let asleep = sleepers.asleep.len();
+        debug_assert_eq!(
+            self.word.load(Ordering::SeqCst) & COUNT,
+            asleep as u64,
+            "the count follows the list"
+        );
+        asleep
     }
 
     fn wake_one(&self) -> bool {
@@ -227,7 +235,8 @@ impl Parking {
         self.word.fetch_add(SEARCHING_ONE - ASLEEP_ONE, Ordering::SeqCst);
         drop(sleepers);
         if let Some(bed) = self.beds.get(worker) {
-            bed.woken.store(true, Ordering::Release);
+            // Not a store, which loom takes for one that may come before the sleeper's last look at the flag.
+            bed.woken.swap(true, Ordering::Release);
             if let Some(thread) = &*bed.thread.lock().unwrap_or_else(PoisonError::into_inner) {
                 thread.unpark();
             }
@@ -254,6 +263,7 @@ fn bit(class: PriorityClass) -> u8 {
 }
 
 #[cfg(test)]
+#[cfg(not(loom))]
 mod tests {
     use super::*;
     use PriorityClass::{High, Low};

@@ -19,7 +19,7 @@ pub(crate) struct PoolStatus {
     pub(crate) paused: PerClass<bool>,
     pub(crate) paused_hooks: Vec<HookSlot>,
     pub(crate) threads: usize,
-    pub(crate) asleep: u64,
+    pub(crate) asleep: usize,
 }
 
 impl<H: Host> Pool<H> {

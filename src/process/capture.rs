@@ -1,28 +1,40 @@
 //! Keeps the first and the last part of an output stream in bounded memory.
 //!
 //! A failing handler says what it wants at the beginning and why it failed at the end; the middle is what may go. At
-//! most `limit` bytes are held, whatever arrives; all are counted.
+//! most `limit` bytes are kept, whatever arrives; all are counted. Until the secrets in it are redacted, a margin is held
+//! on both sides of the cut, so that a secret which the cut goes through is seen whole. Nobody is shown the margin.
 
 use std::borrow::Cow;
 use std::collections::VecDeque;
 
+use crate::redact::{Redactor, without};
+
+/// Bytes beyond the cut that are held on each side: more than a private key of 4096 bits takes.
+const MARGIN: usize = 4096;
+
 /// What is kept of one output stream: its first bytes and its last bytes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Captured {
+    /// The first bytes, and the margin behind `head_len` of them.
     head: Vec<u8>,
+    head_len: usize,
+    /// The margin before the last `tail_len` bytes, and these. Empty, if the cut is within `head`.
     tail: Vec<u8>,
+    tail_len: usize,
     total: u64,
+    left_out: u64,
 }
 
 impl Captured {
     /// The first bytes; everything, if nothing was left out.
     pub fn head(&self) -> &[u8] {
-        &self.head
+        self.head.get(..self.head_len).unwrap_or_default()
     }
 
     /// The last bytes; empty, if nothing was left out.
     pub fn tail(&self) -> &[u8] {
-        &self.tail
+        let source = if self.tail.is_empty() { &self.head } else { &self.tail };
+        source.get(source.len() - self.tail_len..).unwrap_or_default()
     }
 
     /// Bytes that the handler wrote.
@@ -32,7 +44,7 @@ impl Captured {
 
     /// Bytes between head and tail that were counted and discarded.
     pub fn left_out(&self) -> u64 {
-        self.total - (self.head.len() + self.tail.len()) as u64
+        self.left_out
     }
 
     /// True when the middle was discarded.
@@ -40,13 +52,35 @@ impl Captured {
         self.left_out() > 0
     }
 
+    /// The same without secrets, and without the margin.
+    pub(crate) fn redacted(self, redactor: &Redactor) -> Self {
+        let spans = redactor.spans(&self.head);
+        let head = without(&self.head, &spans, 0..self.head_len);
+        let tail = if self.tail.is_empty() {
+            without(&self.head, &spans, self.head.len() - self.tail_len..self.head.len())
+        } else {
+            let from = self.tail.len() - self.tail_len;
+            let mut spans = redactor.spans(&self.tail);
+            // Letters that go on for longer than the margin may be the end of a secret that begins before it.
+            let is_letter = |byte: &&u8| byte.is_ascii_alphanumeric() || b"+/=_-.".contains(byte);
+            let run = self.tail.iter().take_while(is_letter).count();
+            if run > from && from > 0 && redactor.is_on() {
+                spans.retain(|span| span.end > run);
+                spans.insert(0, 0..run);
+            }
+            without(&self.tail, &spans, from..self.tail.len())
+        };
+        let (head_len, tail_len) = (head.len(), tail.len());
+        Self { head, head_len, tail, tail_len, ..self }
+    }
+
     /// All that is kept, with a line between head and tail that says how much is missing.
     pub fn bytes(&self) -> Cow<'_, [u8]> {
         if !self.truncated() {
-            return Cow::Borrowed(&self.head);
+            return Cow::Borrowed(self.head());
         }
         let marker = format!("\n[... {} bytes left out ...]\n", self.left_out());
-        Cow::Owned([&self.head, marker.as_bytes(), &self.tail].concat())
+        Cow::Owned([self.head(), marker.as_bytes(), self.tail()].concat())
     }
 
     /// The same as text; what is no UTF-8 is replaced.
@@ -58,34 +92,33 @@ impl Captured {
     }
 }
 
-/// Takes a stream as it comes and holds at most its limit.
+/// Takes a stream as it comes and holds at most its limit and two margins.
 #[derive(Debug)]
 pub struct Keeper {
-    head_limit: usize,
-    tail_limit: usize,
+    limit: usize,
     head: Vec<u8>,
     tail: VecDeque<u8>,
     total: u64,
 }
 
 impl Keeper {
-    /// One that holds at most so many bytes.
+    /// One that keeps at most so many bytes.
     #[must_use]
     pub fn new(limit: usize) -> Self {
-        let tail_limit = limit / 2;
-        let (head, tail) = (Vec::new(), VecDeque::new());
-        Self { head_limit: limit - tail_limit, tail_limit, head, tail, total: 0 }
+        Self { limit, head: Vec::new(), tail: VecDeque::new(), total: 0 }
     }
 
     /// Takes the next bytes.
     pub fn push(&mut self, bytes: &[u8]) {
+        let most = |kept: usize| if self.limit == 0 { 0 } else { kept.saturating_add(MARGIN) };
+        let (most_head, most_tail) = (most(self.limit - self.limit / 2), most(self.limit / 2));
         self.total += bytes.len() as u64;
-        let room = self.head_limit - self.head.len();
+        let room = most_head - self.head.len();
         let (first, rest) = bytes.split_at(room.min(bytes.len()));
         self.head.extend_from_slice(first);
         // Only the last bytes of a long piece can survive it.
-        let (_, rest) = rest.split_at(rest.len().saturating_sub(self.tail_limit));
-        let excess = (self.tail.len() + rest.len()).saturating_sub(self.tail_limit);
+        let (_, rest) = rest.split_at(rest.len().saturating_sub(most_tail));
+        let excess = (self.tail.len() + rest.len()).saturating_sub(most_tail);
         self.tail.drain(..excess);
         self.tail.extend(rest);
     }
@@ -98,11 +131,18 @@ impl Keeper {
     /// What is kept.
     #[must_use]
     pub fn finish(mut self) -> Captured {
+        let total = self.total;
         let mut tail = Vec::from(self.tail);
-        if (self.head.len() + tail.len()) as u64 == self.total {
+        let all = (self.head.len() + tail.len()) as u64 == total;
+        if all {
             self.head.append(&mut tail);
         }
-        Captured { head: self.head, tail, total: self.total }
+        let left_out = total.saturating_sub(self.limit as u64);
+        let (head_len, tail_len) = match left_out {
+            0 => (self.head.len(), 0),
+            _ => (self.limit - self.limit / 2, self.limit / 2),
+        };
+        Captured { head: self.head, head_len, tail, tail_len, total, left_out }
     }
 }
 
@@ -114,7 +154,7 @@ mod tests {
         let mut keeper = Keeper::new(limit);
         for piece in pieces {
             keeper.push(piece);
-            assert!(keeper.head.len() + keeper.tail.len() <= limit);
+            assert!(keeper.head.len() + keeper.tail.len() <= limit + 2 * MARGIN);
         }
         keeper.finish()
     }
@@ -151,5 +191,47 @@ mod tests {
     #[test]
     fn text_survives_bytes_that_are_no_text() {
         assert_eq!(kept(9, &[b"a\xff\xfeb"]).text(), "a\u{fffd}\u{fffd}b");
+    }
+
+    /// A secret across either cut, or in the part that is left out, at every offset, in pieces of every kind.
+    #[test]
+    fn no_byte_of_a_secret_survives_a_cut_through_it() {
+        let redactor = Redactor::default();
+        let line = format!("Zq00Xw/+{}\n", "Yv8".repeat(18));
+        let key = line.repeat(50);
+        let secrets = [
+            format!("ghp_{}", "Zq8X".repeat(9)),
+            format!("password=\"{}\"", "Zq8 X".repeat(100)),
+            format!("-----BEGIN RSA PRIVATE KEY-----\n{key}-----END RSA PRIVATE KEY-----"),
+            format!("token={}", "Zq8X".repeat(5000)),
+        ];
+        for secret in &secrets {
+            for before in (0..400).step_by(7).chain([4000, 4096, 5000, 20_000]) {
+                for after in [0, 1, 50, 128, 200, 4200, 9000] {
+                    let text = format!("{} {secret} {}", "x ".repeat(before / 2), "y ".repeat(after / 2));
+                    for piece in [64, 5000, text.len()] {
+                        let pieces: Vec<_> = text.as_bytes().chunks(piece).collect();
+                        let captured = kept(256, &pieces).redacted(&redactor);
+                        let shown = captured.text();
+                        assert!(!shown.contains("Zq") && !shown.contains("Yv8"), "{before} {after}: {shown}");
+                        assert_eq!(captured.total(), text.len() as u64);
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn redacted_output_holds_no_margin_and_is_the_same_without_secrets() {
+        for redactor in [Redactor::default(), Redactor::off()] {
+            for length in [0, 5, 256, 257, 4000, 9000, 100_000] {
+                let text = "a b ".repeat(length / 4);
+                let captured = kept(256, &[text.as_bytes()]);
+                let redacted = captured.clone().redacted(&redactor);
+                assert_eq!(redacted.bytes(), captured.bytes());
+                assert_eq!((redacted.total(), redacted.left_out()), (captured.total(), captured.left_out()));
+                assert!(redacted.head.len() + redacted.tail.len() <= 256);
+            }
+        }
     }
 }

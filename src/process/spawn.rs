@@ -10,6 +10,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
+use std::fmt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -30,7 +31,6 @@ pub(crate) fn search_path(spec: &CommandSpec, inherited: Option<&OsStr>) -> OsSt
 }
 
 /// A command with its program found and its environment assembled.
-#[derive(Debug)]
 pub struct Prepared {
     named: OsString,
     /// The problem is kept for whoever asks. A run looks again, so that installing the program cures the hook.
@@ -47,7 +47,6 @@ pub struct Prepared {
 }
 
 /// A command after a run.
-#[derive(Debug)]
 struct Kept {
     command: Command,
     /// The variables of that run. The next one mostly has the same, and then none has to be taken back.
@@ -191,6 +190,13 @@ impl Prepared {
 impl Kept {
     fn new(command: Command) -> Self {
         Self { command, names: Vec::new() }
+    }
+}
+
+/// Without its environment and its arguments, which may be secret.
+impl fmt::Debug for Prepared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Prepared").field("cwd", &self.cwd).finish_non_exhaustive()
     }
 }
 

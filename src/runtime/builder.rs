@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 
-use super::bytes::ByteBudget;
+use super::accounts::Accounts;
 use super::end::End;
 use super::engine::{Engine, Observer};
 use super::hooks::HookMaker;
@@ -15,6 +15,7 @@ use super::reload::Changes;
 use super::submit::Intake;
 use super::{HookPool, Inner};
 use crate::config::Config;
+use crate::dead_letters::DeadLetters;
 use crate::handler::{BatchHandler, EventHandler, RustHandler, Surroundings};
 use crate::metrics::UnmatchedCounters;
 use crate::outcome::Outcome;
@@ -203,6 +204,7 @@ impl HookPoolBuilder {
         let config = Arc::new(config);
         let made = hook_maker.make(Arc::clone(&config), None).map_err(BuildError::Handlers)?;
         made.warn();
+        made.set.limit_failures();
         let telemetry = Telemetry::new(config.queue.capacity, config.queue.warn_at, clock);
         let params = core_params(&config);
         let hooks: Vec<_> = made.added.iter().map(|(_, params)| *params).collect();
@@ -210,7 +212,11 @@ impl HookPoolBuilder {
         if let Some(recorder) = &self.recorder {
             recorder.begin(self.replay);
         }
-        let engine = Arc::new(Engine::new(threads, clock, telemetry, self.observers, self.recorder));
+        let letters = DeadLetters::default();
+        letters.prepare(config.dead_letters.as_ref()).map_err(BuildError::Thread)?;
+        letters.set(config.dead_letters.as_ref());
+        let files = (letters, self.recorder);
+        let engine = Arc::new(Engine::new(threads, clock, telemetry, self.observers, files));
         let pool = Pool::start(params, &hooks, clock, Arc::clone(&engine)).map_err(BuildError::Thread)?;
         let pool = Arc::new(pool);
         engine.attach(&pool);
@@ -223,10 +229,9 @@ impl HookPoolBuilder {
             None
         };
         let intake = Intake {
-            bytes: Arc::new(ByteBudget::new(config.queue.max_bytes)),
+            accounts: Accounts::new(config.queue.max_bytes, Arc::downgrade(&engine)),
             replay: self.replay,
             unmatched: UnmatchedCounters::default(),
-            next_job: AtomicU64::new(0),
         };
         let end = End {
             pool: Arc::clone(&pool),

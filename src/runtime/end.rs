@@ -49,6 +49,7 @@ impl End {
         }
         self.engine.subscribers.close();
         self.residents.close();
+        self.engine.letters.close();
         if let Some(sweeper) = &self.sweeper {
             self.last_sweep.call_once(|| {
                 let swept = sweeper.sweep_all();

@@ -5,7 +5,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 
@@ -18,6 +18,7 @@ use super::retry::reason_to_leave;
 use super::watchdog::Watchdog;
 use crate::breaker::Pass;
 use crate::class::PriorityClass;
+use crate::dead_letters::DeadLetters;
 use crate::event::Event;
 use crate::handler::{Task, panic_text};
 use crate::hook::Hook;
@@ -57,9 +58,8 @@ impl Drop for Inside {
 pub(super) struct Engine {
     pub(super) clock: Clock,
     pub(super) telemetry: Telemetry,
-    /// Jobs that were dropped without an outcome.
-    pub(super) lost: Arc<AtomicU64>,
     observers: Vec<Observer>,
+    pub(super) letters: DeadLetters,
     pub(super) recorder: Option<Recorder>,
     pub(super) subscribers: Subscribers,
     /// What each worker runs is stopped by its token.
@@ -82,13 +82,13 @@ impl Engine {
         clock: Clock,
         telemetry: Telemetry,
         observers: Vec<Observer>,
-        recorder: Option<Recorder>,
+        (letters, recorder): (DeadLetters, Option<Recorder>),
     ) -> Self {
         Self {
             clock,
             telemetry,
-            lost: Arc::default(),
             observers,
+            letters,
             recorder,
             subscribers: Subscribers::open(),
             cancels: (0..workers).map(|_| Mutex::default()).collect(),
@@ -227,6 +227,8 @@ impl Engine {
         let outcome = Arc::new(outcome);
         job.shared.tell(&outcome);
         telemetry::finished(&outcome, &entry.record.complaints, self.clock.now());
+        entry.record.recent.note(&outcome);
+        self.letters.offer(&outcome, &entry.hook.redactor);
         let inside = Inside::enter(self);
         for observer in &self.observers {
             // An observer is the caller's code: its panic must not take a worker with it.
@@ -238,9 +240,7 @@ impl Engine {
         if self.subscribers.tell(&outcome) == Told::SomebodyIsSlow {
             telemetry::subscriber_is_slow();
         }
-        // Its bytes are free before anybody can know that it is over.
-        job.shared.let_go().resolve(outcome);
-        job.duty.done();
+        job.shared.resolve(outcome);
     }
 }
 
@@ -279,6 +279,7 @@ impl Host for Engine {
         let mut done = |index: usize, mut ending: Ending| {
             // A second ending of a task, or one that comes too late, is nothing that anybody could use.
             let Some(running) = flight.take(index) else { return false };
+            ending = ending.redacted(&entry.hook.redactor);
             if ending.run.is_none() && ending.kind.has_run() {
                 ending.run = Some(elapsed());
             }

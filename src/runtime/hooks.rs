@@ -11,6 +11,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::recent::Recent;
 use super::registered::{HandlerProblem, Registered};
 use crate::breaker::Breaker;
 use crate::config::Config;
@@ -43,6 +44,7 @@ pub(super) struct HookRecord {
     pub(super) counters: Arc<HookCounters>,
     /// Keeps a hook that always fails from flooding the log.
     pub(super) complaints: Limiter,
+    pub(super) recent: Recent,
 }
 
 /// One definition of a hook, with everything that belongs to it at run time.
@@ -65,6 +67,13 @@ impl HookSet {
 
     pub(super) fn entry(&self, name: &str) -> Option<&Arc<HookEntry>> {
         self.entries.iter().find(|entry| entry.hook.name.as_str() == name)
+    }
+
+    /// From now on as many failures are kept of each hook as the configuration says.
+    pub(super) fn limit_failures(&self) {
+        for record in self.records() {
+            record.recent.limit(self.config.failures);
+        }
     }
 
     /// The records of all hooks that there are or were.
@@ -169,7 +178,7 @@ impl HookMaker {
             // Once: each reload looks for what was missing.
             let told = old.filter(|old| old.hook.enabled).and_then(|old| old.handler.fault());
             let fault = entry.handler.fault().filter(|fault| hook.enabled && told.as_ref() != Some(fault));
-            faults.extend(fault.map(|why| (hook.name.clone(), why)));
+            faults.extend(fault.map(|why| (hook.name.clone(), hook.redactor.text(&why).into_owned())));
             entries.push(Arc::new(entry));
         }
         let is_there = |record: &Arc<HookRecord>| config.hooks.iter().any(|hook| hook.name == record.name);
@@ -188,6 +197,7 @@ impl HookMaker {
                 slot: next,
                 counters: Arc::new(HookCounters::new(self.timings)),
                 complaints: Limiter::default(),
+                recent: Recent::default(),
             })
         });
         let same = old.filter(|old| old.handler.fault().is_none() && has_same_handler(&old.hook, hook));

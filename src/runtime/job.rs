@@ -1,17 +1,16 @@
 //! A job of the runtime: one hook bound to one event, and the duty to give it exactly one outcome.
 //!
-//! A [`Job`] is consumed by [`Job::resolve`]. One that is dropped without it is a fault of hookpool: debug builds panic,
+//! What a job owes it owes by its [`Share`], which is over with [`Share::resolve`]. One that is dropped without that is a fault of hookpool: debug builds panic,
 //! release builds count it as lost, and the ledger does not balance.
 
 use std::ops::Deref;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, ThreadId};
 use std::time::{Duration, Instant};
 
-use super::bytes::Charge;
+use super::accounts::Charge;
 use super::crew::Crew;
-use super::engine::Engine;
 use super::hooks::HookEntry;
 use crate::class::PriorityClass;
 use crate::event::Event;
@@ -30,7 +29,6 @@ pub(super) struct Job {
     pub(super) class: PriorityClass,
     pub(super) admitted: Time,
     pub(super) shared: Share,
-    pub(super) duty: Duty,
     /// The attempts that have failed and were not the last.
     pub(super) attempts: Vec<Attempt>,
     /// Its wait; `None`: it still waits for its first start. Boxed, as most that wait have none.
@@ -51,32 +49,6 @@ impl Job {
     /// Number of the attempt that runs, or comes next: 1 for the first.
     pub(super) fn attempt(&self) -> u32 {
         u32::try_from(self.attempts.len()).unwrap_or(u32::MAX).saturating_add(1)
-    }
-}
-
-/// What is still owed for a job.
-#[derive(Debug)]
-pub(super) struct Duty {
-    lost: Option<Arc<AtomicU64>>,
-}
-
-impl Duty {
-    pub(super) fn new(lost: &Arc<AtomicU64>) -> Self {
-        Self { lost: Some(Arc::clone(lost)) }
-    }
-
-    /// The job has its outcome.
-    pub(super) fn done(mut self) {
-        self.lost = None;
-    }
-}
-
-impl Drop for Duty {
-    fn drop(&mut self) {
-        if let Some(lost) = self.lost.take() {
-            lost.fetch_add(1, Ordering::Relaxed);
-            debug_assert!(thread::panicking(), "a job was dropped without an outcome");
-        }
     }
 }
 
@@ -137,41 +109,35 @@ enum Account {
     Of(Arc<JobShared>),
 }
 
-/// A job's own part in what it shares: as long as it has it, the bytes of its event are in use. A handle has none.
+/// A job's own part in what it shares. As long as it has it, it owes an outcome, and the bytes of its event are in use. A
+/// handle has none.
 #[derive(Debug)]
-pub(super) struct Share(Arc<JobShared>);
+pub(super) struct Share {
+    shared: Arc<JobShared>,
+    is_resolved: bool,
+}
 
 impl Share {
-    /// For the first job of an event. The charge's first user is this one.
+    /// For the first job of an event. The bytes have a second user: who submits, until all jobs are admitted.
     pub(super) fn first(event: &Event, charge: Charge) -> Self {
-        Self(Arc::new(JobShared::new(event, Account::Own(charge))))
+        Self::new(JobShared::new(event, Account::Own(charge.for_two())))
     }
 
-    /// For another job of the same event.
-    pub(super) fn another(&self) -> Self {
-        let first = match &self.0.account {
-            Account::Own(_) => &self.0,
-            Account::Of(first) => first,
-        };
-        let share = Self(Arc::new(JobShared::new(&first.event, Account::Of(Arc::clone(first)))));
-        first.charge().join();
-        share
-    }
-
-    /// A second one for the same job: for who submits it, so that the bytes are in use until all jobs are admitted.
-    pub(super) fn hold(&self) -> Self {
-        self.charge().join();
-        Self(Arc::clone(&self.0))
-    }
-
-    /// Uses the bytes of the event no more.
-    pub(super) fn let_go(self) -> Arc<JobShared> {
-        self.for_handle()
+    fn new(shared: JobShared) -> Self {
+        Self { shared: Arc::new(shared), is_resolved: false }
     }
 
     /// For a handle.
     pub(super) fn for_handle(&self) -> Arc<JobShared> {
-        Arc::clone(&self.0)
+        Arc::clone(&self.shared)
+    }
+
+    /// The job has its outcome. Its bytes are free before anybody who waits can know that.
+    pub(super) fn resolve(mut self, outcome: Arc<Outcome>) {
+        self.is_resolved = true;
+        let shared = self.for_handle();
+        drop(self);
+        shared.resolve(outcome);
     }
 }
 
@@ -179,13 +145,18 @@ impl Deref for Share {
     type Target = Arc<JobShared>;
 
     fn deref(&self) -> &Arc<JobShared> {
-        &self.0
+        &self.shared
     }
 }
 
 impl Drop for Share {
     fn drop(&mut self) {
-        self.charge().leave();
+        let charge = self.charge();
+        if !self.is_resolved {
+            charge.accounts().lost.fetch_add(1, Ordering::Relaxed);
+        }
+        charge.leave();
+        debug_assert!(self.is_resolved || thread::panicking(), "a job was dropped without an outcome");
     }
 }
 
@@ -195,7 +166,18 @@ impl JobShared {
         Self { event: event.clone(), account, state, resolved, key }
     }
 
-    fn charge(&self) -> &Charge {
+    /// For another job of the same event.
+    pub(super) fn another(self: &Arc<Self>) -> Share {
+        let first = match &self.account {
+            Account::Own(_) => self,
+            Account::Of(first) => first,
+        };
+        first.charge().join();
+        Share::new(Self::new(&first.event, Account::Of(Arc::clone(first))))
+    }
+
+    /// The bytes of its event.
+    pub(super) fn charge(&self) -> &Charge {
         match &self.account {
             Account::Own(charge) => charge,
             Account::Of(first) => first.charge(),
@@ -234,7 +216,7 @@ impl JobShared {
         *self.lock() = State::Telling(Arc::clone(outcome), thread::current().id());
     }
 
-    pub(super) fn resolve(self: &Arc<Self>, outcome: Arc<Outcome>) {
+    fn resolve(self: &Arc<Self>, outcome: Arc<Outcome>) {
         *self.lock() = State::Resolved(outcome);
         // Without a handle nobody waits, and a notification is a system call all the same.
         if Arc::strong_count(self) > 1 {
@@ -256,7 +238,6 @@ impl JobShared {
 pub struct JobHandle {
     pub(super) id: JobId,
     pub(super) shared: Arc<JobShared>,
-    pub(super) engine: Weak<Engine>,
 }
 
 impl JobHandle {
@@ -310,7 +291,7 @@ impl JobHandle {
     /// A handler that ends by itself at the same moment keeps the outcome that it earned, and so does a job that leaves
     /// the queue otherwise. An observer that is being told of an outcome sees false for its job.
     pub fn cancel(&self) -> bool {
-        let Some(engine) = self.engine.upgrade() else { return false };
+        let Some(engine) = self.shared.charge().accounts().engine.upgrade() else { return false };
         if let Some(stopped) = self.stop_if_running() {
             return stopped;
         }

@@ -6,6 +6,7 @@
 //! | `hooks.rs` | the hooks in force, and what one hook's definitions share |
 //! | `reload.rs` | another configuration while it runs |
 //! | `outcomes.rs` | subscriptions to outcomes |
+//! | `recent.rs` | the last failures of a hook |
 //! | `registered.rs` | which hook a handler in Rust is for |
 //! | `submit.rs` | the way of an event to the lanes: match, class, admission |
 //! | `engine.rs` | the way of a job from its pick to its outcome |
@@ -18,13 +19,13 @@
 //! | `overdue.rs` | what becomes of those that run longer |
 //! | `end.rs` | the end of the pool, and the last sweep |
 //! | `job.rs` | the job, the duty to resolve it, and its handle |
-//! | `bytes.rs` | the bound in bytes |
+//! | `accounts.rs` | the bound in bytes, and what was lost |
 //! | `status.rs` | the snapshot |
 //! | `submission.rs` | what a submit answers |
 
+mod accounts;
 mod breaking;
 mod builder;
-mod bytes;
 mod crew;
 mod end;
 mod engine;
@@ -33,6 +34,7 @@ mod hooks;
 mod job;
 mod outcomes;
 mod overdue;
+mod recent;
 mod record;
 mod registered;
 mod reload;
@@ -64,10 +66,13 @@ use self::reload::Changes;
 use self::submit::Intake;
 use crate::class::PriorityClass;
 use crate::config::Config;
+use crate::dead_letters::DeadLetterCounts;
 use crate::event::{Event, Subject};
 use crate::metrics::{Ledger, Snapshot};
+use crate::outcome::Outcome;
 use crate::pool::Pool;
 use crate::process::sweep_dead_pools;
+use crate::redact::Redactor;
 use crate::scheduler::HookSlot;
 
 /// A running pool: takes events, runs the handlers of the hooks that want them, and accounts for every one.
@@ -137,6 +142,12 @@ impl HookPool {
         self.inner.submit(&event, true)
     }
 
+    /// Hands an event over to one hook alone, if that wants it, as a dead letter is replayed; `when_room` waits for room
+    /// as [`HookPool::submit_when_room`] does. An event that the hook does not want counts as `no_match`.
+    pub fn submit_to(&self, hook: &str, event: Event, when_room: bool) -> Submission {
+        self.inner.submit_to(Some(hook), &event, when_room)
+    }
+
     /// [`HookPool::submit`] for an event that may not be written yet.
     pub(crate) fn submit_subject(&self, event: &impl Subject) -> Submission {
         self.inner.submit(event, false)
@@ -177,6 +188,21 @@ impl HookPool {
         Arc::clone(&self.inner.hooks.load().config)
     }
 
+    /// Takes the secrets out of text and events, as the configuration says (`[redact]`): for whoever writes down what
+    /// an [`Outcome`](crate::Outcome) holds exactly, its event and its verdict.
+    ///
+    /// ```
+    /// use hookpool::{Event, HookPool};
+    /// let pool = HookPool::builder().build()?;
+    /// let event = Event::from_json(r#"{"event": "login", "password": "hunter2"}"#)?;
+    /// assert_eq!(&*pool.redactor().json(event.payload()), br#"{"event": "login", "password": "[redacted]"}"#);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn redactor(&self) -> Redactor {
+        self.inner.hooks.load().config.redactor.clone()
+    }
+
     /// A copy of all counts, and how the pool stands. It looks at the queue, and does what is due there.
     #[must_use]
     pub fn status(&self) -> Snapshot {
@@ -210,6 +236,36 @@ impl HookPool {
     #[must_use]
     pub fn outcomes(&self, capacity: usize) -> Outcomes {
         self.inner.engine.subscribers.add(capacity)
+    }
+
+    /// The last failures of the hook, the newest first, each with its event and output: as many as `[failures]` says, 20
+    /// of each hook by default, and 1 MB of events and output. Empty: there were none, or there is no such hook, and was none.
+    ///
+    /// ```
+    /// use hookpool::{Config, Event, HookPool};
+    /// use std::time::Duration;
+    ///
+    /// let config = Config::from_toml("[hook.a]\non = ['*']\nrun = 'echo oh >&2; exit 3'\n")?;
+    /// let pool = HookPool::builder().config(config).build()?;
+    /// pool.submit(Event::from_json(r#"{"event": "x"}"#)?);
+    /// pool.drain(Duration::from_secs(10));
+    /// let failures = pool.recent_failures("a");
+    /// assert_eq!(failures[0].reason, "exit status 3");
+    /// assert_eq!(failures[0].process.as_ref().unwrap().stderr.text(), "oh\n");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn recent_failures(&self, hook: &str) -> Vec<Arc<Outcome>> {
+        let hooks = self.inner.hooks.load();
+        let record = hooks.records().find(|record| record.name.as_str() == hook);
+        record.map(|record| record.recent.all()).unwrap_or_default()
+    }
+
+    /// What became of the outcomes that were to be written to the files of `[dead_letters]` that there have been. After a
+    /// drain this is the last word.
+    #[must_use]
+    pub fn dead_letters(&self) -> DeadLetterCounts {
+        self.inner.engine.letters.counts()
     }
 
     /// Lets no job of the hook start, until [`HookPool::resume`], however it is defined meanwhile. Its jobs are admitted,

@@ -59,7 +59,7 @@ pub enum ReloadError {
     #[error("hooks and registered handlers do not fit together: {}", super::builder::list(.0))]
     Handlers(Vec<HandlerProblem>),
     /// The system refused a thread.
-    #[error("cannot start a worker thread: {0}; fewer workers (pool.workers) need fewer threads")]
+    #[error("cannot start a thread: {0}; fewer workers (pool.workers) need fewer threads")]
     Thread(#[source] std::io::Error),
     /// The pool takes nothing more, so there is nothing that a change could be for.
     #[error("the pool is closed")]
@@ -304,6 +304,7 @@ impl Inner {
         let before = &*rest.replaced.insert(self.hooks.load_full());
         let config = Arc::new(loaded.config);
         let made = changes.maker.make(Arc::clone(&config), Some(before)).map_err(ReloadError::Handlers)?;
+        self.engine.letters.prepare(config.dead_letters.as_ref()).map_err(ReloadError::Thread)?;
         let departed = &mut rest.departed;
         for (slot, params) in &made.added {
             let (given, left) = self.pool.add_hook(*params);
@@ -316,10 +317,12 @@ impl Inner {
         if let Err(error) = answer {
             return Err(ReloadError::Thread(error));
         }
-        self.intake.bytes.set_limit(config.queue.max_bytes);
+        self.intake.accounts.bytes.set_limit(config.queue.max_bytes);
         self.engine.telemetry.set_bounds(config.queue.capacity, config.queue.warn_at);
         self.engine.max_overrun.store(config.pool.max_overrun.into(), Ordering::Relaxed);
+        self.engine.letters.set(config.dead_letters.as_ref());
         self.end.allow_for(&config.hooks);
+        made.set.limit_failures();
         self.hooks.store(Arc::new(made.set.clone()));
         departed.push(self.pool.set_hooks(&made.redefined));
         // More bytes than before, perhaps.

@@ -28,7 +28,7 @@ impl Inner {
     pub(super) fn ledger(&self, leaked: usize) -> Ledger {
         Ledger {
             snapshot: self.status(),
-            lost: self.engine.lost.load(Ordering::Relaxed),
+            lost: self.intake.accounts.lost.load(Ordering::Relaxed),
             leaked,
             still_admitted: self.pool.waiting().values().map(|n| u64::from(*n)).sum(),
         }
@@ -39,10 +39,10 @@ impl Inner {
             workers: pool.seats.workers,
             standby: pool.seats.standby,
             threads: pool.threads,
-            asleep: usize::try_from(pool.asleep).unwrap_or(usize::MAX),
+            asleep: pool.asleep,
             capacity: pool.capacity,
-            bytes: self.intake.bytes.used(),
-            max_bytes: self.intake.bytes.limit(),
+            bytes: self.intake.accounts.bytes.used(),
+            max_bytes: self.intake.accounts.bytes.limit(),
             lanes: PerClass::from_fn(|class| LaneGauges {
                 waiting: pool.waiting[class],
                 oldest: pool.oldest[class],

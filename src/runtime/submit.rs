@@ -5,13 +5,12 @@
 //! refusal costs next to nothing.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use super::Inner;
-use super::bytes::{ByteBudget, Charge};
+use super::accounts::{Accounts, Charge};
 use super::hooks::{HookEntry, HookSet};
-use super::job::{Duty, Job, JobHandle, Share};
+use super::job::{Job, JobHandle, JobShared, Share};
 use super::record::Submitted;
 use super::submission::{Decision, Preview, Submission, SubmittedHook};
 use crate::breaker::Breaker;
@@ -30,36 +29,68 @@ use crate::telemetry;
 /// What an event meets on its way to the queue, whatever hooks there are.
 #[derive(Debug)]
 pub(super) struct Intake {
-    pub(super) bytes: Arc<ByteBudget>,
+    pub(super) accounts: Arc<Accounts>,
     /// Only limits that somebody has set count.
     pub(super) replay: bool,
     /// Events that no hook wanted.
     pub(super) unmatched: UnmatchedCounters,
-    pub(super) next_job: AtomicU64,
 }
 
-/// An event on its way in: its bytes are charged when its first job is admitted.
+/// An event on its way in: its bytes are charged when its first job is admitted, and in use until it is in.
 struct Incoming<'a, S> {
     event: &'a S,
     hooks: &'a HookSet,
-    first: Option<Share>,
     when_room: bool,
+    submission: Submission,
+}
+
+impl<S> Incoming<'_, S> {
+    fn first(&self) -> Option<&Arc<JobShared>> {
+        self.submission.admitted().next().map(|handle| &handle.shared)
+    }
+
+    /// All its jobs are in.
+    fn finish(mut self) -> Submission {
+        self.leave();
+        std::mem::take(&mut self.submission)
+    }
+
+    fn leave(&self) {
+        if let Some(first) = self.first() {
+            first.charge().leave();
+        }
+    }
+}
+
+impl<S> Drop for Incoming<'_, S> {
+    fn drop(&mut self) {
+        // Nothing, once it is finished.
+        self.leave();
+    }
 }
 
 impl Inner {
     /// For an event that turns out to be impossible to write, nothing is submitted but for the hooks that would have
     /// been skipped whatever it holds.
     pub(super) fn submit(&self, event: &impl Subject, when_room: bool) -> Submission {
-        let mut submission = Submission::default();
+        self.submit_to(None, event, when_room)
+    }
+
+    /// `only`: the one hook that counts.
+    pub(super) fn submit_to(&self, only: Option<&str>, event: &impl Subject, when_room: bool) -> Submission {
         // Once: all of one event's hooks are of one configuration.
         let hooks = self.hooks.load();
-        let mut incoming = Incoming { event, hooks: &hooks, first: None, when_room };
+        let mut incoming = Incoming { event, hooks: &hooks, when_room, submission: Submission::default() };
         hooks.matcher.find_for(event, hooks.config.kinds, |at, matched| {
             let Some(entry) = hooks.entries.get(at) else { return };
+            if only.is_some_and(|only| only != entry.hook.name.as_str()) {
+                return;
+            }
             if let Some(decision) = self.decide(&mut incoming, entry, matched) {
-                submission.parts.push(SubmittedHook { hook: entry.hook.name.clone(), decision });
+                incoming.submission.parts.push(SubmittedHook { hook: entry.hook.name.clone(), decision });
             }
         });
+        let submission = incoming.finish();
         if submission.is_unmatched() && !event.is_impossible() {
             self.intake.unmatched.count(event.kind());
         }
@@ -143,22 +174,20 @@ impl Inner {
         }
         let reserve =
             || if incoming.when_room { self.pool.reserve_when_room(class) } else { self.pool.reserve(class) };
-        if let Some(first) = &incoming.first {
+        if let Some(first) = incoming.first() {
             return Ok((reserve()?, first.another()));
         }
         let charge = self.charge(bytes, incoming.when_room)?;
         let place = reserve()?;
-        let share = Share::first(event, charge);
-        incoming.first = Some(share.hold());
-        Ok((place, share))
+        Ok((place, Share::first(event, charge)))
     }
 
     fn charge(&self, bytes: u64, when_room: bool) -> Result<Charge, Refusal> {
-        let attempt = || match self.intake.bytes.charge(bytes) {
+        let attempt = || match self.intake.accounts.charge(bytes) {
             Some(charge) => Ok(charge),
             None if self.pool.is_closed() => Err(Refusal::Closed),
             // There is room for less than that since it was waited for.
-            None if bytes > self.intake.bytes.limit() => Err(Refusal::TooLarge),
+            None if bytes > self.intake.accounts.bytes.limit() => Err(Refusal::TooLarge),
             None => Err(Refusal::BytesFull),
         };
         match attempt() {
@@ -178,9 +207,9 @@ impl Inner {
     ) -> JobHandle {
         let Submitted { entry, event, class, .. } = *submitted;
         let hook = &entry.hook;
-        let id = JobId(self.intake.next_job.fetch_add(1, Ordering::Relaxed) + 1);
+        let id = JobId(place.number + 1);
         let engine = &self.engine;
-        let handle = JobHandle { id, shared: share.for_handle(), engine: Arc::downgrade(engine) };
+        let handle = JobHandle { id, shared: share.for_handle() };
         let admitted = engine.clock.now();
         let session = event.session_key().filter(|_| hook.order == Order::Session);
         let arrival = Arrival {
@@ -197,7 +226,6 @@ impl Inner {
                 class,
                 admitted,
                 shared: share,
-                duty: Duty::new(&engine.lost),
                 attempts: Vec::new(),
                 waited: None,
             },

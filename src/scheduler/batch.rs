@@ -108,7 +108,7 @@ impl<T> Core<T> {
     }
 
     fn try_join(&mut self, slot: BatchSlot, job: JobSlot) -> bool {
-        let Some(batching) = self.job(job).batching else { return false };
+        let Some(batching) = self.job(job).batching.as_deref().copied() else { return false };
         let (key, bytes) = (self.batch_key(job, batching), u64::from(self.job(job).bytes));
         let batch = self.batch(slot);
         let fits = batch.open && batch.key == key && batch.bytes + bytes <= batch.limits.bytes;

@@ -1,5 +1,6 @@
 //! The forms that a job takes on its way through the core: arriving, waiting, picked, running, resolved.
 
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use crate::class::PriorityClass;
@@ -11,19 +12,21 @@ use crate::scheduler::wait::Tally;
 use crate::scheduler::{Batching, HookSlot};
 use crate::time::Time;
 
+// One more than the index: the place of none costs nothing, and a job has eight of them in its links alone.
 macro_rules! slots {
     ($($(#[$doc:meta])* $name:ident),+ $(,)?) => { $(
         $(#[$doc])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub(crate) struct $name(pub(super) u32);
+        pub(crate) struct $name(NonZeroU32);
 
         impl $name {
             pub(super) fn from_index(index: usize) -> Self {
-                Self(u32::try_from(index).expect("fewer than 2^32 entries"))
+                let number = u32::try_from(index + 1).ok().and_then(NonZeroU32::new);
+                Self(number.expect("fewer than 2^32 entries"))
             }
 
             pub(super) fn index(self) -> usize {
-                self.0 as usize
+                self.0.get() as usize - 1
             }
         }
     )+ };
@@ -71,7 +74,8 @@ pub(super) struct Waiting<T> {
     pub(super) hook: HookSlot,
     pub(super) class: PriorityClass,
     pub(super) chain: Option<ChainKey>,
-    pub(super) batching: Option<Batching>,
+    /// Boxed, as most have none.
+    pub(super) batching: Option<Box<Batching>>,
     pub(super) bytes: u32,
     pub(super) admitted: Time,
     pub(super) place: Place,
@@ -121,7 +125,7 @@ pub(crate) struct Picked<T> {
     /// Its own class.
     pub(crate) class: PriorityClass,
     pub(super) session: Option<u64>,
-    pub(super) batching: Option<Batching>,
+    pub(super) batching: Option<Box<Batching>>,
     pub(super) bytes: u32,
     pub(crate) admitted: Time,
     /// What it has waited for until now; nothing, if it has run before.

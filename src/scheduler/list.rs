@@ -70,11 +70,11 @@ pub(super) struct List {
 }
 
 impl List {
-    pub(super) fn first(&self) -> Option<JobSlot> {
+    pub(super) fn first(self) -> Option<JobSlot> {
         self.first
     }
 
-    pub(super) fn last(&self) -> Option<JobSlot> {
+    pub(super) fn last(self) -> Option<JobSlot> {
         self.last
     }
 

@@ -174,7 +174,7 @@ impl<T> Core<T> {
             hook,
             class,
             chain,
-            batching,
+            batching: batching.map(Box::new),
             bytes,
             // A clock that is read twice at the same moment may be a little ahead of the core's.
             admitted: admitted.min(now),
@@ -370,7 +370,7 @@ impl<T> Core<T> {
 
     /// Puts a job that nothing of its chain is in front of where it can be picked: in a batch, or ready by itself.
     fn place(&mut self, slot: JobSlot, now: Time) {
-        if let Some(batching) = self.job(slot).batching {
+        if let Some(batching) = self.job(slot).batching.as_deref().copied() {
             self.join_batch(slot, batching, now);
         } else {
             let (class, key) = self.standing(slot);

@@ -64,7 +64,7 @@ mod tests {
     fn units_leave_in_the_order_of_keys() {
         let mut queue = ReadyQueue::default();
         for key in [5, 9, 2, 7, 1] {
-            queue.insert(key, Unit::Job(JobSlot(u32::try_from(key).unwrap())));
+            queue.insert(key, Unit::Job(JobSlot::from_index(usize::try_from(key).unwrap())));
         }
         queue.remove(7);
         let keys: Vec<_> = std::iter::from_fn(|| queue.pop_front()).map(|(key, _)| key).collect();

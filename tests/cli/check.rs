@@ -79,7 +79,7 @@ fn the_list_has_every_member_and_null_where_there_is_nothing() {
     let expected = json!([
         {
             "file": "hooks.toml", "line": 2, "column": 12, "key": "queue.capacity", "severity": "error",
-            "message": "`queue.capacity` must be a whole number from 1 to 32767, not 0",
+            "message": "`queue.capacity` must be a whole number from 1 to 1000000, not 0",
             "hint": null, "variable": null,
         },
         {

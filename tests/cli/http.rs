@@ -74,3 +74,19 @@ fn what_is_wrong_with_a_secret_does_not_tell_it() {
         assert!(!said.contains("hunter"), "{args:?}: {said}");
     }
 }
+
+#[test]
+fn what_looks_like_a_secret_in_a_refusal_is_taken_out_before_it_is_cut() {
+    let secret = format!("ghp_{}", "a1B2".repeat(9));
+    for lead in [0, 170, 185] {
+        let said = format!("{} {secret}", "x".repeat(lead));
+        let server = Server::answering(move |_| answer(500, &said));
+        let env = TestEnv::with_hooks(&format!("[hook.a]\non = ['*']\nurl = '{}'\n", server.url()));
+        env.write("events.jsonl", lone("X"));
+        let done = env.run(&["run", "-vv", "--report", "text", "events.jsonl"]);
+        assert!(done.stdout.contains("HTTP 500"), "{}", done.stdout);
+        for text in [&done.stdout, &done.stderr] {
+            assert!(!text.contains(&secret[..8]), "{text}");
+        }
+    }
+}

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `check.rs` | the command `check` |
 //! | `config.rs` | the command `config` |
+//! | `dead_letters.rs` | failures in a file, and their replay |
 //! | `report.rs` | the two reports |
 //! | `input.rs` | what is an event, and what becomes of the rest |
 //! | `options.rs` | options, exit codes, standard streams |
@@ -14,6 +15,7 @@
 //! | `limits.rs` | capacity, ceilings, bytes, expiry, skips |
 //! | `retry.rs` | handlers that fail and are tried again |
 //! | `breaker.rs` | handlers that fail and fail, and are left alone |
+//! | `secrets.rs` | what is not written down |
 //! | `signals.rs` | INT and TERM |
 //! | `reload.rs` | a configuration that changes while it runs |
 //! | `logging.rs` | log lines |
@@ -31,6 +33,7 @@ mod bench;
 mod breaker;
 mod check;
 mod config;
+mod dead_letters;
 mod demo;
 mod env;
 mod handlers;
@@ -46,6 +49,7 @@ mod reload;
 mod report;
 mod retry;
 mod scheduling;
+mod secrets;
 #[cfg(feature = "http")]
 #[path = "../helpers/server.rs"]
 mod server;

@@ -38,15 +38,21 @@ pub(super) fn run(args: &RunArgs, config: Config) -> Result<ExitCode, CliError> 
     let pool = HookPool::builder().config(config).build()?;
     let mut sources = Sources::new(args, limit, &Stop::never().map_err(CliError::Signals)?);
     let mut out = std::io::BufWriter::new(anstream::stdout().lock());
+    let mut show = |event: &Event, hooks: &[Preview]| {
+        let text = match args.report {
+            ReportFormat::Text => as_text(event, hooks),
+            ReportFormat::Json => as_json(event, hooks)?,
+        };
+        writeln!(out, "{text}").map_err(CliError::output)
+    };
     while let Some(found) = sources.next()? {
         match found {
             Found::Invalid(complaint) => complain(&complaint),
-            Found::Event(event) => {
-                let text = match args.report {
-                    ReportFormat::Text => as_text(&event, &pool.preview(&event)),
-                    ReportFormat::Json => as_json(&event, &pool.preview(&event))?,
-                };
-                writeln!(out, "{text}").map_err(CliError::output)?;
+            Found::Event(event) => show(&event, &pool.preview(&event))?,
+            Found::DeadLetter(hook, event) => {
+                let mut hooks = pool.preview(&event);
+                hooks.retain(|preview| preview.hook.as_str() == hook);
+                show(&event, &hooks)?;
             }
         }
     }

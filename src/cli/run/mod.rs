@@ -14,7 +14,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use hookpool::config::ConfigLoader;
-use hookpool::{Config, Event, HookPool, Ledger, OutcomeKind, Recorder};
+use hookpool::{Config, DeadLetterCounts, Event, HookPool, Ledger, OutcomeKind, Recorder};
 
 use self::source::{Found, Sources};
 use super::args::{LogArgs, ReportFormat, RunArgs, WhenFull};
@@ -89,6 +89,12 @@ pub(super) fn run(args: &RunArgs, log: &LogArgs) -> Result<ExitCode, CliError> {
         let _ = strays.join();
     }
 
+    let DeadLetterCounts { written, dropped, failed, .. } = pool.dead_letters();
+    if dropped + failed > 0 {
+        complain(&format!(
+            "hookpool: {written} dead letters were written; {failed} could not be, and {dropped} came too fast"
+        ));
+    }
     let failures = std::mem::take(&mut *failures.lock().unwrap_or_else(PoisonError::into_inner));
     let report =
         RunReport { events: counts, ledger, elapsed: begun.elapsed(), failures: failures.into_notes() };
@@ -196,12 +202,14 @@ impl Replay<'_> {
             self.counts.read += 1;
             match found {
                 Found::Event(event) => {
-                    if self.wait_for_turn(&event) {
-                        // It was read, and not submitted: the signal came first.
-                        self.counts.read -= 1;
+                    if !self.hand_over(None, event) {
                         break;
                     }
-                    self.submit(event);
+                }
+                Found::DeadLetter(hook, event) => {
+                    if !self.hand_over(Some(&hook), event) {
+                        break;
+                    }
                 }
                 // Cut off by the signal, not by whoever wrote it.
                 Found::Invalid(_) if self.stop.signal().is_some() => {
@@ -219,18 +227,29 @@ impl Replay<'_> {
         Ok(())
     }
 
+    /// Submits the event when it is its turn, to one hook alone if one is named. False: a signal came first.
+    fn hand_over(&mut self, only: Option<&str>, event: Event) -> bool {
+        if self.wait_for_turn(&event) {
+            // It was read, and not submitted.
+            self.counts.read -= 1;
+            return false;
+        }
+        let submission = match only {
+            Some(hook) => self.pool.submit_to(hook, event, self.waits),
+            None if self.waits => self.pool.submit_when_room(event),
+            None => self.pool.submit(event),
+        };
+        if !submission.is_unmatched() {
+            self.counts.matched += 1;
+        }
+        true
+    }
+
     /// Waits until the event is due. True: a signal came first.
     fn wait_for_turn(&mut self, event: &Event) -> bool {
         let now = self.begun.elapsed();
         let left = self.pace.due(event.timestamp_ms(), now).saturating_sub(now);
         !left.is_zero() && self.stop.wait(left)
-    }
-
-    fn submit(&mut self, event: Event) {
-        let submission = if self.waits { self.pool.submit_when_room(event) } else { self.pool.submit(event) };
-        if !submission.is_unmatched() {
-            self.counts.matched += 1;
-        }
     }
 
     fn tick(&self) {

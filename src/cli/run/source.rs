@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::vec;
 
 use hookpool::text::escape;
-use hookpool::{Event, EventError};
+use hookpool::{DeadLetter, Event, EventError};
 use rustix::fs::OFlags;
 
 use super::demo;
@@ -24,6 +24,8 @@ const BEYOND_LIMIT: u64 = 16 * 1024 * 1024;
 #[derive(Debug)]
 pub(super) enum Found {
     Event(Event),
+    /// An event that failed for this hook before.
+    DeadLetter(String, Event),
     /// Something that is no event: where, and why, in words.
     Invalid(String),
 }
@@ -82,15 +84,20 @@ impl Sources {
                     continue;
                 }
                 Some(Item::Bad { line, problem }) => Found::Invalid(format!("{name}:{line}: {problem}")),
-                Some(Item::Document { bytes, line }) => {
-                    match Event::from_json_named(bytes, self.fallback.as_deref()) {
+                Some(Item::Document { bytes, line }) => match DeadLetter::from_json(&bytes) {
+                    Err(error) => Found::Invalid(format!("{name}:{line}: {error}")),
+                    Ok(Some(letter)) => {
+                        let (hook, event) = letter.into_parts();
+                        Found::DeadLetter(hook, event)
+                    }
+                    Ok(None) => match Event::from_json_named(bytes, self.fallback.as_deref()) {
                         Ok(event) => Found::Event(event),
                         Err(error @ EventError::NoName) => {
                             Found::Invalid(format!("{name}:{line}: {error}, with --event NAME"))
                         }
                         Err(error) => Found::Invalid(format!("{name}:{line}: {error}")),
-                    }
-                }
+                    },
+                },
             }));
         }
     }

@@ -1,9 +1,9 @@
-//! What is right and yet does nothing: warnings that `check` gives and a run does not, since most of it may be meant.
+//! What is right and yet does nothing, or has a price: warnings that `check` gives and a run does not, since most of it may be meant.
 
 use super::super::layer::Key;
 use super::super::merge::Merged;
 use super::super::problem::{Problems, Severity};
-use super::super::settings::Config;
+use super::super::settings::{Config, QueueSettings};
 use crate::class::PriorityClass;
 use crate::hook::Hook;
 use crate::kind::KindSet;
@@ -13,6 +13,7 @@ pub(super) fn tell(config: &Config, merged: &Merged<'_>, problems: &mut Problems
     let mut doubts = Doubts { config, merged, problems };
     doubts.performance_mode();
     doubts.limits();
+    doubts.large_queue();
     doubts.standby();
     doubts.batching();
     for hook in config.hooks.iter().filter(|hook| hook.enabled) {
@@ -63,6 +64,17 @@ impl Doubts<'_> {
             if self.merged.number(&key).is_some_and(|number| number > most) {
                 self.warn(&key, format!("`{key}` has no effect: it is above {what}"));
             }
+        }
+    }
+
+    fn large_queue(&mut self) {
+        const MOST: u32 = QueueSettings::WITHOUT_LOCK;
+        if self.config.queue.capacity > MOST {
+            let message = format!(
+                "`queue.capacity` is above {MOST}: while more jobs of one class than that wait, submits take turns at a \
+                 lock"
+            );
+            self.warn(&Key::new(&["queue", "capacity"]), message);
         }
     }
 

@@ -18,6 +18,11 @@ pub(super) enum Reader {
     Plain,
 }
 
+/// The variables that `${env:NAME}` names in the text.
+pub(super) fn variables(text: &str) -> impl Iterator<Item = &str> {
+    text.split("${env:").skip(1).filter_map(|rest| rest.split_once('}')).map(|(name, _)| name)
+}
+
 /// What the names stand for.
 pub(super) struct Scope<'a> {
     pub(super) environment: &'a Environment,

@@ -1,7 +1,7 @@
 //! One hook: its selector, its command and its policy, from the merged values of its table.
 
 use std::collections::BTreeMap;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use super::super::problem::{Problems, Severity};
 use super::super::raw::{RawCommand, RawDefaults, RawEnvClear, RawHook, RawLimits};
 use super::super::settings::BatchingSettings;
 use super::super::source::Spot;
-use super::expand::{Reader, Scope};
+use super::expand::{Reader, Scope, variables};
 use super::mode::most_at_once;
 use super::{Context, class_named, failing, max_wait};
 use crate::class::PerClass;
@@ -20,6 +20,7 @@ use crate::hook::{
 };
 use crate::kind::KindSet;
 use crate::matcher::{Selector, SelectorPlace};
+use crate::redact::Redactor;
 
 /// What all hooks share.
 pub(super) struct HookCompiler<'a> {
@@ -27,6 +28,7 @@ pub(super) struct HookCompiler<'a> {
     pub(super) context: &'a Context<'a>,
     pub(super) defaults: &'a RawDefaults,
     pub(super) batching: &'a BatchingSettings,
+    pub(super) redactor: &'a Redactor,
     /// The ranks of the classes' handlers.
     pub(super) nice: PerClass<u8>,
 }
@@ -55,10 +57,30 @@ impl HookCompiler<'_> {
             max_wait: raw.max_wait.as_ref().map(|own| max_wait(own, true)),
             max_output: usize::try_from(raw.max_output.unwrap_or(self.defaults.max_output))
                 .unwrap_or(usize::MAX),
+            redactor: self.redactor_of(raw),
             batch,
             retry: raw.retry.as_ref().map(failing::retry),
             breaker: raw.breaker.as_ref().map(failing::breaker),
         })
+    }
+
+    /// A redactor that also knows what the hook is given of the environment, and its variables with a secret's name.
+    fn redactor_of(&self, raw: &RawHook) -> Redactor {
+        let words = match &raw.run {
+            Some(RawCommand::Shell(line)) => std::slice::from_ref(line),
+            Some(RawCommand::Exec(words)) => words.as_slice(),
+            None => &[],
+        };
+        let own = [&raw.cwd, &raw.url].into_iter().flatten();
+        let texts = words.iter().chain(own).chain(raw.env.values()).chain(raw.headers.values());
+        let value = |name: &str| self.context.environment.get(OsStr::new(name));
+        // A folder of this machine is no secret, and stands in much that is worth reading.
+        let is_place = |value: &&OsString| Path::new(value).is_absolute() && Path::new(value).exists();
+        let given = texts.flat_map(|text| variables(text)).filter_map(value);
+        let given = given.filter(|value| !is_place(value)).map(|value| value.as_encoded_bytes());
+        let named =
+            raw.env.iter().filter(|(name, value)| Redactor::is_secret_name(name) && !value.contains("${"));
+        self.redactor.with_known(given.chain(named.map(|(_, value)| value.as_bytes())))
     }
 
     /// A selector in place of one that was refused, where the rest of the hook is to be looked at all the same: nothing

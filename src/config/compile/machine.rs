@@ -20,6 +20,9 @@ pub(super) fn tell(config: &Config, merged: &Merged<'_>, environment: &Environme
     let mut machine = Machine { inherited: environment.get(OsStr::new("PATH")), known: HashMap::new() };
     for hook in config.hooks.iter().filter(|hook| hook.enabled) {
         let mut warn = |key: Key, message: String, hint: Option<String>| {
+            // What is filled in may be a secret.
+            let clean = |text: String| hook.redactor.text(&text).into_owned();
+            let (message, hint) = (clean(message), hint.map(clean));
             problems.push(merged.spot(&key).origin(), key, Severity::Warning, message, hint);
         };
         let key = |name: &str| Key::new(&["hook", hook.name.as_str(), name]);

@@ -4,6 +4,7 @@
 //! again: its default stands in, and checks that would only repeat the first problem are left out.
 
 mod batch;
+mod dead_letters;
 mod doubts;
 mod expand;
 mod failing;
@@ -11,6 +12,7 @@ mod hook;
 mod http;
 mod machine;
 mod mode;
+mod redact;
 mod relations;
 
 use std::collections::BTreeSet;
@@ -25,8 +27,8 @@ use super::merge::Merged;
 use super::problem::{Origin, Problems, Severity};
 use super::raw::{NumberOr, RawBypass, RawConfig, RawHook};
 use super::settings::{
-    BatchingSettings, ClassSettings, Config, KindPriorities, OnFull, PickMode, PoolSettings, QueueSettings,
-    SchedulerSettings, ShutdownSettings,
+    BatchingSettings, ClassSettings, Config, FailureSettings, KindPriorities, OnFull, PickMode, PoolSettings,
+    QueueSettings, SchedulerSettings, ShutdownSettings,
 };
 use crate::class::{PerClass, PriorityClass};
 use crate::hook::MaxWait;
@@ -79,11 +81,13 @@ pub(super) fn compile(
         bytes: raw.batching.bytes,
         linger: Duration::from_nanos(raw.batching.linger),
     };
+    let redactor = redact::redactor(&raw.redact, &merged, problems);
     let compiler = hook::HookCompiler {
         merged: &merged,
         context: &context,
         defaults: &raw.defaults,
         batching: &batching,
+        redactor: &redactor,
         nice: PerClass::from_fn(|class| raw.class.get(class.name()).and_then(|raw| raw.nice).unwrap_or(0)),
     };
     let nothing = RawHook::default();
@@ -115,6 +119,9 @@ pub(super) fn compile(
         default_timeout: Duration::from_nanos(raw.defaults.timeout),
         batching,
         shutdown: ShutdownSettings { drain: Duration::from_nanos(raw.shutdown.drain) },
+        redactor: redactor.clone(),
+        failures: FailureSettings { keep: raw.failures.keep, max_bytes: raw.failures.max_bytes },
+        dead_letters: dead_letters::settings(&raw.dead_letters, &merged, context.dir),
         debug: raw.debug,
         hooks,
         files: context.files.clone(),

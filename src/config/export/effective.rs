@@ -3,7 +3,8 @@
 //! Defaults are written too, so that everything that holds can be seen; but for the one default that means something
 //! else when it is written. Keys that are not set anywhere and have no default are left out. What a hook's folder
 //! decides is written out: `cwd` always, and `${config_dir}` as the folder that it stands for. `${env:NAME}` is never
-//! filled in, so that no secret is shown that does not stand in the configuration itself.
+//! filled in, and what a variable of hookpool says of a command or of its variables is written as one, so that no secret
+//! is shown that does not stand in a file.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -29,7 +30,7 @@ const NOT_THE_SAME_WHEN_WRITTEN: &str = "queue.max_wait";
 const FILLED: [&str; 4] = ["hook.NAME.run", "hook.NAME.url", "hook.NAME.env.ANY", "hook.NAME.headers.ANY"];
 
 /// Those of them that are secrets where a variable sets them: its name is written in place of its value.
-const SECRET: [&str; 2] = ["hook.NAME.url", "hook.NAME.headers.ANY"];
+const SECRET: [&str; 3] = ["hook.NAME.url", "hook.NAME.headers.ANY", "hook.NAME.env.ANY"];
 
 /// Hooks stand behind every other table.
 const HOOKS: usize = 1000;
@@ -124,13 +125,12 @@ impl Loaded {
         // The built-in limit of one event follows the limit of all.
         let limit =
             (setting.path == "queue.max_event_bytes").then(|| self.config.queue.max_event_bytes.into());
-        let filled = match &value.spot {
-            Spot::Variable(pair) if SECRET.contains(&setting.path) => {
-                Some(format!("${{env:{}}}", pair.0).into())
-            }
-            _ => filled,
+        let told = match &value.spot {
+            Spot::Variable(pair) if SECRET.contains(&setting.path) => Some(pair.0.clone()),
+            _ => variable_of(value).filter(|_| has_names),
         };
-        let text = written::value(setting.kind, filled.or(limit).as_ref().unwrap_or(&value.value));
+        let told = told.map(|name| format!("${{env:{name}}}").into());
+        let text = written::value(setting.kind, told.or(filled).or(limit).as_ref().unwrap_or(&value.value));
         Line { value: text, origin: origin(&value.spot), is_silent }
     }
 
@@ -139,9 +139,26 @@ impl Loaded {
         let set = self.effective.values.get(&key.to_string());
         let as_written = || set.map(|value| written::value(ValueKind::Text { empty: false }, &value.value));
         let cwd = hook.handler.command().and_then(|command| command.cwd.to_str());
-        let found = cwd.map(|path| written::text(&escaped(path)));
+        let found = cwd.map(|path| written::text(&self.unfilled(set, path).unwrap_or_else(|| escaped(path))));
         let origin = set.map_or_else(|| "the folder of its file".to_owned(), |value| origin(&value.spot));
         Some(Line { value: found.or_else(as_written)?, origin, is_silent: false })
+    }
+
+    /// A folder with variables in its name as it was written, but for the folder that it starts from. `None`: it has
+    /// none, or stands below that folder without a word about it.
+    fn unfilled(&self, set: Option<&EffectiveValue>, path: &str) -> Option<String> {
+        let value = set?;
+        let text = value.value.as_str().filter(|text| text.contains("${env:"))?;
+        let dir =
+            value.spot.dir().or_else(|| self.effective.dirs.get(value.key.hook()?).map(PathBuf::as_path))?;
+        let filled = with_folder(&value.value, dir)?.as_str()?.to_owned();
+        if filled.starts_with('/') || !Path::new(path).starts_with(dir) {
+            Some(filled)
+        } else if text.starts_with("${env:") {
+            None
+        } else {
+            Some(format!("{}/{filled}", escaped(dir.to_str()?)))
+        }
     }
 }
 
@@ -160,6 +177,16 @@ fn origin(spot: &Spot) -> String {
         }
         Origin::Variable { name, .. } => name,
         Origin::Override { key, .. } => format!("option {key}"),
+    }
+}
+
+/// The variable that is the value, where naming it means the same: what the environment holds is not shown.
+fn variable_of(value: &EffectiveValue) -> Option<String> {
+    match value.spot.origin() {
+        Origin::Variable { name, .. } if value.value.as_str().is_some_and(|text| !text.contains("${")) => {
+            Some(name)
+        }
+        _ => None,
     }
 }
 

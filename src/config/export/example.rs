@@ -126,6 +126,8 @@ fn sample(setting: &Setting) -> String {
     let value = match setting.path {
         "class.CLASS.ceiling" | "hook.NAME.max_events" => "1000",
         "class.CLASS.seats" => "5",
+        "dead_letters.file" => "\"dead.jsonl\"",
+        "redact.patterns" => "[\"badge-(?<secret>[0-9]+)\"]",
         "hook.NAME.on" => "[\"pre_tool\", \"post_tool\"]",
         "hook.NAME.match.tool" => "\"Bash|Edit\"",
         "hook.NAME.where.ANY" => "\"explorer\"",

@@ -1,7 +1,9 @@
 //! The settings that concern the whole pool: every table but those of the hooks.
 
 use super::super::settings::{PoolSettings, QueueSettings};
-use super::super::value::ValueKind::{self, Boolean, Choice, Class, Off, Ratio, Workers};
+use super::super::value::ValueKind::{
+    self, Boolean, Choice, Choices, Class, Off, Ratio, Text, TextList, Workers,
+};
 use super::Setting;
 
 const CAPACITY: ValueKind = ValueKind::Integer { min: 1, max: QueueSettings::MAX_CAPACITY as u64 };
@@ -131,4 +133,66 @@ pub(super) const SETTINGS: &[Setting] = &[
     Setting::new("batching.bytes", SIZE, "\"1MB\"", "Most bytes of one batch."),
     Setting::new("batching.linger", TIME_OR_NONE, "\"100ms\"", "Longest wait for a batch to fill."),
     Setting::new("shutdown.drain", TIME_OR_NONE, "\"2s\"", "How long a shutdown lets jobs start and run on."),
+    Setting::new(
+        "redact.enabled",
+        Boolean,
+        "true",
+        "Takes secrets out of kept output, reasons, log lines and dead letters; handlers get the exact bytes all the same.",
+    ),
+    Setting::new(
+        "redact.defaults",
+        Boolean,
+        "true",
+        "Whether the built-in rules apply: passwords, keys and tokens by their name or their form.",
+    ),
+    Setting::open(
+        "redact.patterns",
+        TextList,
+        "Regular expressions for more secrets, at most 64; the group `secret` of one, or else all that it matches, goes.",
+    ),
+    Setting::new(
+        "failures.keep",
+        integer(0, 1000),
+        "20",
+        "The last failures of each hook that are kept in memory, with event and output.",
+    ),
+    Setting::new(
+        "failures.max_bytes",
+        SIZE,
+        "\"1MB\"",
+        "Bytes of events and output of the failures kept of one hook; the newest is kept in any case.",
+    ),
+    Setting::open(
+        "dead_letters.file",
+        Text { empty: false },
+        "The file that failures are written to, one JSON line each, to be replayed; relative to the folder of this file.",
+    ),
+    Setting::new("dead_letters.max_bytes", SIZE, "\"10MB\"", "Size at which the file becomes an older one."),
+    Setting::new(
+        "dead_letters.keep",
+        integer(0, 100),
+        "3",
+        "How many older files are kept: FILE.1, FILE.2 and so on.",
+    ),
+    Setting::new(
+        "dead_letters.on",
+        Choices(&[
+            "failed",
+            "timed_out",
+            "panicked",
+            "not_started",
+            "displaced",
+            "expired",
+            "cancelled",
+            "abandoned",
+        ]),
+        "[\"failed\", \"timed_out\", \"panicked\", \"not_started\"]",
+        "The outcomes that are written.",
+    ),
+    Setting::new(
+        "dead_letters.redact",
+        Boolean,
+        "true",
+        "Whether events are written without their secrets, which a replay then misses.",
+    ),
 ];

@@ -22,7 +22,7 @@ const VARIABLES: [(&str, &str, Sort, &str); 11] = [
     ("CLAUDE_MPM_HOOKS_DELEGATION", "kinds.delegation", Sort::Switch, YES_OR_NO),
     ("CLAUDE_MPM_HOOK_BATCHING", "batching.enabled", Sort::Switch, YES_OR_NO),
     ("CLAUDE_MPM_HOOK_DEBUG", "debug", Sort::Switch, YES_OR_NO),
-    ("CLAUDE_MPM_HOOK_QUEUE_SIZE", "queue.capacity", Sort::Count, "a whole number from 1 to 32767"),
+    ("CLAUDE_MPM_HOOK_QUEUE_SIZE", "queue.capacity", Sort::Count, "a whole number from 1 to 1000000"),
     ("CLAUDE_MPM_HOOK_BATCH_SIZE", "batching.size", Sort::Count, "a whole number from 1 to 10000"),
     ("CLAUDE_MPM_HOOK_BG_TIMEOUT", "defaults.timeout", Sort::Seconds, ABOVE_0),
     ("CLAUDE_MPM_HOOK_BATCH_TIMEOUT_MS", "batching.linger", Sort::Milliseconds, NOT_NEGATIVE),

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use crate::class::{PerClass, PriorityClass};
 use crate::outcome::{OutcomeKind, Refusal, WaitSplit};
+use crate::pool::admission::{Admission, LANE_MAX};
 use crate::pool::drain::Remainder;
 use crate::pool::{Finished, Host, Pool};
 use crate::scheduler::{
@@ -369,7 +370,10 @@ pub(super) trait Shell: Sync {
 
 impl Shell for Pool<TestHost> {
     fn start(params: CoreParams, hooks: &[HookParams], clock: Clock, host: Arc<TestHost>) -> Self {
-        Pool::start(params, hooks, clock, host).unwrap()
+        // Every other one has lanes so narrow that its counts move out of the admission word and back all the time.
+        let lane_max = if params.rule.capacity % 2 == 1 { 5 } else { LANE_MAX };
+        let admission = Admission::with_lanes(params.rule, params.displace, lane_max);
+        Pool::start_behind(admission, params, hooks, clock, host).unwrap()
     }
 
     fn submit(&self, spec: Spec) -> Result<(), Refusal> {
@@ -437,7 +441,7 @@ pub(super) fn pool(params: CoreParams) -> (Arc<Pool<TestHost>>, Arc<TestHost>) {
 
 /// Waits until every worker sleeps.
 pub(super) fn await_sleep(pool: &Pool<TestHost>) {
-    let workers = pool.threads().len() as u64;
+    let workers = pool.threads().len();
     await_state("all workers asleep", || pool.shared.parking.asleep() == workers);
 }
 

@@ -9,7 +9,8 @@ mod drain;
 mod hosts;
 #[cfg(target_os = "linux")]
 mod idle;
-mod one_mutex;
+#[cfg(loom)]
+mod loom;
 mod resize;
 mod stress;
 mod wakes;

@@ -9,8 +9,9 @@ use super::hosts::{
     Dice, Gate, LIMIT, Mark, Script, Shell, Spec, TestPool, await_sleep, await_state, params, pool,
 };
 use crate::class::PerClass;
-use crate::class::PriorityClass::{Critical, Low, Normal};
+use crate::class::PriorityClass::{Critical, High, Low, Normal};
 use crate::outcome::Refusal;
+use crate::pool::admission::LANE_MAX;
 use crate::scheduler::{AdmissionRule, CoreParams};
 
 fn workers(pool: &TestPool, n: u32) {
@@ -135,7 +136,38 @@ fn a_pool_that_has_ended_starts_no_thread() {
     assert!(pool.threads().is_empty());
 }
 
-fn any_params(dice: &mut Dice) -> CoreParams {
+/// More jobs of one class than the admission word counts, and back, with changes on both sides of the border.
+#[test]
+fn a_queue_grows_beyond_a_lane_and_shrinks_again() {
+    const MANY: u32 = LANE_MAX + 1_000;
+    let (pool, host) = pool(params(2, 10));
+    host.keeps_trail.store(false, Ordering::Relaxed);
+    pool.pause_class(Low);
+    let fill = |from: u32, upto: u32| {
+        for id in from..upto {
+            assert_eq!(pool.submit(Spec::new(id, Low)), Ok(()), "{id}");
+        }
+        assert_eq!(pool.submit(Spec::new(u32::MAX, Low)), Err(Refusal::Full));
+        assert_eq!(pool.waiting()[Low], upto);
+    };
+    fill(0, 10);
+    capacity(&pool, 1_000_000);
+    capacity(&pool, MANY);
+    fill(10, MANY);
+    capacity(&pool, 5);
+    assert_eq!(pool.submit(Spec::new(u32::MAX, High)), Err(Refusal::Full));
+    pool.resume_class(Low);
+    host.await_outcomes(MANY as usize);
+    assert_eq!(pool.waiting(), PerClass::default());
+    pool.pause_class(Low);
+    let again = |id| pool.submit(Spec::new(MANY + id, Low));
+    assert_eq!((0..6).map(again).collect::<Vec<_>>(), [&[Ok(()); 5][..], &[Err(Refusal::Full)]].concat());
+    pool.resume_class(Low);
+    assert_eq!(pool.drain(LIMIT, LIMIT).leaked, 0);
+    host.assert_balanced(MANY as usize + 5);
+}
+
+pub(super) fn any_params(dice: &mut Dice) -> CoreParams {
     let n = |dice: &mut Dice, most| u32::try_from(dice.below(most)).unwrap();
     let capacity = 1 + n(dice, 60);
     let mut params = params(1 + n(dice, 12), capacity);

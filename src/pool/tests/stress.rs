@@ -1,15 +1,16 @@
 //! Everything at once, from a seed that a failure names: submitters, cancels, pauses, displacement, expiry, retries,
-//! panics and a close at any moment. Whatever happens, the books balance and every thread ends.
+//! panics, other bounds, seats and hooks meanwhile, and a close at any moment. Whatever happens, the books balance and every thread ends.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use super::hosts::{Dice, LIMIT, Script, Shell, Spec, TestHost, await_state, params};
+use super::resize::any_params;
 use crate::class::{PerClass, PriorityClass};
 use crate::outcome::{OutcomeKind, Refusal};
 use crate::pool::Pool;
-use crate::scheduler::{BatchParams, HookParams};
+use crate::scheduler::{BatchParams, CoreParams, HookParams, HookSlot};
 use crate::time::{Clock, Time};
 
 fn spec(id: u32, linger: Duration, dice: &mut Dice) -> Spec {
@@ -45,7 +46,7 @@ fn round(seed: u64) {
     ];
     let clock = Clock::start();
     let host = TestHost::new(clock);
-    let pool = Pool::start(params, &hooks, clock, Arc::clone(&host)).unwrap();
+    let pool: Pool<_> = Shell::start(params, &hooks, clock, Arc::clone(&host));
     let (admitted, attempts) = (AtomicUsize::new(0), AtomicUsize::new(0));
     // Not more than the submitters who do not wait make in any case.
     let close_at = usize::try_from(dice.below(800)).unwrap();
@@ -90,6 +91,19 @@ fn round(seed: u64) {
                 std::thread::yield_now();
                 Shell::resume_class(pool, class);
                 Shell::resume_hook(pool, hook);
+            }
+        });
+        let mut dice = Dice::new(seed + (1 << 40));
+        let changes = if dice.one_in(2) { dice.below(20) } else { 0 };
+        scope.spawn(move || {
+            for _ in 0..changes {
+                let other = CoreParams { displace: dice.one_in(2), ..any_params(&mut dice) };
+                let (answer, left) = pool.change(|params| *params = other);
+                answer.unwrap();
+                drop(left);
+                let at_once = 1 + u32::try_from(dice.below(3)).unwrap();
+                drop(pool.set_hooks(&[(HookSlot(2), HookParams { max_concurrency: Some(at_once) })]));
+                std::thread::yield_now();
             }
         });
         if seed.is_multiple_of(3) {

@@ -1,39 +1,12 @@
-//! No job is overlooked and no wake-up is lost: taking in the lanes, and the protocol of parking, under races.
+//! No job is overlooked and no wake-up is lost: the protocol of parking, under races.
 
 use std::sync::Barrier;
 use std::sync::atomic::Ordering;
 
 use super::behaviour::{finish, hold_workers};
 use super::hosts::{Gate, Shell, Spec, params, pool};
-use crate::class::{PerClass, PriorityClass};
-use crate::pool::{gather, insist};
-use PriorityClass::{High, Low, Normal};
-
-#[test]
-fn a_retry_of_the_steal_is_not_an_empty_lane() {
-    use crossbeam_deque::Steal;
-    let answers = std::cell::RefCell::new(vec![Steal::Success(7), Steal::Retry, Steal::Retry]);
-    assert_eq!(insist(|| answers.borrow_mut().pop().unwrap_or(Steal::Empty)), Some(7));
-    assert_eq!(insist(|| answers.borrow_mut().pop().unwrap_or(Steal::Empty)), None);
-}
-
-/// While the taker is at a later lane, a job comes to an earlier one, and the next of its chain to a later one.
-#[test]
-fn what_came_before_a_job_that_is_found_is_found_too() {
-    use std::cell::RefCell;
-    let lanes: RefCell<PerClass<Vec<u32>>> = RefCell::default();
-    let pushed = std::cell::Cell::new(false);
-    let next_of = |class| {
-        if class == Normal && !pushed.replace(true) {
-            lanes.borrow_mut()[High].push(1);
-            lanes.borrow_mut()[Low].push(2);
-        }
-        lanes.borrow_mut()[class].pop()
-    };
-    let mut found = gather(next_of);
-    found.sort_unstable();
-    assert_eq!(found, [1, 2]);
-}
+use crate::class::PriorityClass;
+use PriorityClass::{Low, Normal};
 
 /// A push that still sees the class closed relies on whoever opens it.
 #[test]

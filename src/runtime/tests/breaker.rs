@@ -32,7 +32,7 @@ fn submit(pool: &HookPool, name: &str) -> Option<JobHandle> {
     submission.admitted().next().cloned()
 }
 
-fn ended(handle: Option<JobHandle>) -> Arc<crate::Outcome> {
+fn ended(handle: Option<JobHandle>) -> Arc<Outcome> {
     handle.expect("it is admitted").wait(LONG).expect("it ends")
 }
 
@@ -176,7 +176,7 @@ fn a_batch_is_turned_away_as_a_whole_but_for_who_is_cancelled_meanwhile() {
         Err("bad")
     };
     let seen = Arc::clone(&jobs);
-    let observer = move |outcome: &crate::Outcome| {
+    let observer = move |outcome: &Outcome| {
         if outcome.kind == OutcomeKind::NotStarted {
             // The last one has been picked with this one.
             seen.lock().unwrap().last().map(JobHandle::cancel);

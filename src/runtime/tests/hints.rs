@@ -3,7 +3,7 @@
 use super::*;
 
 /// The outcome of one event for a hook with these keys.
-fn ended(keys: &str) -> Arc<crate::outcome::Outcome> {
+fn ended(keys: &str) -> Arc<Outcome> {
     let pool = pool(&format!("[hook.a]\non = ['*']\n{keys}\n"));
     let handle = pool.submit(event(r#"{"type":"x"}"#)).admitted().next().unwrap().clone();
     let outcome = handle.wait(LONG).unwrap();

@@ -3,6 +3,7 @@
 mod breaker;
 mod cancel;
 mod hints;
+mod kept;
 mod outcomes;
 mod overrun;
 mod reload;

@@ -15,7 +15,7 @@ fn submit(pool: &HookPool, n: usize) {
     }
 }
 
-fn jobs(outcomes: impl Iterator<Item = Arc<crate::Outcome>>) -> Vec<u64> {
+fn jobs(outcomes: impl Iterator<Item = Arc<Outcome>>) -> Vec<u64> {
     outcomes.map(|outcome| outcome.job.0).collect()
 }
 

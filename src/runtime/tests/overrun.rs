@@ -195,7 +195,7 @@ fn an_observer_that_takes_its_time_delays_no_other_deadline() {
     let (open, gate) = mpsc::channel::<()>();
     let (go_on, wait) = mpsc::channel::<()>();
     let (gate, wait) = (Mutex::new(gate), Mutex::new(wait));
-    let observer = move |outcome: &crate::outcome::Outcome| {
+    let observer = move |outcome: &Outcome| {
         if outcome.job.0 == 1 {
             let _ = wait.lock().unwrap().recv();
         }
@@ -225,7 +225,7 @@ fn a_drain_waits_for_the_observers_of_a_closure_beyond_its_time() {
     let (told, is_told) = mpsc::channel();
     let (go_on, wait) = mpsc::channel::<()>();
     let wait = Mutex::new(wait);
-    let observer = move |_: &crate::outcome::Outcome| {
+    let observer = move |_: &Outcome| {
         told.send(()).unwrap();
         let _ = wait.lock().unwrap().recv();
         std::thread::sleep(Duration::from_millis(100));
@@ -306,7 +306,7 @@ fn an_overdue_flight_that_has_landed_takes_nobody_elses_deadline_away() {
     };
     let opener = open.clone();
     // While this is told of the first timeout, its closure returns and the next one begins.
-    let observer = move |outcome: &crate::Outcome| {
+    let observer = move |outcome: &Outcome| {
         if outcome.event.name() == "first" {
             let told = told.lock().unwrap();
             assert_eq!(told.recv_timeout(LONG).unwrap(), "first");

@@ -102,3 +102,25 @@ fn a_name_with_a_character_that_no_environment_holds_reaches_the_handler_without
     assert_eq!(value(&variables, "HOOKPOOL_SESSION"), Some("\u{fffd}s\u{fffd}"));
     assert_eq!(output_of("run = 'cat'", json), json, "the event itself keeps it");
 }
+
+/// A program around the pool may write anything of it into its own log.
+#[test]
+fn no_debug_form_shows_the_environment_or_what_hooks_are_given() {
+    let text = "[hook.a]\non = ['*']\nrun = ['true', '${env:PLAIN}']\nenv = { B = '${env:PLAIN}', C = 'Zq2' }\n\
+                [hook.b]\non = ['*']\nrun = 'true ${env:PLAIN}'\n[hook.c]\non = ['*']\nrun = 'cat'\nmode = 'resident'\n";
+    let environment = [("PLAIN".into(), "Zq1".into()), ("HOOKPOOL_HOOK__A__ENV__D".into(), "Zq3".into())];
+    let sources = crate::config::ConfigLoader::new().text("hooks.toml", text).environment(environment);
+    let loaded = sources.clone().load().unwrap();
+    let builder = HookPool::builder().config(loaded.config.clone());
+    let shown = format!("{sources:?} {loaded:?} {builder:?}");
+    assert!(!shown.contains("Zq"), "{shown}");
+    let pool = builder.build().unwrap();
+    pool.set("hook.a.env.E", "Zq4").unwrap();
+    let told = pool.set("hook.a.env.F", "Zq5").unwrap().to_string();
+    let handles: Vec<_> = pool.submit(event(r#"{"event":"x"}"#)).admitted().cloned().collect();
+    let outcome = handles[0].wait(LONG).unwrap();
+    let shown = format!("{pool:?} {:?} {handles:?} {outcome:?} {told}", pool.status());
+    assert!(!shown.contains("Zq"), "{shown}");
+    assert!(!shown.contains("CARGO_MANIFEST_DIR"), "the environment of this process: {shown}");
+    assert!(pool.drain(LONG).is_balanced());
+}

@@ -1,0 +1,97 @@
+//! The lanes: one deque for each class, from the submitters to whoever holds the core's lock.
+//!
+//! A lane has no bound of its own: the admission word has one. It keeps the order of one thread's pushes, but lanes do not
+//! keep it together, and a chain may have jobs in two classes: order is what the numbers say.
+//!
+//! **Taking in.** Whoever takes the lanes in goes over all of them until a whole round finds nothing, and sorts what it
+//! found by number. What a thread pushed before a job that was found is then found too: it was visible before the last
+//! round began. The rounds come to an end because nothing is picked meanwhile, so no more can come in than may wait.
+
+use crossbeam_deque::{Injector, Steal};
+use crossbeam_utils::Backoff;
+
+use crate::class::{PerClass, PriorityClass};
+use crate::scheduler::Arrival;
+
+pub(super) struct Lanes<J> {
+    lanes: PerClass<Injector<Numbered<J>>>,
+}
+
+/// A job in a lane.
+pub(super) struct Numbered<J> {
+    pub(super) number: u64,
+    pub(super) arrival: Arrival<J>,
+}
+
+impl<J> Lanes<J> {
+    pub(super) fn new() -> Self {
+        Self { lanes: PerClass::from_fn(|_| Injector::new()) }
+    }
+
+    pub(super) fn push(&self, class: PriorityClass, job: Numbered<J>) {
+        self.lanes[class].push(job);
+    }
+
+    /// Moves everything to `found`, in the order of numbers. Under the core's lock. See "Taking in".
+    pub(super) fn take_all(&self, found: &mut Vec<Numbered<J>>) {
+        gather(found, |class| insist(|| self.lanes[class].steal()));
+        found.sort_unstable_by_key(|job| job.number);
+    }
+}
+
+/// Everything that is in the lanes, and with each job what was pushed before it: ends with a round that finds nothing.
+fn gather<T>(found: &mut Vec<T>, next_of: impl Fn(PriorityClass) -> Option<T>) {
+    loop {
+        let before = found.len();
+        for class in PriorityClass::ALL {
+            found.extend(std::iter::from_fn(|| next_of(class)));
+        }
+        if found.len() == before {
+            return;
+        }
+    }
+}
+
+/// Steals until there is an answer. `Retry` is not `Empty`: who takes it for that falls asleep on a job.
+fn insist<T>(steal: impl Fn() -> Steal<T>) -> Option<T> {
+    let backoff = Backoff::new();
+    loop {
+        match steal() {
+            Steal::Success(job) => return Some(job),
+            Steal::Empty => return None,
+            Steal::Retry => backoff.snooze(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use PriorityClass::{High, Low, Normal};
+
+    #[test]
+    fn a_retry_of_the_steal_is_not_an_empty_lane() {
+        let answers = std::cell::RefCell::new(vec![Steal::Success(7), Steal::Retry, Steal::Retry]);
+        assert_eq!(insist(|| answers.borrow_mut().pop().unwrap_or(Steal::Empty)), Some(7));
+        assert_eq!(insist(|| answers.borrow_mut().pop().unwrap_or(Steal::Empty)), None);
+    }
+
+    /// While the taker is at a later lane, a job comes to an earlier one, and the next of its chain to a later one.
+    #[test]
+    fn what_came_before_a_job_that_is_found_is_found_too() {
+        use std::cell::RefCell;
+        let lanes: RefCell<PerClass<Vec<u32>>> = RefCell::default();
+        let pushed = std::cell::Cell::new(false);
+        let next_of = |class| {
+            if class == Normal && !pushed.replace(true) {
+                lanes.borrow_mut()[High].push(1);
+                lanes.borrow_mut()[Low].push(2);
+            }
+            lanes.borrow_mut()[class].pop()
+        };
+        let mut found = Vec::new();
+        gather(&mut found, next_of);
+        found.sort_unstable();
+        assert_eq!(found, [1, 2]);
+    }
+}
