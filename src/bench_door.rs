@@ -10,9 +10,7 @@ use crate::class::{PerClass, PriorityClass};
 use crate::outcome::{OutcomeKind, WaitSplit};
 use crate::pool::one_mutex::OneMutex;
 use crate::pool::{Finished, Host, Pool};
-use crate::scheduler::{
-    AdmissionRule, Arrival, CoreParams, Dispatch, HookParams, HookSlot, JobKey, PickParams, SeatParams,
-};
+use crate::scheduler::{Arrival, CoreParams, Dispatch, HookParams, HookSlot, JobKey};
 use crate::time::Clock;
 
 struct Runner<J> {
@@ -129,25 +127,8 @@ fn parts<J>(
     capacity: u32,
     run: impl Fn(J) + Send + Sync + 'static,
 ) -> (CoreParams, Clock, Arc<Runner<J>>) {
-    let params = CoreParams {
-        rule: AdmissionRule {
-            capacity,
-            guarantee: PerClass::default(),
-            ceiling: PerClass::from_fn(|_| capacity),
-        },
-        displace: false,
-        seats: SeatParams {
-            workers,
-            standby: 0,
-            standby_for: PriorityClass::High,
-            per_class: PerClass::from_fn(|_| u32::MAX),
-        },
-        pick: PickParams {
-            weighted: false,
-            weights: PerClass::from_fn(|_| 1),
-            bypass: Some(PerClass::from_fn(|_| 16)),
-        },
-        pressure: u32::MAX,
-    };
+    let mut params = CoreParams::plain(workers, capacity);
+    // As it is by default.
+    params.pick.bypass = Some(PerClass::from_fn(|_| 16));
     (params, Clock::start(), Arc::new(Runner { run: Box::new(run) }))
 }

@@ -17,6 +17,29 @@ pub(crate) struct CoreParams {
     pub(crate) pressure: u32,
 }
 
+impl CoreParams {
+    /// A queue of that capacity, that many workers, no standby seat, strict order without bypass, no displacement: for
+    /// tests, and for `bench_door`.
+    pub(crate) fn plain(workers: u32, capacity: u32) -> Self {
+        Self {
+            rule: AdmissionRule {
+                capacity,
+                guarantee: PerClass::default(),
+                ceiling: PerClass::from_fn(|_| capacity),
+            },
+            displace: false,
+            seats: SeatParams {
+                workers,
+                standby: 0,
+                standby_for: PriorityClass::High,
+                per_class: PerClass::from_fn(|_| u32::MAX),
+            },
+            pick: PickParams { weighted: false, weights: PerClass::from_fn(|_| 1), bypass: None },
+            pressure: u32::MAX,
+        }
+    }
+}
+
 /// The rights to run a job.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct SeatParams {

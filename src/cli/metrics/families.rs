@@ -43,15 +43,9 @@ impl Families<'_> {
         unit: Option<&Unit>,
         samples: impl IntoIterator<Item = (Labels<'l>, V)>,
     ) -> fmt::Result {
-        let mut samples = samples.into_iter().peekable();
-        if samples.peek().is_none() {
-            return Ok(());
-        }
-        let mut family = self.0.encode_descriptor(name, help, unit, MetricType::Counter)?;
-        for (labels, value) in samples {
-            with(&mut family, &labels, |metric| metric.encode_counter::<NoLabelSet, _, u64>(&value, None))?;
-        }
-        Ok(())
+        self.family((name, help, unit, MetricType::Counter), samples, |metric, value| {
+            metric.encode_counter::<NoLabelSet, _, u64>(&value, None)
+        })
     }
 
     pub(super) fn gauges<'l, V: EncodeGaugeValue>(
@@ -61,15 +55,9 @@ impl Families<'_> {
         unit: Option<&Unit>,
         samples: impl IntoIterator<Item = (Labels<'l>, V)>,
     ) -> fmt::Result {
-        let mut samples = samples.into_iter().peekable();
-        if samples.peek().is_none() {
-            return Ok(());
-        }
-        let mut family = self.0.encode_descriptor(name, help, unit, MetricType::Gauge)?;
-        for (labels, value) in samples {
-            with(&mut family, &labels, |metric| metric.encode_gauge(&value))?;
-        }
-        Ok(())
+        self.family((name, help, unit, MetricType::Gauge), samples, |metric, value| {
+            metric.encode_gauge(&value)
+        })
     }
 
     /// Microseconds, shown in seconds.
@@ -92,17 +80,26 @@ impl Families<'_> {
         scale: f64,
         samples: impl IntoIterator<Item = (Labels<'l>, &'l Distribution)>,
     ) -> fmt::Result {
-        let mut samples = samples.into_iter().filter(|(_, values)| values.samples() > 0).peekable();
+        let samples = samples.into_iter().filter(|(_, values)| values.samples() > 0);
+        self.family((name, help, unit, MetricType::Histogram), samples, |metric, values| {
+            let (sum, buckets) = (shown(values.sum(), scale), buckets(values, bounds, scale));
+            metric.encode_histogram::<NoLabelSet>(sum, values.samples(), &buckets, None)
+        })
+    }
+
+    fn family<'l, V>(
+        &mut self,
+        (name, help, unit, kind): (&str, &str, Option<&Unit>, MetricType),
+        samples: impl IntoIterator<Item = (Labels<'l>, V)>,
+        encode: impl Fn(&mut MetricEncoder<'_>, V) -> fmt::Result,
+    ) -> fmt::Result {
+        let mut samples = samples.into_iter().peekable();
         if samples.peek().is_none() {
             return Ok(());
         }
-        let mut family = self.0.encode_descriptor(name, help, unit, MetricType::Histogram)?;
-        for (labels, values) in samples {
-            let sum = shown(values.sum(), scale);
-            let buckets = buckets(values, bounds, scale);
-            with(&mut family, &labels, |metric| {
-                metric.encode_histogram::<NoLabelSet>(sum, values.samples(), &buckets, None)
-            })?;
+        let mut family = self.0.encode_descriptor(name, help, unit, kind)?;
+        for (labels, value) in samples {
+            with(&mut family, &labels, |metric| encode(metric, value))?;
         }
         Ok(())
     }

@@ -8,14 +8,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::Duration;
 
-use crate::class::{PerClass, PriorityClass};
+use crate::class::PriorityClass;
 use crate::outcome::{OutcomeKind, Refusal, WaitSplit};
 use crate::pool::admission::{Admission, LANE_MAX};
 use crate::pool::drain::Remainder;
 use crate::pool::{Finished, Host, Pool};
 use crate::scheduler::{
-    AdmissionRule, Arrival, BatchParams, Batching, CoreParams, Dispatch, HookParams, HookSlot, JobKey,
-    PickParams, Retry, SeatParams,
+    Arrival, BatchParams, Batching, CoreParams, Dispatch, HookParams, HookSlot, JobKey, Retry,
 };
 use crate::time::{Clock, Time};
 
@@ -411,24 +410,8 @@ impl Shell for Pool<TestHost> {
     }
 }
 
-/// A queue of that capacity, that many workers, no standby seat, strict order without bypass, no displacement.
 pub(super) fn params(workers: u32, capacity: u32) -> CoreParams {
-    CoreParams {
-        rule: AdmissionRule {
-            capacity,
-            guarantee: PerClass::default(),
-            ceiling: PerClass::from_fn(|_| capacity),
-        },
-        displace: false,
-        seats: SeatParams {
-            workers,
-            standby: 0,
-            standby_for: PriorityClass::High,
-            per_class: PerClass::from_fn(|_| u32::MAX),
-        },
-        pick: PickParams { weighted: false, weights: PerClass::from_fn(|_| 1), bypass: None },
-        pressure: u32::MAX,
-    }
+    CoreParams::plain(workers, capacity)
 }
 
 /// A pool with two plain hooks.

@@ -269,34 +269,19 @@ fn a_closure_that_the_end_of_the_pool_was_too_soon_for_has_not_failed() {
     until(|| pool.drain(LONG).leaked == 0);
 }
 
-/// Hears the warnings of all threads, also of those that the test cannot reach.
-struct Warnings(mpsc::Sender<String>);
-
-impl tracing::Subscriber for Warnings {
-    fn enabled(&self, about: &tracing::Metadata<'_>) -> bool {
-        *about.level() == tracing::Level::WARN
-    }
-    fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
-        tracing::span::Id::from_u64(1)
-    }
-    fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
-    fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
-    fn event(&self, event: &tracing::Event<'_>) {
+#[test]
+fn a_closure_beyond_its_time_that_opens_it_is_told_in_the_log() {
+    let (told, lines) = mpsc::channel();
+    // The lines of all threads, also of those that the test cannot reach.
+    let hears = Listener(tracing::Level::WARN, move |event: &tracing::Event<'_>| {
         let mut line = String::new();
         event.record(&mut |field: &tracing::field::Field, value: &dyn std::fmt::Debug| {
             let _ = write!(line, "{field}={value:?} ");
         });
         // An error: the test is over.
-        let _ = self.0.send(line);
-    }
-    fn enter(&self, _: &tracing::span::Id) {}
-    fn exit(&self, _: &tracing::span::Id) {}
-}
-
-#[test]
-fn a_closure_beyond_its_time_that_opens_it_is_told_in_the_log() {
-    let (told, lines) = mpsc::channel();
-    tracing::subscriber::set_global_default(Warnings(told)).unwrap();
+        let _ = told.send(line);
+    });
+    tracing::subscriber::set_global_default(hears).unwrap();
     let keys = format!("[hook.deaf_and_told]\non = ['*']\ntimeout = '10ms'\n{OPENS}\n");
     let deaf = |call: &Call| until(|| call.is_cancelled());
     let config = Config::from_toml(&keys).unwrap();

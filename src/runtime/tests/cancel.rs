@@ -126,28 +126,16 @@ fn a_killed_pool_abandons_what_waits_and_gives_no_grace_to_what_runs() {
 }
 
 /// Cancels a job when the first line of the other hook is written: its first member has been started, the next one not.
-struct CancelsNext(Arc<OnceLock<Vec<JobHandle>>>);
-
-impl tracing::Subscriber for CancelsNext {
-    fn enabled(&self, _: &tracing::Metadata<'_>) -> bool {
-        true
-    }
-    fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
-        tracing::span::Id::from_u64(1)
-    }
-    fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
-    fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
-    fn event(&self, event: &tracing::Event<'_>) {
+fn cancels_next(jobs: Arc<OnceLock<Vec<JobHandle>>>) -> impl tracing::Subscriber + Send + Sync {
+    Listener(tracing::Level::DEBUG, move |event: &tracing::Event<'_>| {
         let mut has_started = false;
         event.record(&mut |_: &tracing::field::Field, value: &dyn std::fmt::Debug| {
             has_started |= format!("{value:?}") == "started";
         });
-        if let Some(next) = self.0.get().filter(|_| has_started) {
+        if let Some(next) = jobs.get().filter(|_| has_started) {
             next[1].cancel();
         }
-    }
-    fn enter(&self, _: &tracing::span::Id) {}
-    fn exit(&self, _: &tracing::span::Id) {}
+    })
 }
 
 #[test]
@@ -161,7 +149,7 @@ fn a_batch_does_not_run_on_for_a_member_that_was_cancelled_before_it_started() {
     let seen = Arc::clone(&jobs);
     let listens = move |_: &crate::Call| {
         // The worker's own, to its end.
-        std::mem::forget(tracing::subscriber::set_default(CancelsNext(Arc::clone(&seen))));
+        std::mem::forget(tracing::subscriber::set_default(cancels_next(Arc::clone(&seen))));
     };
     let config = Config::from_toml(&config).unwrap();
     let pool = HookPool::builder().config(config).register("listens", listens).build().unwrap();
