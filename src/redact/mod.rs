@@ -17,10 +17,11 @@ mod until;
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
-use std::fmt::{self, Write};
+use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
+use memchr::memmem::Finder;
 use regex::bytes::{Regex, RegexBuilder};
 
 use crate::pattern::PatternError;
@@ -55,7 +56,7 @@ struct Patterns {
 struct Known {
     secret: Box<[u8]>,
     /// Finds its first bytes.
-    start: Regex,
+    start: Finder<'static>,
 }
 
 impl Known {
@@ -63,21 +64,17 @@ impl Known {
     const START: usize = 64;
 
     fn new(secret: &[u8]) -> Self {
-        let text = secret.iter().take(Self::START).fold(String::new(), |mut text, byte| {
-            let _ = write!(text, r"\x{byte:02x}");
-            text
-        });
-        let start = RegexBuilder::new(&text).unicode(false).build().expect("a few bytes are a pattern");
-        Self { secret: secret.into(), start }
+        let start = secret.get(..Self::START).unwrap_or(secret);
+        Self { secret: secret.into(), start: Finder::new(start).into_owned() }
     }
 
     fn find(&self, text: &[u8], spans: &mut Vec<Range<usize>>) {
         let mut at = 0;
-        while let Some(found) = self.start.find_at(text, at) {
-            let rest = text.get(found.start()..).unwrap_or_default();
-            at =
-                found.start() + rest.iter().zip(&self.secret).take_while(|(one, other)| one == other).count();
-            spans.push(found.start()..at);
+        while let Some(found) = text.get(at..).and_then(|rest| self.start.find(rest)) {
+            let begin = at + found;
+            let rest = text.get(begin..).unwrap_or_default();
+            at = begin + rest.iter().zip(&self.secret).take_while(|(one, other)| one == other).count();
+            spans.push(begin..at);
         }
     }
 }

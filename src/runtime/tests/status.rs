@@ -121,3 +121,18 @@ fn a_hook_that_is_gone_keeps_what_was_counted() {
     assert_eq!(hook.parts.len(), 1);
     assert_eq!(snapshot.kinds[0].1.resolved(), 2);
 }
+
+/// Whoever has waited for an outcome finds the room that its job had.
+#[test]
+fn the_bytes_of_an_event_are_free_when_its_outcome_is_known() {
+    let config = Config::from_toml("pool.workers = 1\n[hook.a]\non = ['*']\n[hook.b]\non = ['*']\n").unwrap();
+    let nothing = |_: &crate::Call| ();
+    let pool = HookPool::builder().config(config).register("a", nothing).register("b", nothing);
+    let pool = pool.build().unwrap();
+    for _ in 0..2000 {
+        let submission = pool.submit(event(r#"{"type":"x"}"#));
+        assert_eq!(submission.admitted().filter(|job| job.wait(LONG).is_some()).count(), 2);
+        assert_eq!(pool.status().pool.bytes, 0);
+    }
+    assert!(pool.drain(LONG).is_balanced());
+}
