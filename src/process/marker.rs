@@ -130,6 +130,30 @@ mod linux {
             assert_ne!(marker, new_pool_marker(), "two pools of one process are told apart");
         }
 
+        /// Its main thread ends, and another goes on until it is killed.
+        #[test]
+        fn a_process_without_its_main_thread_is_half_dead_and_dead_when_the_others_are() {
+            let code = "import ctypes, threading, time\n\
+                        threading.Thread(target=time.sleep, args=(600,)).start()\n\
+                        ctypes.CDLL(None).pthread_exit(None)";
+            let mut child = std::process::Command::new("python3").args(["-c", code]).spawn().unwrap();
+            let number = child.id().try_into().unwrap();
+            let start = Stat::read(number).unwrap().start;
+            let origin = Origin { number, start, ..Origin::of_this_process() };
+            let until = |is_true: &dyn Fn() -> bool| {
+                let begun = std::time::Instant::now();
+                while !is_true() {
+                    assert!(begun.elapsed().as_secs() < 60);
+                    std::thread::yield_now();
+                }
+            };
+            until(&|| origin.is_half_dead());
+            assert!(!origin.is_dead());
+            child.kill().unwrap();
+            until(&|| origin.is_dead() && !origin.is_half_dead());
+            child.wait().unwrap();
+        }
+
         #[test]
         fn only_what_is_written_as_we_write_it_is_a_marker() {
             let marker = new_pool_marker();
