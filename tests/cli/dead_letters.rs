@@ -56,6 +56,20 @@ fn each_way_to_fail_is_a_line_and_success_is_none() {
     );
 }
 
+/// What fails again is written to the very file that is read.
+#[test]
+fn a_replay_ends_though_all_of_it_fails_again() {
+    let env = TestEnv::with_hooks(&format!(
+        "queue.capacity = 4\n{FILE}[hook.a]\non = ['X']\nrun = ['/no/such/program']\norder = 'none'\n"
+    ));
+    let events = format!("{{\"type\":\"X\",\"filler\":\"{}\"}}\n", "f".repeat(4000)).repeat(200);
+    env.report(&[], &events);
+    assert_eq!(letters(&env).len(), 200);
+    let report = env.run(&["run", "dead.jsonl", "--report", "json"]).report();
+    assert_eq!(report.happened(), "not_started 200");
+    assert_eq!(letters(&env).len(), 400);
+}
+
 #[test]
 fn a_replay_gives_each_event_to_the_hook_that_failed_and_to_no_other() {
     let env = TestEnv::with_hooks(&format!(

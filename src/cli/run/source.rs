@@ -107,9 +107,9 @@ impl Sources {
             let source = UntilStopped { source: io::stdin(), stop: self.stop.clone() };
             ("standard input".into(), Ok(Box::new(source)))
         } else {
-            let stop = self.stop.clone();
-            let source =
-                open_file(&path).map(|source| -> Box<dyn Read> { Box::new(UntilStopped { source, stop }) });
+            let source = open_file(&path).map(|(source, length)| -> Box<dyn Read> {
+                Box::new(UntilStopped { source, stop: self.stop.clone() }.take(length))
+            });
             (path, source)
         };
         match source {
@@ -121,8 +121,16 @@ impl Sources {
 
 /// A folder can be opened, and only fails when it is read: say so at once. A named pipe is opened without waiting for
 /// its writer, since no signal would end that; it is waited for where it is read.
-fn open_file(path: &Path) -> io::Result<File> {
+///
+/// A file counts as it is now, so its length comes with it: this very run may write to it, as when dead letters are
+/// replayed that fail again. Pipes have none, nor have the files in which the kernel tells of itself.
+fn open_file(path: &Path) -> io::Result<(File, u64)> {
     let flags = OFlags::NONBLOCK.bits().cast_signed();
     let file = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
-    if file.metadata()?.is_dir() { Err(io::ErrorKind::IsADirectory.into()) } else { Ok(file) }
+    let about = file.metadata()?;
+    if about.is_dir() {
+        return Err(io::ErrorKind::IsADirectory.into());
+    }
+    let length = Some(about.len()).filter(|length| about.is_file() && *length > 0);
+    Ok((file, length.unwrap_or(u64::MAX)))
 }
