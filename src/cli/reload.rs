@@ -3,6 +3,8 @@
 //! What has changed, or what is wrong, is told on standard error, by a thread of its own: whoever reloads must go on
 //! though nobody reads it.
 
+use std::time::{Duration, Instant};
+
 use hookpool::{HookPool, ReloadError};
 
 use super::logging::Level;
@@ -12,8 +14,10 @@ use super::watch::Watch;
 /// See the module's description.
 pub(super) struct Reloads {
     level: Level,
-    /// `None`: files cannot be watched here.
+    /// `None`: files are not watched yet, or cannot be here.
     pub(super) watch: Option<Watch>,
+    /// When watching begins, until it has. It costs milliseconds to begin and to end, which a short stream is spared.
+    pub(super) watch_from: Option<Instant>,
 }
 
 /// Why it is looked at the sources.
@@ -25,12 +29,24 @@ pub(super) enum Cause {
     File,
 }
 
+/// How long a stream goes on before the files are watched.
+const WATCH_AFTER: Duration = Duration::from_millis(300);
+
 impl Reloads {
-    pub(super) fn new(pool: &HookPool, level: Level) -> Self {
-        let watch = Watch::new(&pool.config().sources()).inspect_err(|error| {
-            tracing::warn!("configuration files are not watched, HUP reloads them: {error}");
-        });
-        Self { level, watch: watch.ok() }
+    pub(super) fn new(level: Level) -> Self {
+        Self { level, watch: None, watch_from: Instant::now().checked_add(WATCH_AFTER) }
+    }
+
+    /// Watches the files from now on, and reads what has changed until now.
+    pub(super) fn begin_watch(&mut self, pool: &HookPool) {
+        self.watch_from = None;
+        match Watch::new(&pool.config().sources()) {
+            Ok(watch) => self.watch = Some(watch),
+            Err(error) => {
+                tracing::warn!("configuration files are not watched, HUP reloads them: {error}");
+            }
+        }
+        self.reload(pool, Cause::File);
     }
 
     pub(super) fn reload(&mut self, pool: &HookPool, mut cause: Cause) {

@@ -38,6 +38,7 @@ pub(super) struct Signals {
 enum Call {
     End,
     Reload(Cause),
+    Watch,
 }
 
 /// So long nothing happens to a file before it is read: an editor is done with it.
@@ -81,13 +82,11 @@ impl Signals {
         let stop = Stop { signal: Arc::default(), asked: Arc::new(asked), _ask: None };
         let (pool, signal) = (pool.clone(), Arc::clone(&stop.signal));
         std::thread::Builder::new().name("hookpool-signals".to_owned()).spawn(move || {
-            if let Some(reloads) = &mut reloads {
-                // What has changed since it was read, and before it was watched.
-                reloads.reload(&pool, Cause::File);
-            }
-            while let Call::Reload(cause) = self.next(reloads.as_mut()) {
-                if let Some(reloads) = &mut reloads {
-                    reloads.reload(&pool, cause);
+            loop {
+                match (self.next(reloads.as_mut()), &mut reloads) {
+                    (Call::Reload(cause), Some(reloads)) => reloads.reload(&pool, cause),
+                    (Call::Watch, Some(reloads)) => reloads.begin_watch(&pool),
+                    (Call::End, _) | (_, None) => break,
                 }
             }
             let drain = pool.config().shutdown.drain;
@@ -113,11 +112,15 @@ impl Signals {
 
     /// Waits for something to do.
     fn next(&self, reloads: Option<&mut Reloads>) -> Call {
+        let watch_from = reloads.as_ref().and_then(|reloads| reloads.watch_from);
         let mut watch = reloads.and_then(|reloads| reloads.watch.as_mut());
         loop {
             let asked = self.reload.as_ref().unwrap_or(&self.arrived).as_fd();
             let files = watch.as_ref().map_or(self.arrived.as_fd(), |watch| watch.as_fd());
-            wait_readable([self.arrived.as_fd(), asked, files], None);
+            let until_watch = watch_from.map(|from| from.saturating_duration_since(Instant::now()));
+            if !wait_readable([self.arrived.as_fd(), asked, files], until_watch) {
+                return Call::Watch;
+            }
             if self.wait(Some(Duration::ZERO)) {
                 return Call::End;
             }

@@ -4,6 +4,7 @@
 //! process held when it started the child; so the peak is looked at here, while the child runs. Everything here may be
 //! missing, and reads as unknown then.
 
+use std::collections::HashSet;
 use std::fs::{self, File};
 use std::io::Read;
 
@@ -24,9 +25,14 @@ pub(super) struct Stat {
     /// Its environment is where it was laid at its start. It is not yet within `exec`, and not any more on the way to
     /// its death; a thread of the kernel has none.
     pub(super) has_environment: bool,
+    /// A thread of the kernel, which is no program.
+    pub(super) is_kernel: bool,
 }
 
 impl Stat {
+    /// The kernel's `PF_KTHREAD`.
+    const KERNEL_THREAD: u32 = 0x0020_0000;
+
     pub(super) fn read(number: i32) -> Option<Self> {
         Self::parse(number, &read_line(&format!("/proc/{number}/stat"))?)
     }
@@ -38,19 +44,25 @@ impl Stat {
         let state = fields.next()?;
         let parent = fields.next()?.parse().ok()?;
         let group = fields.next()?.parse().ok()?;
-        // Fields 20, 22 and 51.
-        let threads = fields.nth(14).and_then(|field| field.parse().ok()).unwrap_or(0);
+        // Fields 9, 20, 22 and 51.
+        let flags = fields.nth(3).and_then(|field| field.parse().ok()).unwrap_or(0);
+        let threads = fields.nth(10).and_then(|field| field.parse().ok()).unwrap_or(0);
         let start = fields.nth(1).and_then(|field| field.parse().ok()).unwrap_or(0);
         let has_environment = fields.nth(28).is_some_and(|end| end != "0");
         let dead = matches!(state, "Z" | "X" | "x");
-        Some(Self { number, parent, group, dead, threads, start, has_environment })
+        let is_kernel = flags & Self::KERNEL_THREAD != 0;
+        Some(Self { number, parent, group, dead, threads, start, has_environment, is_kernel })
     }
 }
 
-/// The numbers of all processes.
+/// The numbers of all processes; threads of the kernel are left out where that is cheap.
 pub(super) fn processes() -> impl Iterator<Item = i32> {
+    // All of them are children of number 2, which is any process where there are namespaces.
+    let is_kernel = Stat::read(2).is_some_and(|stat| stat.is_kernel);
+    let kernel: HashSet<i32> = if is_kernel { children(2).into_iter().collect() } else { HashSet::new() };
     let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
-    entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+    let numbers = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    numbers.filter(move |number| !kernel.contains(number))
 }
 
 /// The numbers of a process's children, as far as its first thread has started them. None: it is gone.
@@ -82,6 +94,7 @@ mod tests {
         let stat = Stat::parse(7, "7 (a) b (c)) Z 3 5 5 0 -1 4 0 0 0 0 1 2 30 40 20 0 1 0 987 5").unwrap();
         assert_eq!((stat.number, stat.parent, stat.group, stat.dead), (7, 3, 5, true));
         assert_eq!((stat.threads, stat.start, stat.has_environment), (1, 987, false));
+        assert!(!stat.is_kernel && Stat::parse(2, "2 (k) S 0 0 0 0 -1 2129984 0").unwrap().is_kernel);
         assert!(Stat::parse(7, "7 (cut").is_none() && Stat::parse(7, "").is_none());
     }
 

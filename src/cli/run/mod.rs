@@ -63,8 +63,7 @@ pub(super) fn run(args: &RunArgs, log: &LogArgs) -> Result<ExitCode, CliError> {
             }
         })
         .build()?;
-    let stop =
-        signals.serve(&pool, reloads.then(|| Reloads::new(&pool, level))).map_err(CliError::Signals)?;
+    let stop = signals.serve(&pool, reloads.then(|| Reloads::new(level))).map_err(CliError::Signals)?;
     #[cfg(feature = "metrics-http")]
     if let Some(address) = args.metrics_listen {
         let address = metrics::serve(address, &pool)?;
