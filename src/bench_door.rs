@@ -11,23 +11,39 @@ use crate::outcome::{OutcomeKind, WaitSplit};
 use crate::pool::one_mutex::OneMutex;
 use crate::pool::{Finished, Host, Pool};
 use crate::scheduler::{Arrival, CoreParams, Dispatch, HookParams, HookSlot, JobKey};
-use crate::time::Clock;
+use crate::time::{Clock, Time};
 
 struct Runner<J> {
     run: Box<dyn Fn(J) + Send + Sync>,
 }
 
-impl<J: Send + 'static> Host for Runner<J> {
-    type Job = J;
+/// A job, and when it was admitted.
+struct Timed<J>(J, Time);
 
-    fn run(&self, _worker: usize, dispatch: Dispatch<J>) -> Option<Finished<J>> {
-        (self.run)(dispatch.first.body);
+impl<J: Send + 'static> Host for Runner<J> {
+    type Job = Timed<J>;
+
+    fn arrival(&self, job: Timed<J>) -> Arrival<Timed<J>> {
+        Arrival {
+            hook: HookSlot(0),
+            class: PriorityClass::Normal,
+            session: None,
+            batching: None,
+            bytes: 0,
+            admitted: job.1,
+            max_wait: None,
+            body: job,
+        }
+    }
+
+    fn run(&self, _worker: usize, dispatch: Dispatch<Timed<J>>) -> Option<Finished<Timed<J>>> {
+        (self.run)(dispatch.first.body.0);
         Some(Finished::after(Duration::ZERO))
     }
 
-    fn resolve(&self, _job: J, _outcome: OutcomeKind, _waited: WaitSplit) {}
+    fn resolve(&self, _job: Timed<J>, _outcome: OutcomeKind, _waited: WaitSplit) {}
 
-    fn placed(&self, _job: &J, _key: JobKey) {}
+    fn placed(&self, _job: &Timed<J>, _key: JobKey) {}
 
     fn stop_running(&self) {}
 
@@ -66,22 +82,13 @@ impl<J: Send + 'static> BarePool<J> {
 
     /// False: it is full.
     pub fn submit(&self, job: impl FnOnce() -> J) -> bool {
-        let arrival = || Arrival {
-            hook: HookSlot(0),
-            class: PriorityClass::Normal,
-            session: None,
-            batching: None,
-            bytes: 0,
-            admitted: self.clock.now(),
-            max_wait: None,
-            body: job(),
-        };
+        let job = || Timed(job(), self.clock.now());
         match &self.shell {
             Shell::Pool(pool) => pool.reserve(PriorityClass::Normal).is_ok_and(|place| {
-                pool.push(place, arrival());
+                pool.push(place, job(), None);
                 true
             }),
-            Shell::OneMutex(shell) => shell.submit(arrival()).is_ok(),
+            Shell::OneMutex(shell) => shell.submit(job()).is_ok(),
         }
     }
 

@@ -124,8 +124,8 @@ pub(crate) fn started(
 }
 
 /// The job has its outcome. `complaints` limits the warnings of its hook.
-pub(crate) fn finished(outcome: &Outcome, complaints: &Limiter, now: Time) {
-    say(|| tell_of(outcome, complaints, now));
+pub(crate) fn finished(outcome: &Outcome, complaints: &Limiter, clock: Clock) {
+    say(|| tell_of(outcome, complaints, clock));
 }
 
 /// An attempt has failed, the job's `number`th of at most `most`, and the next one comes after `wait`.
@@ -224,7 +224,7 @@ pub(crate) fn keeps_ending(hook: &HookName, why: &str) {
     say(|| tracing::warn!(hook = %hook, "the hook's handler is not started for a while: {}", reason(why)));
 }
 
-fn tell_of(outcome: &Outcome, complaints: &Limiter, now: Time) {
+fn tell_of(outcome: &Outcome, complaints: &Limiter, clock: Clock) {
     let event = &outcome.event;
     macro_rules! line {
         ($level:ident, $($more:tt)+) => {
@@ -253,7 +253,7 @@ fn tell_of(outcome: &Outcome, complaints: &Limiter, now: Time) {
     }
     match outcome.kind {
         OutcomeKind::TimedOut | OutcomeKind::NotStarted | OutcomeKind::Panicked => {
-            if let Some(unreported) = complaints.pass(now, Limiter::HOOK) {
+            if let Some(unreported) = complaints.pass(clock.now(), Limiter::HOOK) {
                 line!(
                     warn,
                     unreported,

@@ -63,7 +63,9 @@ impl Ending {
             return self;
         }
         let clean = |text: &mut String| {
-            if let Cow::Owned(new) = redactor.text(text) {
+            if !text.is_empty()
+                && let Cow::Owned(new) = redactor.text(text)
+            {
                 *text = new;
             }
         };

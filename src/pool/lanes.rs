@@ -1,6 +1,8 @@
 //! The lanes: one deque for each class, from the submitters to whoever holds the core's lock.
 //!
-//! A lane has no bound of its own: the admission word has one. It keeps the order of one thread's pushes, but lanes do not
+//! A lane has no bound of its own: the admission word has one. It allocates for many jobs at once, which one of the
+//! submitters pays for: what is in it should be small.
+//! It keeps the order of one thread's pushes, but lanes do not
 //! keep it together, and a chain may have jobs in two classes: order is what the numbers say.
 //!
 //! **Taking in.** Whoever takes the lanes in goes over all of them until a whole round finds nothing, and sorts what it
@@ -11,7 +13,6 @@ use crossbeam_deque::{Injector, Steal};
 use crossbeam_utils::Backoff;
 
 use crate::class::{PerClass, PriorityClass};
-use crate::scheduler::Arrival;
 
 pub(super) struct Lanes<J> {
     lanes: PerClass<Injector<Numbered<J>>>,
@@ -20,7 +21,7 @@ pub(super) struct Lanes<J> {
 /// A job in a lane.
 pub(super) struct Numbered<J> {
     pub(super) number: u64,
-    pub(super) arrival: Arrival<J>,
+    pub(super) job: J,
 }
 
 impl<J> Lanes<J> {
@@ -34,7 +35,11 @@ impl<J> Lanes<J> {
 
     /// Moves everything to `found`, in the order of numbers. Under the core's lock. See "Taking in".
     pub(super) fn take_all(&self, found: &mut Vec<Numbered<J>>) {
-        gather(found, |class| insist(|| self.lanes[class].steal()));
+        gather(found, |class| {
+            let lane = &self.lanes[class];
+            // A steal costs a fence, which most looks can spare: most lanes are empty.
+            if lane.is_empty() { None } else { insist(|| lane.steal()) }
+        });
         found.sort_unstable_by_key(|job| job.number);
     }
 }

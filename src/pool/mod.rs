@@ -59,8 +59,11 @@ use crate::time::{Clock, Time};
 
 /// What the pool runs, and whom it tells.
 pub(crate) trait Host: Send + Sync + 'static {
-    /// What the host needs to know of a job.
+    /// What the host needs to know of a job. Best a pointer: it is moved on its way.
     type Job: Send + 'static;
+
+    /// What the core has to know of a job that was pushed. Under the core's lock: it must be quick and not call the pool.
+    fn arrival(&self, job: Self::Job) -> Arrival<Self::Job>;
 
     /// Runs the jobs of one pick on the calling worker thread, resolves them, and says how long it took. It should not
     /// panic: the seat is freed, and what was dropped unresolved is the host's to find out. `None`: meanwhile the
@@ -221,13 +224,11 @@ impl<H: Host> Pool<H> {
         self.shared.room.wait_until(attempt)
     }
 
-    /// Uses a place: the job is on its way to the workers.
-    pub(crate) fn push(&self, place: Reserved, arrival: Arrival<H::Job>) {
-        debug_assert_eq!(place.class, arrival.class, "a place is for one class");
+    /// Uses a place: the job is on its way to the workers. `expires`: when it will have waited too long.
+    pub(crate) fn push(&self, place: Reserved, job: H::Job, expires: Option<Time>) {
         let shared = &*self.shared;
-        let deadline = arrival.max_wait.map(|max_wait| arrival.admitted + max_wait);
-        shared.lanes.push(place.class, Numbered { number: place.number, arrival });
-        shared.parking.notify_pushed(place.class, deadline);
+        shared.lanes.push(place.class, Numbered { number: place.number, job });
+        shared.parking.notify_pushed(place.class, expires);
     }
 
     /// Cancels a job that waits. `key` is asked for when everything that was pushed is in the core. False: it does not
@@ -303,8 +304,8 @@ impl<H: Host> Shared<H> {
         let mut found = Vec::new();
         self.lanes.take_all(&mut found);
         let now = self.clock.now();
-        for Numbered { arrival, .. } in found {
-            let key = core.arrive(arrival, now);
+        for Numbered { job, .. } in found {
+            let key = core.arrive(self.host.arrival(job), now);
             self.tell_placed(core, key);
         }
         now

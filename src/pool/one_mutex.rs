@@ -10,7 +10,7 @@ use std::thread::JoinHandle;
 use super::{Finished, Host};
 use crate::class::PerClass;
 use crate::outcome::Refusal;
-use crate::scheduler::{Arrival, Core, CoreParams, HookParams, RunKey};
+use crate::scheduler::{Core, CoreParams, HookParams, RunKey};
 use crate::time::{Clock, Time};
 
 pub(crate) struct OneMutex<H: Host> {
@@ -47,8 +47,9 @@ impl<H: Host> OneMutex<H> {
     }
 
     /// Gives a job back that was not admitted, and says why.
-    pub(crate) fn submit(&self, arrival: Arrival<H::Job>) -> Result<(), (Refusal, H::Job)> {
+    pub(crate) fn submit(&self, job: H::Job) -> Result<(), (Refusal, H::Job)> {
         let shared = &*self.shared;
+        let arrival = shared.host.arrival(job);
         self.with_core(|core, now| match core.offer(arrival, now) {
             Ok(key) => {
                 if let Some(job) = core.body(key) {

@@ -2,18 +2,21 @@
 //! want it, and jobs that were lost.
 
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, OnceLock, Weak};
+
+use crossbeam_utils::CachePadded;
 
 use super::engine::Engine;
 
-/// What every job of a pool refers to. In one piece, so that a job keeps one reference for all of it.
+/// See the module's description.
 #[derive(Debug)]
 pub(super) struct Accounts {
-    pub(super) bytes: ByteBudget,
+    /// Apart from the rest, which submitters write when they make a handle, and workers never.
+    pub(super) bytes: CachePadded<ByteBudget>,
     /// Jobs that were dropped without an outcome.
     pub(super) lost: AtomicU64,
-    /// For handles, which keep no pool alive.
-    pub(super) engine: Weak<Engine>,
+    /// For handles, which keep no pool alive. Set right after the engine was made.
+    engine: OnceLock<Weak<Engine>>,
 }
 
 /// How many bytes of payload are in use, and how many may be.
@@ -23,22 +26,41 @@ pub(super) struct ByteBudget {
     limit: AtomicU64,
 }
 
-/// Bytes of an event that are counted until the last of their users has left. Whoever made it is the first.
+/// Bytes that are counted until this is dropped, or [kept](Charge::keep).
 #[derive(Debug)]
-pub(super) struct Charge {
+pub(super) struct Charge<'a> {
+    bytes: u64,
+    accounts: &'a Accounts,
+}
+
+/// Bytes of an event that are counted until the last of their users has left.
+#[derive(Debug)]
+pub(super) struct Used {
     bytes: u64,
     users: AtomicU32,
-    accounts: Arc<Accounts>,
 }
 
 impl Accounts {
-    pub(super) fn new(max_bytes: u64, engine: Weak<Engine>) -> Arc<Self> {
-        Arc::new(Self { bytes: ByteBudget::new(max_bytes), lost: AtomicU64::new(0), engine })
+    pub(super) fn new(max_bytes: u64) -> Self {
+        Self {
+            bytes: CachePadded::new(ByteBudget::new(max_bytes)),
+            lost: AtomicU64::new(0),
+            engine: OnceLock::new(),
+        }
+    }
+
+    pub(super) fn attach(&self, engine: &Arc<Engine>) {
+        let _ = self.engine.set(Arc::downgrade(engine));
+    }
+
+    /// `None`: it is gone.
+    pub(super) fn engine(&self) -> Option<Arc<Engine>> {
+        self.engine.get().and_then(Weak::upgrade)
     }
 
     /// Counts so many bytes. `None`: there is no room for them now.
-    pub(super) fn charge(self: &Arc<Self>, bytes: u64) -> Option<Charge> {
-        self.bytes.take(bytes).then(|| Charge { bytes, users: AtomicU32::new(1), accounts: Arc::clone(self) })
+    pub(super) fn charge(&self, bytes: u64) -> Option<Charge<'_>> {
+        self.bytes.take(bytes).then(|| Charge { bytes, accounts: self })
     }
 }
 
@@ -67,40 +89,37 @@ impl ByteBudget {
         // SeqCst: pairs with the count of those who wait for room, like the admission word.
         self.used.fetch_update(Ordering::SeqCst, Ordering::SeqCst, add).is_ok()
     }
+
+    fn give_back(&self, bytes: u64) {
+        self.used.fetch_sub(bytes, Ordering::SeqCst);
+    }
 }
 
-impl Charge {
-    pub(super) fn accounts(&self) -> &Accounts {
-        &self.accounts
+impl Charge<'_> {
+    /// They are in use by two from now on: a job, and who submits, until all jobs of the event are admitted.
+    pub(super) fn keep(mut self) -> Used {
+        Used { bytes: std::mem::take(&mut self.bytes), users: AtomicU32::new(2) }
     }
+}
 
-    /// The same with one user more, before anybody else can know of it.
-    pub(super) fn for_two(mut self) -> Self {
-        *self.users.get_mut() += 1;
-        self
+impl Drop for Charge<'_> {
+    fn drop(&mut self) {
+        if self.bytes > 0 {
+            self.accounts.bytes.give_back(self.bytes);
+        }
     }
+}
 
+impl Used {
     /// One user more. Only a user may ask for that.
     pub(super) fn join(&self) {
         self.users.fetch_add(1, Ordering::Relaxed);
     }
 
     /// A user leaves, and the last one gives the bytes back.
-    pub(super) fn leave(&self) {
+    pub(super) fn leave(&self, accounts: &Accounts) {
         if self.users.fetch_sub(1, Ordering::AcqRel) == 1 {
-            self.give_back();
-        }
-    }
-
-    fn give_back(&self) {
-        self.accounts.bytes.used.fetch_sub(self.bytes, Ordering::SeqCst);
-    }
-}
-
-impl Drop for Charge {
-    fn drop(&mut self) {
-        if *self.users.get_mut() > 0 {
-            self.give_back();
+            accounts.bytes.give_back(self.bytes);
         }
     }
 }
@@ -111,17 +130,15 @@ mod tests {
 
     #[test]
     fn bytes_are_counted_once_and_given_back_by_the_last_user() {
-        let accounts = Accounts::new(10, Weak::new());
-        let charge = accounts.charge(6).unwrap();
+        let accounts = Accounts::new(10);
+        let used = accounts.charge(6).unwrap().keep();
         assert!(accounts.charge(5).is_none());
-        charge.join();
-        charge.leave();
+        used.join();
+        used.leave(&accounts);
+        used.leave(&accounts);
         assert!(accounts.charge(5).is_none(), "another still uses them");
-        charge.leave();
-        let other = accounts.charge(10).unwrap();
-        drop(charge);
-        assert_eq!(accounts.bytes.used(), 10, "they are given back once");
-        drop(other);
-        assert_eq!(accounts.bytes.used(), 0, "and if nobody came to leave");
+        used.leave(&accounts);
+        drop(accounts.charge(10).unwrap());
+        assert_eq!(accounts.bytes.used(), 0, "and if nobody came to use them");
     }
 }

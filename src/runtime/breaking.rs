@@ -61,7 +61,7 @@ impl Engine {
         if job.shared.is_unwanted() {
             let reason = "it was stopped before its handler was started";
             self.end(job, false, Ending::new(OutcomeKind::Cancelled, reason));
-        } else if job.attempts.is_empty() {
+        } else if job.attempts().is_empty() {
             self.end(job, false, Ending::new(OutcomeKind::NotStarted, why));
         } else {
             self.give_up(job);

@@ -200,7 +200,9 @@ impl HookPoolBuilder {
         };
         let residents = Arc::clone(&surroundings.residents);
         let has_handlers = !self.registered.is_empty();
-        let mut hook_maker = HookMaker::new(surroundings, self.registered, self.timings);
+        let accounts = Arc::new(Accounts::new(config.queue.max_bytes));
+        let mut hook_maker =
+            HookMaker::new(surroundings, self.registered, self.timings, Arc::clone(&accounts));
         let config = Arc::new(config);
         let made = hook_maker.make(Arc::clone(&config), None).map_err(BuildError::Handlers)?;
         made.warn();
@@ -217,6 +219,7 @@ impl HookPoolBuilder {
         letters.set(config.dead_letters.as_ref());
         let files = (letters, self.recorder);
         let engine = Arc::new(Engine::new(threads, clock, telemetry, self.observers, files));
+        accounts.attach(&engine);
         let pool = Pool::start(params, &hooks, clock, Arc::clone(&engine)).map_err(BuildError::Thread)?;
         let pool = Arc::new(pool);
         engine.attach(&pool);
@@ -228,11 +231,7 @@ impl HookPoolBuilder {
         } else {
             None
         };
-        let intake = Intake {
-            accounts: Accounts::new(config.queue.max_bytes, Arc::downgrade(&engine)),
-            replay: self.replay,
-            unmatched: UnmatchedCounters::default(),
-        };
+        let intake = Intake { accounts, replay: self.replay, unmatched: UnmatchedCounters::default() };
         let end = End {
             pool: Arc::clone(&pool),
             engine: Arc::clone(&engine),

@@ -9,26 +9,27 @@ use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 
+use smallvec::SmallVec;
+
 use super::breaking::Releases;
 use super::crew::Crew;
 use super::flight::{Flight, Running};
-use super::job::{Job, Stop};
+use super::hooks::HookEntry;
+use super::job::{Job, JobShared, Stop};
 use super::outcomes::{Subscribers, Told};
 use super::retry::reason_to_leave;
 use super::watchdog::Watchdog;
 use crate::breaker::Pass;
-use crate::class::PriorityClass;
 use crate::dead_letters::DeadLetters;
-use crate::event::Event;
 use crate::handler::{Task, panic_text};
 use crate::hook::Hook;
-use crate::outcome::{Answer, Ending, JobId, Outcome, OutcomeKind, WaitSplit};
+use crate::outcome::{Answer, Ending, Outcome, OutcomeKind, WaitSplit};
 use crate::pool::{Finished, Host, Pool};
 use crate::process::{Cancel, CancelLevel};
 use crate::recording::Recorder;
-use crate::scheduler::{Dispatch, JobKey};
+use crate::scheduler::{Arrival, Dispatch, JobKey};
 use crate::telemetry::{self, Telemetry};
-use crate::time::Clock;
+use crate::time::{Clock, Time};
 
 /// Called with every outcome, on the thread that resolves the job.
 pub(super) type Observer = Box<dyn Fn(&Outcome) + Send + Sync>;
@@ -136,27 +137,28 @@ impl Engine {
     /// The jobs of a dispatch whose handler is about to run. Those that nobody wants any more get their outcome.
     fn start(
         &self,
+        entry: &HookEntry,
         dispatch: Dispatch<Job>,
-        stop: &Cancel,
+        (stop, now): (&Cancel, Time),
         pass: &Result<Option<Pass>, String>,
-    ) -> Vec<Running> {
+    ) -> Vec<Option<Running>> {
         let picked_as = dispatch.class;
-        debug_assert_eq!(dispatch.hook, dispatch.first.body.entry.record.slot, "hooks are numbered alike");
+        debug_assert_eq!(dispatch.hook, entry.record.slot, "hooks are numbered alike");
         let crew = (!dispatch.rest.is_empty()).then(|| Arc::new(Crew::new(stop.clone())));
         let mut running = Vec::with_capacity(1 + dispatch.rest.len());
         for picked in std::iter::once(dispatch.first).chain(dispatch.rest) {
             let (place, mut job) = picked.part();
-            let entry = Arc::clone(&job.entry);
-            let is_first = job.waited.is_none();
-            let waited = job.has_waited(place.waited, self.clock.now());
+            let class = job.shared.class;
+            let is_first = job.is_new();
+            let waited = job.has_waited(place.waited, || now);
             if let Err(why) = pass {
                 self.turn_away(job, why);
                 continue;
             }
             if is_first {
-                entry.record.counters.started(job.class, job.kind(), waited.total());
+                entry.record.counters.started(class, job.kind(), waited.total());
             } else {
-                entry.record.counters.restarted(job.class, job.kind());
+                entry.record.counters.restarted(class, job.kind());
             }
             // Who cancels one member of a batch does not stop the others.
             let stop = match &crew {
@@ -169,8 +171,8 @@ impl Engine {
                 self.end(job, true, Ending::new(OutcomeKind::Cancelled, reason));
                 continue;
             }
-            telemetry::started(&entry.hook, &job.shared.event, job.id, job.class, picked_as, &waited);
-            running.push(Running { job, place, stop });
+            telemetry::started(&entry.hook, &job.shared.event, job.shared.id, class, picked_as, &waited);
+            running.push(Some(Running { job, place, stop }));
         }
         if let Some(crew) = crew {
             crew.complete();
@@ -201,17 +203,18 @@ impl Engine {
 
     /// Gives the job its outcome. `started`: it has been picked.
     pub(super) fn end(&self, mut job: Job, started: bool, ending: Ending) {
-        let attempts = std::mem::take(&mut job.attempts);
-        let waited = job.has_waited(WaitSplit::default(), self.clock.now());
-        let Job { id, class, .. } = job;
-        let (entry, kind) = (Arc::clone(&job.entry), job.kind());
+        let attempts = std::mem::take(job.attempts_mut());
+        let waited = job.has_waited(WaitSplit::default(), || self.clock.now());
+        let (kind, share) = (job.kind(), job.shared);
+        let JobShared { id, class, .. } = **share;
+        let entry = &*share.entry;
         entry.record.counters.resolved(class, kind, started, ending.kind, ending.run);
         entry.record.counters.waited(class, kind, &waited);
         self.record_end(id, started, &attempts, &ending);
         let outcome = Outcome {
             job: id,
             hook: entry.hook.name.clone(),
-            event: job.shared.event.clone(),
+            event: share.event.clone(),
             class,
             kind: ending.kind,
             wait: waited.total(),
@@ -225,8 +228,8 @@ impl Engine {
             process: ending.process,
         };
         let outcome = Arc::new(outcome);
-        job.shared.tell(&outcome);
-        telemetry::finished(&outcome, &entry.record.complaints, self.clock.now());
+        share.tell(&outcome);
+        telemetry::finished(&outcome, &entry.record.complaints, self.clock);
         entry.record.recent.note(&outcome);
         self.letters.offer(&outcome, &entry.hook.redactor);
         let inside = Inside::enter(self);
@@ -240,22 +243,26 @@ impl Engine {
         if self.subscribers.tell(&outcome) == Told::SomebodyIsSlow {
             telemetry::subscriber_is_slow();
         }
-        job.shared.resolve(outcome);
+        share.resolve(outcome);
     }
 }
 
 impl Host for Engine {
     type Job = Job;
 
+    fn arrival(&self, job: Job) -> Arrival<Job> {
+        job.arrival()
+    }
+
     fn run(&self, worker: usize, dispatch: Dispatch<Job>) -> Option<Finished<Job>> {
         let started = self.clock.now();
         let elapsed = || self.clock.now().since(started);
         let stop = self.fresh_cancel(worker);
-        let (run, entry) = (dispatch.run, Arc::clone(&dispatch.first.body.entry));
+        let (run, entry) = (dispatch.run, Arc::clone(&dispatch.first.body.shared.entry));
         let pass = self.pass(&entry);
         // Whatever becomes of the dispatch: when it is over, it holds up no other one.
         let _releases = Releases(self, &entry, pass.as_ref().ok().copied().flatten());
-        let running = self.start(dispatch, &stop, &pass);
+        let running = self.start(&entry, dispatch, (&stop, started), &pass);
         if running.is_empty() {
             return Some(Finished::after(elapsed()));
         }
@@ -263,7 +270,7 @@ impl Host for Engine {
             entry.record.counters.dispatched(running.len());
         }
         // A job that has its outcome is gone, while the handler may look at its event.
-        let views: Vec<_> = running.iter().map(View::of).collect();
+        let views: SmallVec<[_; 1]> = running.iter().flatten().map(View::of).collect();
         let pass = pass.ok().flatten();
         let flight = Flight::new(worker, run, Arc::clone(&entry), started, (stop, pass), running);
         let flight = Arc::new(flight);
@@ -274,7 +281,7 @@ impl Host for Engine {
             self.watchdog.set(&flight, self.clock.now() + timeout);
         };
         let task = |view| View::task(view, &entry.hook, &flight.stop, &watch);
-        let tasks: Vec<_> = views.iter().map(task).collect();
+        let tasks: SmallVec<[_; 1]> = views.iter().map(task).collect();
         let mut again = Vec::new();
         let mut done = |index: usize, mut ending: Ending| {
             // A second ending of a task, or one that comes too late, is nothing that anybody could use.
@@ -283,7 +290,7 @@ impl Host for Engine {
             if ending.run.is_none() && ending.kind.has_run() {
                 ending.run = Some(elapsed());
             }
-            again.extend(self.settle(running, pass, ending));
+            again.extend(self.settle(&entry, running, pass, ending));
             true
         };
         let ran = {
@@ -317,7 +324,7 @@ impl Host for Engine {
     }
 
     fn resolve(&self, mut job: Job, outcome: OutcomeKind, waited: WaitSplit) {
-        job.has_waited(waited, self.clock.now());
+        job.has_waited(waited, || self.clock.now());
         let reason = reason_to_leave(&job, outcome);
         self.end(job, false, Ending::new(outcome, reason));
     }
@@ -337,9 +344,7 @@ impl Host for Engine {
 
 /// What the handler sees of a job, and keeps seeing when that has its outcome.
 struct View {
-    event: Event,
-    job: JobId,
-    class: PriorityClass,
+    job: Arc<JobShared>,
     attempt: u32,
     cancel: Cancel,
 }
@@ -347,13 +352,7 @@ struct View {
 impl View {
     fn of(running: &Running) -> Self {
         let job = &running.job;
-        Self {
-            event: job.shared.event.clone(),
-            job: job.id,
-            class: job.class,
-            attempt: job.attempt(),
-            cancel: running.stop.cancel.clone(),
-        }
+        Self { job: Arc::clone(&job.shared), attempt: job.attempt(), cancel: running.stop.cancel.clone() }
     }
 
     fn task<'a>(
@@ -364,9 +363,9 @@ impl View {
     ) -> Task<'a> {
         Task {
             hook,
-            event: &self.event,
-            job: self.job,
-            class: self.class,
+            event: &self.job.event,
+            job: self.job.id,
+            class: self.job.class,
             attempt: self.attempt,
             cancel: &self.cancel,
             stop,

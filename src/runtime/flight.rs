@@ -62,9 +62,8 @@ impl Flight {
         entry: Arc<HookEntry>,
         started: Time,
         (stop, pass): (Cancel, Option<Pass>),
-        jobs: Vec<Running>,
+        jobs: Vec<Option<Running>>,
     ) -> Self {
-        let jobs = jobs.into_iter().map(Some).collect();
         let state = Mutex::new(State { jobs, alone: None, phase: Phase::InTime });
         Self { worker, run, entry, started, stop, pass, state }
     }

@@ -11,6 +11,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::accounts::Accounts;
 use super::recent::Recent;
 use super::registered::{HandlerProblem, Registered};
 use crate::breaker::Breaker;
@@ -45,6 +46,8 @@ pub(super) struct HookRecord {
     /// Keeps a hook that always fails from flooding the log.
     pub(super) complaints: Limiter,
     pub(super) recent: Recent,
+    /// Those of the pool.
+    pub(super) accounts: Arc<Accounts>,
 }
 
 /// One definition of a hook, with everything that belongs to it at run time.
@@ -124,6 +127,7 @@ pub(super) struct HookMaker {
     registered: Registered,
     /// Of the hooks' counters.
     timings: bool,
+    accounts: Arc<Accounts>,
     records: BTreeMap<HookName, Arc<HookRecord>>,
     definitions: u32,
 }
@@ -150,8 +154,13 @@ impl Made {
 }
 
 impl HookMaker {
-    pub(super) fn new(surroundings: Surroundings, registered: Registered, timings: bool) -> Self {
-        Self { surroundings, registered, timings, records: BTreeMap::new(), definitions: 0 }
+    pub(super) fn new(
+        surroundings: Surroundings,
+        registered: Registered,
+        timings: bool,
+        accounts: Arc<Accounts>,
+    ) -> Self {
+        Self { surroundings, registered, timings, accounts, records: BTreeMap::new(), definitions: 0 }
     }
 
     /// The hooks of the configuration. What stays as it is `before` is the same afterwards.
@@ -198,6 +207,7 @@ impl HookMaker {
                 counters: Arc::new(HookCounters::new(self.timings)),
                 complaints: Limiter::default(),
                 recent: Recent::default(),
+                accounts: Arc::clone(&self.accounts),
             })
         });
         let same = old.filter(|old| old.handler.fault().is_none() && has_same_handler(&old.hook, hook));

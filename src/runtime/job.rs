@@ -9,46 +9,93 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, ThreadId};
 use std::time::{Duration, Instant};
 
-use super::accounts::Charge;
+use super::accounts::{Accounts, Used};
 use super::crew::Crew;
 use super::hooks::HookEntry;
 use crate::class::PriorityClass;
 use crate::event::Event;
+use crate::hook::Order;
 use crate::kind::EventKind;
 use crate::outcome::{Attempt, JobId, Outcome, WaitSplit};
 use crate::process::Cancel;
-use crate::scheduler::JobKey;
+use crate::scheduler::{Arrival, Batching, JobKey};
 use crate::time::Time;
 
-/// See the module's description.
+/// See the module's description. Most that wait are nothing but a pointer to what they share with their handles: a job is
+/// moved from one place to another on its way.
 #[derive(Debug)]
 pub(super) struct Job {
-    pub(super) id: JobId,
-    /// What its hook was defined as when it was admitted.
-    pub(super) entry: Arc<HookEntry>,
-    pub(super) class: PriorityClass,
-    pub(super) admitted: Time,
     pub(super) shared: Share,
+    more: Option<Box<More>>,
+}
+
+/// What most jobs that wait have none of.
+#[derive(Debug, Default)]
+struct More {
+    /// How it may share a batch, until it is in the core.
+    batching: Option<Batching>,
     /// The attempts that have failed and were not the last.
-    pub(super) attempts: Vec<Attempt>,
-    /// Its wait; `None`: it still waits for its first start. Boxed, as most that wait have none.
-    pub(super) waited: Option<Box<WaitSplit>>,
+    attempts: Vec<Attempt>,
+    /// Its wait; `None`: it still waits for its first start.
+    waited: Option<WaitSplit>,
 }
 
 impl Job {
+    pub(super) fn new(shared: Share, batching: Option<Batching>) -> Self {
+        let more = batching.map(|_| Box::new(More { batching, ..More::default() }));
+        Self { shared, more }
+    }
+
+    /// What the core has to know of it.
+    pub(super) fn arrival(mut self) -> Arrival<Self> {
+        let JobShared { event, class, admitted, max_wait, .. } = &**self.shared;
+        let entry = &self.shared.entry;
+        let arrival = Arrival {
+            hook: entry.record.slot,
+            class: *class,
+            session: event.session_key().filter(|_| entry.hook.order == Order::Session),
+            batching: None,
+            bytes: u32::try_from(event.payload().len()).unwrap_or(u32::MAX),
+            admitted: *admitted,
+            max_wait: *max_wait,
+            body: (),
+        };
+        let batching = self.more.as_mut().and_then(|more| more.batching.take());
+        Arrival { batching, ..arrival }.with(self)
+    }
+
     pub(super) fn kind(&self) -> EventKind {
         self.shared.event.kind()
     }
 
+    fn more(&mut self) -> &mut More {
+        self.more.get_or_insert_default()
+    }
+
     /// What it waited for, if it waits no more since now: that is what the core says and, on top, how long it took to
     /// come here. Said once, it stays: a job that is tried again has waited before its first attempt.
-    pub(super) fn has_waited(&mut self, waited: WaitSplit, now: Time) -> WaitSplit {
-        **self.waited.get_or_insert_with(|| Box::new(waited.until(now.since(self.admitted))))
+    pub(super) fn has_waited(&mut self, waited: WaitSplit, now: impl FnOnce() -> Time) -> WaitSplit {
+        let admitted = self.shared.admitted;
+        *self.more().waited.get_or_insert_with(|| waited.until(now().since(admitted)))
+    }
+
+    /// It still waits for its first start.
+    pub(super) fn is_new(&self) -> bool {
+        self.more.as_ref().is_none_or(|more| more.waited.is_none())
+    }
+
+    /// The attempts that have failed and were not the last.
+    pub(super) fn attempts(&self) -> &[Attempt] {
+        self.more.as_ref().map_or(&[], |more| &more.attempts)
+    }
+
+    pub(super) fn attempts_mut(&mut self) -> &mut Vec<Attempt> {
+        &mut self.more().attempts
     }
 
     /// Number of the attempt that runs, or comes next: 1 for the first.
     pub(super) fn attempt(&self) -> u32 {
-        u32::try_from(self.attempts.len()).unwrap_or(u32::MAX).saturating_add(1)
+        u32::try_from(self.attempts().len()).unwrap_or(u32::MAX).saturating_add(1)
     }
 }
 
@@ -80,20 +127,25 @@ impl Stop {
 /// What a job and its handle share: one allocation for both, and for what the jobs of one event have in common.
 #[derive(Debug)]
 pub(super) struct JobShared {
+    pub(super) id: JobId,
     pub(super) event: Event,
+    pub(super) class: PriorityClass,
+    pub(super) admitted: Time,
+    /// Longest wait from admission to the first start.
+    pub(super) max_wait: Option<Duration>,
     account: Account,
     state: Mutex<State>,
     resolved: Condvar,
-    /// Where it waits in the core. A retry waits under a new key.
-    key: Mutex<Option<JobKey>>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 enum State {
-    #[default]
-    Waiting,
-    /// Cancelled after it was picked and before it was started.
-    Unwanted,
+    Waiting {
+        /// Where in the core. A retry waits under a new key.
+        key: Option<JobKey>,
+        /// False: it was cancelled after it was picked and before it was started.
+        wanted: bool,
+    },
     /// Its handler runs, and stops when this is cancelled.
     Running(Stop),
     /// It has its outcome, and observers are told of it on this thread.
@@ -101,41 +153,65 @@ enum State {
     Resolved(Arc<Outcome>),
 }
 
+impl State {
+    const NEW: Self = Self::Waiting { key: None, wanted: true };
+
+    fn is_unwanted(&self) -> bool {
+        matches!(self, Self::Waiting { wanted: false, .. })
+    }
+}
+
 /// Who keeps the account of the bytes of an event.
 #[derive(Debug)]
-enum Account {
+pub(super) enum Account {
     /// The first job that was admitted, for all of them.
-    Own(Charge),
+    Own(Used),
     Of(Arc<JobShared>),
 }
 
 /// A job's own part in what it shares. As long as it has it, it owes an outcome, and the bytes of its event are in use. A
-/// handle has none.
+/// handle has none, and so keeps no hook's definition with its processes.
 #[derive(Debug)]
 pub(super) struct Share {
     shared: Arc<JobShared>,
+    /// What its hook was defined as when it was admitted.
+    pub(super) entry: Arc<HookEntry>,
     is_resolved: bool,
 }
 
+/// What is decided when a job is admitted.
+pub(super) struct Admitted<'a> {
+    pub(super) id: JobId,
+    pub(super) event: &'a Event,
+    pub(super) entry: &'a Arc<HookEntry>,
+    pub(super) class: PriorityClass,
+    pub(super) at: Time,
+    pub(super) max_wait: Option<Duration>,
+}
+
 impl Share {
-    /// For the first job of an event. The bytes have a second user: who submits, until all jobs are admitted.
-    pub(super) fn first(event: &Event, charge: Charge) -> Self {
-        Self::new(JobShared::new(event, Account::Own(charge.for_two())))
+    pub(super) fn new(job: &Admitted<'_>, account: Account) -> Self {
+        let shared = JobShared {
+            id: job.id,
+            event: job.event.clone(),
+            class: job.class,
+            admitted: job.at,
+            max_wait: job.max_wait,
+            account,
+            state: Mutex::new(State::NEW),
+            resolved: Condvar::new(),
+        };
+        Self { shared: Arc::new(shared), entry: Arc::clone(job.entry), is_resolved: false }
     }
 
-    fn new(shared: JobShared) -> Self {
-        Self { shared: Arc::new(shared), is_resolved: false }
-    }
-
-    /// For a handle.
-    pub(super) fn for_handle(&self) -> Arc<JobShared> {
-        Arc::clone(&self.shared)
+    pub(super) fn handle(&self) -> JobHandle {
+        JobHandle { shared: Arc::clone(&self.shared), accounts: Arc::clone(&self.entry.record.accounts) }
     }
 
     /// The job has its outcome. Its bytes are free before anybody who waits can know that.
     pub(super) fn resolve(mut self, outcome: Arc<Outcome>) {
         self.is_resolved = true;
-        let shared = self.for_handle();
+        let shared = Arc::clone(&self.shared);
         drop(self);
         shared.resolve(outcome);
     }
@@ -151,47 +227,46 @@ impl Deref for Share {
 
 impl Drop for Share {
     fn drop(&mut self) {
-        let charge = self.charge();
+        let accounts = &*self.entry.record.accounts;
         if !self.is_resolved {
-            charge.accounts().lost.fetch_add(1, Ordering::Relaxed);
+            accounts.lost.fetch_add(1, Ordering::Relaxed);
         }
-        charge.leave();
+        self.shared.leave(accounts);
         debug_assert!(self.is_resolved || thread::panicking(), "a job was dropped without an outcome");
     }
 }
 
 impl JobShared {
-    fn new(event: &Event, account: Account) -> Self {
-        let (state, resolved, key) = Default::default();
-        Self { event: event.clone(), account, state, resolved, key }
-    }
-
-    /// For another job of the same event.
-    pub(super) fn another(self: &Arc<Self>) -> Share {
-        let first = match &self.account {
-            Account::Own(_) => self,
-            Account::Of(first) => first,
-        };
-        first.charge().join();
-        Share::new(Self::new(&first.event, Account::Of(Arc::clone(first))))
-    }
-
-    /// The bytes of its event.
-    pub(super) fn charge(&self) -> &Charge {
+    /// For another job of the same event, by somebody who uses its bytes.
+    pub(super) fn join(self: &Arc<Self>) -> Account {
         match &self.account {
-            Account::Own(charge) => charge,
-            Account::Of(first) => first.charge(),
+            Account::Own(used) => {
+                used.join();
+                Account::Of(Arc::clone(self))
+            }
+            Account::Of(first) => first.join(),
         }
     }
 
-    pub(super) fn placed(&self, key: JobKey) {
-        *self.key.lock().unwrap_or_else(PoisonError::into_inner) = Some(key);
+    /// Somebody uses the bytes of its event no more.
+    pub(super) fn leave(&self, accounts: &Accounts) {
+        match &self.account {
+            Account::Own(used) => used.leave(accounts),
+            Account::Of(first) => first.leave(accounts),
+        }
+    }
+
+    /// It waits in the core, under this key.
+    pub(super) fn placed(&self, at: JobKey) {
+        if let State::Waiting { key, .. } = &mut *self.lock() {
+            *key = Some(at);
+        }
     }
 
     /// Its handler is about to run. False: nobody wants it any more.
     pub(super) fn start(&self, stop: Stop) -> bool {
         let mut state = self.lock();
-        let is_wanted = !matches!(*state, State::Unwanted);
+        let is_wanted = !state.is_unwanted();
         *state = State::Running(stop);
         is_wanted
     }
@@ -201,14 +276,14 @@ impl JobShared {
         let mut state = self.lock();
         let is_wanted = matches!(&*state, State::Running(stop) if !stop.cancel.is_cancelled());
         if is_wanted {
-            *state = State::Waiting;
+            *state = State::NEW;
         }
         is_wanted
     }
 
     /// It was cancelled between two attempts, when it was not in the queue.
     pub(super) fn is_unwanted(&self) -> bool {
-        matches!(*self.lock(), State::Unwanted)
+        self.lock().is_unwanted()
     }
 
     /// It has its outcome, which observers see before those who wait for it.
@@ -225,7 +300,7 @@ impl JobShared {
     }
 
     fn key(&self) -> Option<JobKey> {
-        *self.key.lock().unwrap_or_else(PoisonError::into_inner)
+        if let State::Waiting { key, .. } = *self.lock() { key } else { None }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -236,15 +311,15 @@ impl JobShared {
 /// A handle on an admitted job: waits for its outcome, or cancels it. Dropping it changes nothing for the job.
 #[derive(Clone, Debug)]
 pub struct JobHandle {
-    pub(super) id: JobId,
     pub(super) shared: Arc<JobShared>,
+    accounts: Arc<Accounts>,
 }
 
 impl JobHandle {
     /// The job's number, as its handler sees it in `HOOKPOOL_JOB`.
     #[must_use]
     pub fn id(&self) -> JobId {
-        self.id
+        self.shared.id
     }
 
     /// The outcome, if there is one yet.
@@ -252,7 +327,7 @@ impl JobHandle {
     pub fn outcome(&self) -> Option<Arc<Outcome>> {
         match &*self.shared.lock() {
             State::Telling(outcome, _) | State::Resolved(outcome) => Some(Arc::clone(outcome)),
-            State::Waiting | State::Unwanted | State::Running(_) => None,
+            State::Waiting { .. } | State::Running(_) => None,
         }
     }
 
@@ -291,7 +366,7 @@ impl JobHandle {
     /// A handler that ends by itself at the same moment keeps the outcome that it earned, and so does a job that leaves
     /// the queue otherwise. An observer that is being told of an outcome sees false for its job.
     pub fn cancel(&self) -> bool {
-        let Some(engine) = self.shared.charge().accounts().engine.upgrade() else { return false };
+        let Some(engine) = self.accounts.engine() else { return false };
         if let Some(stopped) = self.stop_if_running() {
             return stopped;
         }
@@ -307,10 +382,8 @@ impl JobHandle {
 
     /// For a job that waits no more: stops it, or keeps it from starting. False: it has its outcome.
     fn stop_or_forbid(&self) -> bool {
-        let mut state = self.shared.lock();
-        match &*state {
-            State::Waiting => *state = State::Unwanted,
-            State::Unwanted => {}
+        match &mut *self.shared.lock() {
+            State::Waiting { wanted, .. } => *wanted = false,
             State::Running(stop) => stop.stop(),
             State::Telling(..) | State::Resolved(_) => return false,
         }
@@ -320,8 +393,7 @@ impl JobHandle {
     /// `None`: it waits. False: it has its outcome.
     fn stop_if_running(&self) -> Option<bool> {
         match &*self.shared.lock() {
-            State::Waiting => None,
-            State::Unwanted => Some(true),
+            State::Waiting { wanted, .. } => (!wanted).then_some(true),
             State::Running(stop) => {
                 stop.stop();
                 Some(true)

@@ -5,10 +5,9 @@
 //! which a handler that works says no: to an event, or to all of a batch that it answered none of. Nor is one whose hook's breaker is open, nor a handler
 //! in Rust that was still running when its time was over.
 
-use std::sync::Arc;
-
 use super::engine::Engine;
 use super::flight::Running;
+use super::hooks::HookEntry;
 use super::job::Job;
 use crate::breaker::Pass;
 use crate::hook::RetryPolicy;
@@ -18,10 +17,15 @@ use crate::telemetry;
 
 impl Engine {
     /// Ends the job, or gives it back for its next attempt.
-    pub(super) fn settle(&self, running: Running, pass: Option<Pass>, ending: Ending) -> Option<Retry<Job>> {
+    pub(super) fn settle(
+        &self,
+        entry: &HookEntry,
+        running: Running,
+        pass: Option<Pass>,
+        ending: Ending,
+    ) -> Option<Retry<Job>> {
         let Running { mut job, place, .. } = running;
-        let entry = Arc::clone(&job.entry);
-        self.judge(&entry, pass, &ending);
+        self.judge(entry, pass, &ending);
         let is_blocked = entry.breaker.as_ref().is_some_and(|breaker| breaker.blocks());
         let policy = entry.hook.retry.filter(|policy| !is_blocked && covers(policy, &ending));
         let wait = policy.and_then(|policy| policy.wait_after(job.attempt()));
@@ -29,11 +33,18 @@ impl Engine {
             self.end(job, true, ending);
             return None;
         };
-        entry.record.counters.retried(job.class, job.kind(), ending.run);
+        entry.record.counters.retried(job.shared.class, job.kind(), ending.run);
         let attempts = policy.map_or(1, |policy| policy.attempts);
         let attempt = Attempt { kind: ending.kind, reason: ending.reason, run: ending.run };
-        telemetry::retried(&entry.hook, &job.shared.event, job.id, &attempt, (job.attempt(), attempts), wait);
-        job.attempts.push(attempt);
+        telemetry::retried(
+            &entry.hook,
+            &job.shared.event,
+            job.shared.id,
+            &attempt,
+            (job.attempt(), attempts),
+            wait,
+        );
+        job.attempts_mut().push(attempt);
         Some(Retry { job: place.with(job), at: self.clock.now() + wait })
     }
 
@@ -49,7 +60,7 @@ impl Engine {
 
     /// Ends a job that cannot be tried again after all, as its last attempt ended.
     pub(super) fn give_up(&self, mut job: Job) {
-        let ending = match job.attempts.pop() {
+        let ending = match job.attempts_mut().pop() {
             Some(Attempt { kind, reason, .. }) => Ending::new(kind, reason),
             None => Ending::new(OutcomeKind::Failed, "it could not be tried again"),
         };
@@ -76,9 +87,9 @@ pub(super) fn reason_to_leave(job: &Job, outcome: OutcomeKind) -> String {
         _ => String::new(),
     };
     if outcome == OutcomeKind::Abandoned
-        && let Some(Attempt { kind, reason: why, .. }) = job.attempts.last()
+        && let Some(Attempt { kind, reason: why, .. }) = job.attempts().last()
     {
-        let attempt = job.attempts.len();
+        let attempt = job.attempts().len();
         reason =
             format!("the shutdown's deadline came before its next attempt; attempt {attempt} {kind}: {why}");
     }

@@ -10,20 +10,19 @@ use std::time::Duration;
 use super::Inner;
 use super::accounts::{Accounts, Charge};
 use super::hooks::{HookEntry, HookSet};
-use super::job::{Job, JobHandle, JobShared, Share};
+use super::job::{Account, Admitted, Job, JobHandle, JobShared, Share};
 use super::record::Submitted;
 use super::submission::{Decision, Preview, Submission, SubmittedHook};
 use crate::breaker::Breaker;
 use crate::class::PriorityClass;
 use crate::config::Config;
 use crate::event::{Event, Subject};
-use crate::hook::{Hook, Order};
+use crate::hook::Hook;
 use crate::matcher::Matched;
 use crate::metrics::UnmatchedCounters;
 use crate::outcome::{JobId, Refusal, Skip};
 use crate::pool::Reserved;
 use crate::recording::Fate;
-use crate::scheduler::Arrival;
 use crate::telemetry;
 
 /// What an event meets on its way to the queue, whatever hooks there are.
@@ -38,6 +37,7 @@ pub(super) struct Intake {
 
 /// An event on its way in: its bytes are charged when its first job is admitted, and in use until it is in.
 struct Incoming<'a, S> {
+    accounts: &'a Accounts,
     event: &'a S,
     hooks: &'a HookSet,
     when_room: bool,
@@ -57,7 +57,7 @@ impl<S> Incoming<'_, S> {
 
     fn leave(&self) {
         if let Some(first) = self.first() {
-            first.charge().leave();
+            first.leave(self.accounts);
         }
     }
 }
@@ -80,7 +80,13 @@ impl Inner {
     pub(super) fn submit_to(&self, only: Option<&str>, event: &impl Subject, when_room: bool) -> Submission {
         // Once: all of one event's hooks are of one configuration.
         let hooks = self.hooks.load();
-        let mut incoming = Incoming { event, hooks: &hooks, when_room, submission: Submission::default() };
+        let mut incoming = Incoming {
+            accounts: &self.intake.accounts,
+            event,
+            hooks: &hooks,
+            when_room,
+            submission: Submission::default(),
+        };
         hooks.matcher.find_for(event, hooks.config.kinds, |at, matched| {
             let Some(entry) = hooks.entries.get(at) else { return };
             if only.is_some_and(|only| only != entry.hook.name.as_str()) {
@@ -150,7 +156,7 @@ impl Inner {
         let event = incoming.event.event()?;
         let submitted = Submitted { entry, event, class, waits: incoming.when_room };
         Some(match self.admit(incoming, event, class) {
-            Ok((place, share)) => Decision::Admitted(self.push(incoming.hooks, (place, share), &submitted)),
+            Ok(room) => Decision::Admitted(self.push(incoming.hooks, room, &submitted)),
             Err(why) => {
                 entry.record.counters.refused(class, event.kind(), why);
                 self.engine.telemetry.refused(hook, event, class, why);
@@ -160,14 +166,14 @@ impl Inner {
         })
     }
 
-    /// Room for the event's bytes, then a place in the queue; only then what the job shares with its handle. The
-    /// bytes come first because a place, once taken, has to be used.
+    /// Room for the event's bytes, then a place in the queue, and nothing else before. The bytes come first because a
+    /// place, once taken, has to be used.
     fn admit(
         &self,
         incoming: &mut Incoming<'_, impl Subject>,
         event: &Event,
         class: PriorityClass,
-    ) -> Result<(Reserved, Share), Refusal> {
+    ) -> Result<(Reserved, Account), Refusal> {
         let bytes = event.payload().len() as u64;
         if bytes > incoming.hooks.max_event_bytes() {
             return Err(Refusal::TooLarge);
@@ -175,14 +181,14 @@ impl Inner {
         let reserve =
             || if incoming.when_room { self.pool.reserve_when_room(class) } else { self.pool.reserve(class) };
         if let Some(first) = incoming.first() {
-            return Ok((reserve()?, first.another()));
+            return Ok((reserve()?, first.join()));
         }
         let charge = self.charge(bytes, incoming.when_room)?;
         let place = reserve()?;
-        Ok((place, Share::first(event, charge)))
+        Ok((place, Account::Own(charge.keep())))
     }
 
-    fn charge(&self, bytes: u64, when_room: bool) -> Result<Charge, Refusal> {
+    fn charge(&self, bytes: u64, when_room: bool) -> Result<Charge<'_>, Refusal> {
         let attempt = || match self.intake.accounts.charge(bytes) {
             Some(charge) => Ok(charge),
             None if self.pool.is_closed() => Err(Refusal::Closed),
@@ -202,40 +208,20 @@ impl Inner {
     fn push(
         &self,
         hooks: &HookSet,
-        (place, share): (Reserved, Share),
+        (place, account): (Reserved, Account),
         submitted: &Submitted<'_>,
     ) -> JobHandle {
         let Submitted { entry, event, class, .. } = *submitted;
-        let hook = &entry.hook;
         let id = JobId(place.number + 1);
-        let engine = &self.engine;
-        let handle = JobHandle { id, shared: share.for_handle() };
-        let admitted = engine.clock.now();
-        let session = event.session_key().filter(|_| hook.order == Order::Session);
-        let arrival = Arrival {
-            hook: entry.record.slot,
-            class,
-            session,
-            batching: entry.batching(event),
-            bytes: u32::try_from(event.payload().len()).unwrap_or(u32::MAX),
-            admitted,
-            max_wait: self.max_wait(&hooks.config, hook, class),
-            body: Job {
-                id,
-                entry: Arc::clone(entry),
-                class,
-                admitted,
-                shared: share,
-                attempts: Vec::new(),
-                waited: None,
-            },
-        };
-        let waiting = place.waiting;
+        let (at, max_wait) = (self.engine.clock.now(), self.max_wait(&hooks.config, &entry.hook, class));
+        let share = Share::new(&Admitted { id, event, entry, class, at, max_wait }, account);
+        let handle = share.handle();
         entry.record.counters.admitted(class, event.kind());
         // Before the push: the job may have started when that returns.
-        engine.telemetry.queued(hook, event, id, class, waiting);
-        engine.record_arrival(submitted, Fate::Admitted(None), Some(admitted), Some(id));
-        self.pool.push(place, arrival);
+        self.engine.telemetry.queued(&entry.hook, event, id, class, place.waiting);
+        self.engine.record_arrival(submitted, Fate::Admitted(None), Some(at), Some(id));
+        let expires = max_wait.map(|max_wait| at + max_wait);
+        self.pool.push(place, Job::new(share, entry.batching(event)), expires);
         handle
     }
 

@@ -66,6 +66,13 @@ pub(crate) struct Arrival<T> {
     pub(crate) body: T,
 }
 
+impl Arrival<()> {
+    pub(crate) fn with<T>(self, body: T) -> Arrival<T> {
+        let Self { hook, class, session, batching, bytes, admitted, max_wait, body: () } = self;
+        Arrival { hook, class, session, batching, bytes, admitted, max_wait, body }
+    }
+}
+
 /// A job that waits.
 #[derive(Debug)]
 pub(super) struct Waiting<T> {

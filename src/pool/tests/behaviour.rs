@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use super::hosts::{
-    Dice, Gate, LIMIT, Mark, Script, Shell, Spec, TestHost, await_sleep, await_state, params, pool,
+    Dice, Gate, LIMIT, Mark, Script, Shell, Spec, TestHost, await_sleep, await_state, params, pool, push,
 };
 use crate::class::{PerClass, PriorityClass};
 use crate::outcome::{OutcomeKind, Refusal};
@@ -345,7 +345,7 @@ fn who_waits_for_room_gets_the_next_place() {
     std::thread::scope(|scope| {
         let waiter = scope.spawn(|| {
             let place = pool.reserve_when_room(Normal).unwrap();
-            pool.push(place, host.arrival(Spec::new(2, Normal)));
+            push(&pool, place, Spec::new(2, Normal));
         });
         await_state("a waiter", || pool.shared.room.waiters() == 1);
         gate.open();
@@ -376,11 +376,11 @@ fn many_who_wait_for_room_all_get_it() {
     let (pool, host) = pool(params(2, 1));
     std::thread::scope(|scope| {
         for thread in 0..4 {
-            let (pool, host) = (&pool, &host);
+            let pool = &pool;
             scope.spawn(move || {
                 for n in 0..EACH {
                     let place = pool.reserve_when_room(Low).unwrap();
-                    pool.push(place, host.arrival(Spec::new(thread * EACH + n, Low)));
+                    push(&pool, place, Spec::new(thread * EACH + n, Low));
                 }
             });
         }
@@ -421,7 +421,7 @@ fn who_waits_for_room_displaces_nobody() {
         let waiter = scope.spawn(|| pool.reserve_when_room(High).unwrap());
         await_state("a waiter", || pool.shared.room.waiters() == 1);
         gate.open();
-        pool.push(waiter.join().unwrap(), host.arrival(Spec::new(2, High)));
+        push(&pool, waiter.join().unwrap(), Spec::new(2, High));
     });
     finish(&pool, &host, 3);
     assert_eq!(host.count(OutcomeKind::Displaced), 0);

@@ -126,7 +126,7 @@ impl Shell for OneMutex<TestHost> {
     }
 
     fn submit(&self, spec: Spec) -> Result<(), Refusal> {
-        self.submit(self.host().arrival(spec)).map_err(|(why, job)| {
+        self.submit(self.host().job(spec)).map_err(|(why, job)| {
             job.forgo();
             why
         })

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use super::hosts::{Gate, Script, Shell, Spec, await_state, params, pool};
+use super::hosts::{Gate, Script, Shell, Spec, await_state, params, pool, push};
 use crate::class::{PerClass, PriorityClass};
 use crate::outcome::{OutcomeKind, Refusal};
 use PriorityClass::{High, Low, Normal};
@@ -188,7 +188,7 @@ fn a_place_that_is_pushed_after_the_deadline_is_abandoned() {
     std::thread::scope(|scope| {
         let drain = scope.spawn(|| pool.drain(NOW, GRACE));
         await_state("cut", || pool.shared.cut.load(Ordering::Relaxed));
-        pool.push(place, host.arrival(Spec::new(0, Normal)));
+        push(&pool, place, Spec::new(0, Normal));
         assert_eq!(drain.join().unwrap().leaked, 0);
     });
     host.assert_balanced(1);

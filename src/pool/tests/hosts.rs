@@ -12,7 +12,7 @@ use crate::class::PriorityClass;
 use crate::outcome::{OutcomeKind, Refusal, WaitSplit};
 use crate::pool::admission::{Admission, LANE_MAX};
 use crate::pool::drain::Remainder;
-use crate::pool::{Finished, Host, Pool};
+use crate::pool::{Finished, Host, Pool, Reserved};
 use crate::scheduler::{
     Arrival, BatchParams, Batching, CoreParams, Dispatch, HookParams, HookSlot, JobKey, Retry,
 };
@@ -109,6 +109,12 @@ pub(super) struct Job {
     pub(super) id: u32,
     script: Script,
     ticket: Ticket,
+    hook: u32,
+    class: PriorityClass,
+    session: Option<u64>,
+    batching: Option<Batching>,
+    admitted: Time,
+    max_wait: Option<Duration>,
 }
 
 impl Job {
@@ -198,18 +204,11 @@ impl TestHost {
         })
     }
 
-    pub(super) fn arrival(&self, spec: Spec) -> Arrival<Job> {
-        let ticket = Ticket { id: spec.id, seen: Arc::clone(&self.seen), resolved: false };
-        Arrival {
-            hook: HookSlot(spec.hook),
-            class: spec.class,
-            session: spec.session,
-            batching: spec.batch.map(|bounds| Batching { definition: 0, key: 0, bounds }),
-            bytes: 1,
-            admitted: self.clock.now(),
-            max_wait: spec.max_wait,
-            body: Job { id: spec.id, script: spec.script, ticket },
-        }
+    pub(super) fn job(&self, spec: Spec) -> Job {
+        let Spec { id, hook, class, session, max_wait, batch, script } = spec;
+        let ticket = Ticket { id, seen: Arc::clone(&self.seen), resolved: false };
+        let batching = batch.map(|bounds| Batching { definition: 0, key: 0, bounds });
+        Job { id, script, ticket, hook, class, session, batching, admitted: self.clock.now(), max_wait }
     }
 
     pub(super) fn log(&self) -> MutexGuard<'_, Log> {
@@ -312,6 +311,19 @@ impl TestHost {
 impl Host for TestHost {
     type Job = Job;
 
+    fn arrival(&self, job: Job) -> Arrival<Job> {
+        Arrival {
+            hook: HookSlot(job.hook),
+            class: job.class,
+            session: job.session,
+            batching: job.batching,
+            bytes: 1,
+            admitted: job.admitted,
+            max_wait: job.max_wait,
+            body: job,
+        }
+    }
+
     fn run(&self, _worker: usize, dispatch: Dispatch<Job>) -> Option<Finished<Job>> {
         let mut finished = Finished::after(Duration::from_micros(1));
         for mut picked in std::iter::once(dispatch.first).chain(dispatch.rest) {
@@ -376,8 +388,7 @@ impl Shell for Pool<TestHost> {
     }
 
     fn submit(&self, spec: Spec) -> Result<(), Refusal> {
-        let place = self.reserve(spec.class)?;
-        self.push(place, self.shared.host.arrival(spec));
+        push(self, self.reserve(spec.class)?, spec);
         Ok(())
     }
 
@@ -408,6 +419,13 @@ impl Shell for Pool<TestHost> {
     fn drain(&self, deadline: Duration, grace: Duration) -> Remainder {
         self.drain(deadline, grace)
     }
+}
+
+/// Uses a place.
+pub(super) fn push(pool: &TestPool, place: Reserved, spec: Spec) {
+    let job = pool.shared.host.job(spec);
+    let expires = job.max_wait.map(|max_wait| job.admitted + max_wait);
+    pool.push(place, job, expires);
 }
 
 pub(super) fn params(workers: u32, capacity: u32) -> CoreParams {

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use super::hosts::{
-    Dice, Gate, LIMIT, Mark, Script, Shell, Spec, TestPool, await_sleep, await_state, params, pool,
+    Dice, Gate, LIMIT, Mark, Script, Shell, Spec, TestPool, await_sleep, await_state, params, pool, push,
 };
 use crate::class::PerClass;
 use crate::class::PriorityClass::{Critical, High, Low, Normal};
@@ -118,7 +118,7 @@ fn who_waits_for_room_is_told_of_a_larger_queue_and_of_one_that_will_never_do() 
         };
         let waiting = wait(Normal);
         capacity(&pool, 2);
-        pool.push(waiting.join().unwrap().unwrap(), host.arrival(Spec::new(2, Normal)));
+        push(&pool, waiting.join().unwrap().unwrap(), Spec::new(2, Normal));
         let waiting = wait(Low);
         pool.change(|params| params.rule.ceiling[Low] = 0).0.unwrap();
         assert_eq!(waiting.join().unwrap().unwrap_err(), Refusal::ClassFull);
@@ -192,13 +192,13 @@ fn the_books_balance_and_chains_stay_in_order_whatever_changes() {
     let session = |id: u32| u64::from(id % SUBMITTERS * 4 + id / SUBMITTERS % 4);
     std::thread::scope(|scope| {
         for submitter in 0..SUBMITTERS {
-            let (pool, host, submitted) = (&pool, &host, &submitted);
+            let (pool, submitted) = (&pool, &submitted);
             let mut dice = Dice::new(submitter.into());
             scope.spawn(move || {
                 for id in (submitter..JOBS).step_by(SUBMITTERS as usize) {
                     let spec = Spec::new(id, dice.class()).session(session(id));
                     let place = pool.reserve_when_room(spec.class).unwrap();
-                    pool.push(place, host.arrival(spec));
+                    push(&pool, place, spec);
                     submitted.fetch_add(1, Ordering::Relaxed);
                 }
             });

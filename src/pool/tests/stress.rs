@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use super::hosts::{Dice, LIMIT, Script, Shell, Spec, TestHost, await_state, params};
+use super::hosts::{Dice, LIMIT, Script, Shell, Spec, TestHost, await_state, params, push};
 use super::resize::any_params;
 use crate::class::{PerClass, PriorityClass};
 use crate::outcome::{OutcomeKind, Refusal};
@@ -55,7 +55,6 @@ fn round(seed: u64) {
             let (pool, admitted, attempts) = (&pool, &admitted, &attempts);
             let mut dice = Dice::new(seed * 10 + u64::from(thread));
             let waits = thread == 0 && dice.one_in(2);
-            let host = Arc::clone(&host);
             scope.spawn(move || {
                 for id in (thread * 1_000_000)..thread * 1_000_000 + 400 {
                     let spec = spec(id, linger, &mut dice);
@@ -64,7 +63,7 @@ fn round(seed: u64) {
                         if waits { pool.reserve_when_room(spec.class) } else { pool.reserve(spec.class) };
                     match place {
                         Ok(place) => {
-                            pool.push(place, host.arrival(spec));
+                            push(&pool, place, spec);
                             admitted.fetch_add(1, Ordering::Relaxed);
                         }
                         Err(Refusal::Closed) => return,
