@@ -14,6 +14,8 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
+use tracing::level_filters::LevelFilter;
+
 use crate::breaker::Turn;
 use crate::class::PriorityClass;
 use crate::event::{Event, Subject};
@@ -88,7 +90,8 @@ impl Telemetry {
         say(|| {
             tracing::debug!(hook = %hook.name, class = %class, session = event.session(), reason = %why, "refused");
         });
-        if why == Refusal::Closed {
+        // Where nobody listens, a refusal costs no look at the clock.
+        if why == Refusal::Closed || tracing::Level::WARN > LevelFilter::current() {
             return;
         }
         if let Some(unreported) = self.refusals.pass(self.clock.now(), Limiter::QUEUE) {

@@ -12,7 +12,7 @@
 //! word in either case. Who found it open and still holds the mutex was before the close: whoever counts after that waits
 //! for the mutex.
 //!
-//! **The policy** is read without a lock and as a whole. A rule that is nothing but a capacity, as most are, is one
+//! **The policy** is read without a lock and as a whole. One that is nothing but a capacity, as most are, is one
 //! number; others are behind an [`ArcSwap`], which costs a submit two locked operations of its thread's own.
 //!
 //! The word carries no data: what a place is for travels through the lane, which synchronises by itself. `Relaxed`
@@ -33,7 +33,7 @@ pub(super) const LANE_MAX: u32 = (1 << LANE_BITS) - 1;
 const CLOSED: u64 = 1 << (LANE_BITS * 4);
 /// The counts are behind the mutex.
 const MOVED: u64 = CLOSED << 1;
-/// The rule is more than a capacity. No capacity is 0.
+/// The policy is more than a capacity. No capacity is 0.
 const NOT_PLAIN: u32 = 0;
 
 /// See the module's description.
@@ -42,7 +42,7 @@ pub(super) struct Admission {
     word: CachePadded<AtomicU64>,
     /// What counts while the word says so.
     counts: Mutex<PerClass<u32>>,
-    /// The capacity, if the rule is nothing else.
+    /// The capacity, if the policy is nothing else: no bounds of classes, and nobody displaced.
     plain: AtomicU32,
     /// Replaced as a whole, under the core's lock: whoever decides does so by one of them.
     policy: ArcSwap<Policy>,
@@ -59,7 +59,8 @@ struct Policy {
 impl Policy {
     fn plain(&self) -> u32 {
         let AdmissionRule { capacity, guarantee, ceiling } = &self.rule;
-        let is_plain = guarantee.values().all(|n| *n == 0) && ceiling.values().all(|n| n >= capacity);
+        let has_no_bounds = guarantee.values().all(|n| *n == 0) && ceiling.values().all(|n| n >= capacity);
+        let is_plain = has_no_bounds && !self.displace;
         if is_plain { *capacity } else { NOT_PLAIN }
     }
 }
@@ -113,7 +114,7 @@ impl Admission {
     pub(super) fn set_policy(&self, rule: AdmissionRule, displace: bool) {
         let policy = Policy { rule, displace };
         self.policy.store(Arc::new(policy));
-        // Release: who reads that the rule is not plain any more finds that rule.
+        // Release: who reads that the policy is not plain any more finds that policy.
         self.plain.store(policy.plain(), Ordering::Release);
     }
 
@@ -191,7 +192,14 @@ impl Admission {
     }
 
     pub(super) fn displaces(&self) -> bool {
-        self.policy.load().displace
+        self.plain.load(Ordering::Acquire) == NOT_PLAIN && self.policy.load().displace
+    }
+
+    /// True when [`Admission::admit`] would say now that the queue is full, as far as one look at the word shows that.
+    pub(super) fn is_plainly_full(&self) -> bool {
+        let capacity = self.plain.load(Ordering::Acquire);
+        let word = self.word.load(Ordering::SeqCst);
+        capacity != NOT_PLAIN && word & (CLOSED | MOVED) == 0 && total(&lanes(word)) >= capacity
     }
 
     /// A step of somebody who is refused once the pool is closed. Answers with the number of jobs that wait then.

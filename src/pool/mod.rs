@@ -199,6 +199,11 @@ impl<H: Host> Pool<H> {
         Ok(self.numbered(class, waiting))
     }
 
+    /// True when [`Pool::reserve`] would be refused now because the queue is full, as far as one look shows that.
+    pub(crate) fn is_plainly_full(&self) -> bool {
+        self.shared.admission.is_plainly_full()
+    }
+
     /// Like [`Pool::reserve`], but waits until there is room, and takes nobody's place. Never answers with a refusal
     /// for want of room, unless an empty queue would give it.
     pub(crate) fn reserve_when_room(&self, class: PriorityClass) -> Result<Reserved, Refusal> {

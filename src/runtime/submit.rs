@@ -183,6 +183,10 @@ impl Inner {
         if let Some(first) = incoming.first() {
             return Ok((reserve()?, first.join()));
         }
+        // Before its bytes are counted and given back, which costs as much as all the rest of a refusal.
+        if !incoming.when_room && self.pool.is_plainly_full() {
+            return Err(Refusal::Full);
+        }
         let charge = self.charge(bytes, incoming.when_room)?;
         let place = reserve()?;
         Ok((place, Account::Own(charge.keep())))
