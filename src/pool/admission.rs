@@ -386,6 +386,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "millions of steps")]
     fn a_million_jobs_wait_and_the_next_one_is_refused() {
         let word = word(1_000_000, [0; 4]);
         for n in 1..=1_000_000 {
