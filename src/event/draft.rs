@@ -23,8 +23,46 @@ pub(crate) trait Subject {
     fn session(&self) -> Option<&str>;
     /// The event itself, written now if it is not yet. `None`: it cannot be written.
     fn event(&self) -> Option<&Event>;
+    /// The same for who asks last.
+    fn into_event(self) -> Option<Event>
+    where
+        Self: Sized;
     /// True when somebody has asked for the event and it cannot be written.
     fn is_impossible(&self) -> bool;
+}
+
+impl<S: Subject> Subject for &S {
+    fn name(&self) -> &str {
+        (**self).name()
+    }
+
+    fn kind(&self) -> EventKind {
+        (**self).kind()
+    }
+
+    fn kinds(&self) -> KindSet {
+        (**self).kinds()
+    }
+
+    fn tool(&self) -> Option<&str> {
+        (**self).tool()
+    }
+
+    fn session(&self) -> Option<&str> {
+        (**self).session()
+    }
+
+    fn event(&self) -> Option<&Event> {
+        (**self).event()
+    }
+
+    fn into_event(self) -> Option<Event> {
+        self.event().cloned()
+    }
+
+    fn is_impossible(&self) -> bool {
+        (**self).is_impossible()
+    }
 }
 
 impl Subject for Event {
@@ -49,6 +87,10 @@ impl Subject for Event {
     }
 
     fn event(&self) -> Option<&Event> {
+        Some(self)
+    }
+
+    fn into_event(self) -> Option<Event> {
         Some(self)
     }
 
@@ -170,6 +212,11 @@ impl<W: FnOnce(&mut Vec<u8>) -> Result<i64, EventError>> Subject for Draft<'_, W
 
     fn event(&self) -> Option<&Event> {
         self.event.get_or_init(|| self.written()).as_ref().ok()
+    }
+
+    fn into_event(self) -> Option<Event> {
+        Self::event(&self)?;
+        self.event.into_inner().and_then(Result::ok)
     }
 
     fn is_impossible(&self) -> bool {

@@ -16,6 +16,7 @@ use super::crew::Crew;
 use super::flight::{Flight, Running};
 use super::hooks::HookEntry;
 use super::job::{Job, JobShared, Stop};
+use super::numbered::Numbered;
 use super::outcomes::{Subscribers, Told};
 use super::retry::reason_to_leave;
 use super::watchdog::Watchdog;
@@ -57,6 +58,7 @@ impl Drop for Inside {
 
 /// See the module's description.
 pub(super) struct Engine {
+    pub(super) number: Numbered,
     pub(super) clock: Clock,
     pub(super) telemetry: Telemetry,
     observers: Vec<Observer>,
@@ -84,8 +86,9 @@ impl Engine {
         telemetry: Telemetry,
         observers: Vec<Observer>,
         (letters, recorder): (DeadLetters, Option<Recorder>),
-    ) -> Self {
-        Self {
+    ) -> Arc<Self> {
+        Arc::new_cyclic(|engine| Self {
+            number: Numbered::new(Weak::clone(engine)),
             clock,
             telemetry,
             observers,
@@ -98,7 +101,7 @@ impl Engine {
             overrunning: AtomicUsize::new(0),
             max_overrun: AtomicUsize::new(max_overrun.into()),
             pool: OnceLock::new(),
-        }
+        })
     }
 
     /// True inside of an observer or a handler in Rust of this pool: its job has no outcome before it returns, so who

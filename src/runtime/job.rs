@@ -9,9 +9,10 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, ThreadId};
 use std::time::{Duration, Instant};
 
-use super::accounts::{Accounts, Used};
+use super::accounts::{Account, Accounts};
 use super::crew::Crew;
 use super::hooks::HookEntry;
+use super::numbered::PoolNumber;
 use crate::class::PriorityClass;
 use crate::event::Event;
 use crate::hook::Order;
@@ -128,6 +129,8 @@ impl Stop {
 #[derive(Debug)]
 pub(super) struct JobShared {
     pub(super) id: JobId,
+    /// By which a handle finds it.
+    pool: PoolNumber,
     pub(super) event: Event,
     pub(super) class: PriorityClass,
     pub(super) admitted: Time,
@@ -161,14 +164,6 @@ impl State {
     }
 }
 
-/// Who keeps the account of the bytes of an event.
-#[derive(Debug)]
-pub(super) enum Account {
-    /// The first job that was admitted, for all of them.
-    Own(Used),
-    Of(Arc<JobShared>),
-}
-
 /// A job's own part in what it shares. As long as it has it, it owes an outcome, and the bytes of its event are in use. A
 /// handle has none, and so keeps no hook's definition with its processes.
 #[derive(Debug)]
@@ -180,32 +175,26 @@ pub(super) struct Share {
 }
 
 /// What is decided when a job is admitted.
-pub(super) struct Admitted<'a> {
+pub(super) struct Admitted {
     pub(super) id: JobId,
-    pub(super) event: &'a Event,
-    pub(super) entry: &'a Arc<HookEntry>,
+    pub(super) pool: PoolNumber,
+    pub(super) event: Event,
     pub(super) class: PriorityClass,
     pub(super) at: Time,
     pub(super) max_wait: Option<Duration>,
+    pub(super) account: Account,
 }
 
 impl Share {
-    pub(super) fn new(job: &Admitted<'_>, account: Account) -> Self {
-        let shared = JobShared {
-            id: job.id,
-            event: job.event.clone(),
-            class: job.class,
-            admitted: job.at,
-            max_wait: job.max_wait,
-            account,
-            state: Mutex::new(State::NEW),
-            resolved: Condvar::new(),
-        };
-        Self { shared: Arc::new(shared), entry: Arc::clone(job.entry), is_resolved: false }
+    pub(super) fn new(job: Admitted, entry: &Arc<HookEntry>) -> Self {
+        let Admitted { id, pool, event, class, at: admitted, max_wait, account } = job;
+        let (state, resolved) = (Mutex::new(State::NEW), Condvar::new());
+        let shared = JobShared { id, pool, event, class, admitted, max_wait, account, state, resolved };
+        Self { shared: Arc::new(shared), entry: Arc::clone(entry), is_resolved: false }
     }
 
     pub(super) fn handle(&self) -> JobHandle {
-        JobHandle { shared: Arc::clone(&self.shared), accounts: Arc::clone(&self.entry.record.accounts) }
+        JobHandle { shared: Arc::clone(&self.shared) }
     }
 
     /// The job has its outcome. Its bytes are free before anybody who waits can know that.
@@ -237,22 +226,19 @@ impl Drop for Share {
 }
 
 impl JobShared {
-    /// For another job of the same event, by somebody who uses its bytes.
-    pub(super) fn join(self: &Arc<Self>) -> Account {
-        match &self.account {
-            Account::Own(used) => {
-                used.join();
-                Account::Of(Arc::clone(self))
-            }
-            Account::Of(first) => first.join(),
-        }
+    pub(super) fn account(&self) -> &Account {
+        &self.account
     }
 
-    /// Somebody uses the bytes of its event no more.
+    /// A job uses the bytes of its event no more.
     pub(super) fn leave(&self, accounts: &Accounts) {
         match &self.account {
-            Account::Own(used) => used.leave(accounts),
-            Account::Of(first) => first.leave(accounts),
+            Account::Own(users) => {
+                if users.leave() {
+                    accounts.bytes.give_back(self.event.payload().len() as u64);
+                }
+            }
+            Account::Of(owner) => owner.leave(accounts),
         }
     }
 
@@ -312,7 +298,6 @@ impl JobShared {
 #[derive(Clone, Debug)]
 pub struct JobHandle {
     pub(super) shared: Arc<JobShared>,
-    accounts: Arc<Accounts>,
 }
 
 impl JobHandle {
@@ -366,7 +351,7 @@ impl JobHandle {
     /// A handler that ends by itself at the same moment keeps the outcome that it earned, and so does a job that leaves
     /// the queue otherwise. An observer that is being told of an outcome sees false for its job.
     pub fn cancel(&self) -> bool {
-        let Some(engine) = self.accounts.engine() else { return false };
+        let Some(engine) = self.shared.pool.engine() else { return false };
         if let Some(stopped) = self.stop_if_running() {
             return stopped;
         }
