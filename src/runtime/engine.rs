@@ -15,7 +15,7 @@ use super::breaking::Releases;
 use super::crew::Crew;
 use super::flight::{Flight, Running};
 use super::hooks::HookEntry;
-use super::job::{Job, JobShared, Stop};
+use super::job::{Job, JobShared, Pushed, Stop};
 use super::numbered::Numbered;
 use super::outcomes::{Subscribers, Told};
 use super::retry::reason_to_leave;
@@ -252,9 +252,14 @@ impl Engine {
 
 impl Host for Engine {
     type Job = Job;
+    type Pushed = Pushed;
 
-    fn arrival(&self, job: Job) -> Arrival<Job> {
-        job.arrival()
+    fn number(pushed: &Pushed) -> u64 {
+        pushed.place()
+    }
+
+    fn arrival(&self, pushed: Pushed) -> Arrival<Job> {
+        pushed.into_job().arrival()
     }
 
     fn run(&self, worker: usize, dispatch: Dispatch<Job>) -> Option<Finished<Job>> {

@@ -42,9 +42,12 @@ struct More {
 }
 
 impl Job {
-    pub(super) fn new(shared: Share, batching: Option<Batching>) -> Self {
-        let more = batching.map(|_| Box::new(More { batching, ..More::default() }));
-        Self { shared, more }
+    /// `None`: it has been taken in before.
+    fn taken_in(shared: Arc<JobShared>) -> Option<Self> {
+        let State::Pushed(entry, more) = std::mem::replace(&mut *shared.lock(), State::NEW) else {
+            return None;
+        };
+        Some(Self { shared: Share { shared, entry, is_resolved: false }, more })
     }
 
     /// What the core has to know of it.
@@ -143,6 +146,8 @@ pub(super) struct JobShared {
 
 #[derive(Debug)]
 enum State {
+    /// On its way to the core, with what is the job's alone.
+    Pushed(Arc<HookEntry>, Option<Box<More>>),
     Waiting {
         /// Where in the core. A retry waits under a new key.
         key: Option<JobKey>,
@@ -183,20 +188,53 @@ pub(super) struct Admitted {
     pub(super) at: Time,
     pub(super) max_wait: Option<Duration>,
     pub(super) account: Account,
+    pub(super) batching: Option<Batching>,
 }
 
-impl Share {
-    pub(super) fn new(job: Admitted, entry: &Arc<HookEntry>) -> Self {
-        let Admitted { id, pool, event, class, at: admitted, max_wait, account } = job;
-        let (state, resolved) = (Mutex::new(State::NEW), Condvar::new());
+/// A job on its way to the core: nothing but a pointer to what it shares, as it is moved and kept in lanes.
+#[derive(Debug)]
+pub(super) struct Pushed(Option<Arc<JobShared>>);
+
+impl Pushed {
+    /// The job's number in the pool, by that of its place.
+    pub(super) fn id(place: u64) -> JobId {
+        JobId(place + 1)
+    }
+
+    pub(super) fn new(job: Admitted, entry: Arc<HookEntry>) -> Self {
+        let Admitted { id, pool, event, class, at: admitted, max_wait, account, batching } = job;
+        let more = batching.map(|_| Box::new(More { batching, ..More::default() }));
+        let (state, resolved) = (Mutex::new(State::Pushed(entry, more)), Condvar::new());
         let shared = JobShared { id, pool, event, class, admitted, max_wait, account, state, resolved };
-        Self { shared: Arc::new(shared), entry: Arc::clone(entry), is_resolved: false }
+        Self(Some(Arc::new(shared)))
+    }
+
+    fn shared(&self) -> &Arc<JobShared> {
+        self.0.as_ref().expect("it is taken out at the end only")
+    }
+
+    pub(super) fn place(&self) -> u64 {
+        self.shared().id.0 - 1
     }
 
     pub(super) fn handle(&self) -> JobHandle {
-        JobHandle { shared: Arc::clone(&self.shared) }
+        JobHandle { shared: Arc::clone(self.shared()) }
     }
 
+    /// It has come to the core.
+    pub(super) fn into_job(mut self) -> Job {
+        self.0.take().and_then(Job::taken_in).expect("it comes once")
+    }
+}
+
+impl Drop for Pushed {
+    fn drop(&mut self) {
+        // A job that goes before it came, whose share knows what to do about that.
+        drop(self.0.take().and_then(Job::taken_in));
+    }
+}
+
+impl Share {
     /// The job has its outcome. Its bytes are free before anybody who waits can know that.
     pub(super) fn resolve(mut self, outcome: Arc<Outcome>) {
         self.is_resolved = true;
@@ -312,7 +350,7 @@ impl JobHandle {
     pub fn outcome(&self) -> Option<Arc<Outcome>> {
         match &*self.shared.lock() {
             State::Telling(outcome, _) | State::Resolved(outcome) => Some(Arc::clone(outcome)),
-            State::Waiting { .. } | State::Running(_) => None,
+            State::Pushed(..) | State::Waiting { .. } | State::Running(_) => None,
         }
     }
 
@@ -368,6 +406,8 @@ impl JobHandle {
     /// For a job that waits no more: stops it, or keeps it from starting. False: it has its outcome.
     fn stop_or_forbid(&self) -> bool {
         match &mut *self.shared.lock() {
+            // Whoever looked for it in the core has taken it in.
+            State::Pushed(..) => {}
             State::Waiting { wanted, .. } => *wanted = false,
             State::Running(stop) => stop.stop(),
             State::Telling(..) | State::Resolved(_) => return false,
@@ -378,6 +418,7 @@ impl JobHandle {
     /// `None`: it waits. False: it has its outcome.
     fn stop_if_running(&self) -> Option<bool> {
         match &*self.shared.lock() {
+            State::Pushed(..) => None,
             State::Waiting { wanted, .. } => (!wanted).then_some(true),
             State::Running(stop) => {
                 stop.stop();

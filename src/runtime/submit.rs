@@ -12,7 +12,7 @@ use smallvec::SmallVec;
 use super::Inner;
 use super::accounts::{Account, Accounts, Charge};
 use super::hooks::{HookEntry, HookSet};
-use super::job::{Admitted, Job, JobHandle, JobShared, Share};
+use super::job::{Admitted, JobHandle, JobShared, Pushed};
 use super::record::Submitted;
 use super::submission::{Decision, Preview, Submission, SubmittedHook};
 use crate::breaker::Breaker;
@@ -22,7 +22,7 @@ use crate::event::{Event, Subject};
 use crate::hook::Hook;
 use crate::matcher::Matched;
 use crate::metrics::UnmatchedCounters;
-use crate::outcome::{JobId, Refusal, Skip};
+use crate::outcome::{Refusal, Skip};
 use crate::pool::Reserved;
 use crate::recording::Fate;
 use crate::telemetry;
@@ -221,21 +221,22 @@ impl Inner {
         (event, class): (Event, PriorityClass),
         (place, account): (Reserved, Account),
     ) -> JobHandle {
-        let id = JobId(place.number + 1);
+        let id = Pushed::id(place.number);
         let at = self.engine.clock.now();
         let max_wait = self.max_wait(&incoming.hooks.config, &entry.hook, class);
         let batching = entry.batching(&event);
         let pool = self.engine.number.get();
-        let share = Share::new(Admitted { id, pool, event, class, at, max_wait, account }, entry);
-        let handle = share.handle();
-        let event = &share.event;
+        let admitted = Admitted { id, pool, event, class, at, max_wait, account, batching };
+        let pushed = Pushed::new(admitted, Arc::clone(entry));
+        let handle = pushed.handle();
+        let event = &handle.shared.event;
         entry.record.counters.admitted(class, event.kind());
         // Before the push: the job may have started when that returns.
         self.engine.telemetry.queued(&entry.hook, event, id, class, place.waiting);
         let submitted = Submitted { entry, event, class, waits: incoming.when_room };
         self.engine.record_arrival(&submitted, Fate::Admitted(None), Some(at), Some(id));
         let expires = max_wait.map(|max_wait| at + max_wait);
-        self.pool.push(place, Job::new(share, batching), expires);
+        self.pool.push(place, pushed, expires);
         handle
     }
 
