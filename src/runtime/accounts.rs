@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
-use super::job::JobShared;
+use super::handle::JobShared;
 
 /// See the module's description.
 #[derive(Debug)]
@@ -87,11 +87,11 @@ impl ByteBudget {
 impl<'a> Charge<'a> {
     /// For another job of the event of `first`. `None`: no job uses its bytes any more, and they are not counted.
     pub(super) fn with(first: &Arc<JobShared>, accounts: &'a Accounts) -> Option<Self> {
-        let owner = match first.account() {
+        let owner = match &first.account {
             Account::Own(_) => first,
             Account::Of(owner) => owner,
         };
-        let Account::Own(users) = owner.account() else { return None };
+        let Account::Own(users) = &owner.account else { return None };
         users.join().then(|| Self { bytes: 0, accounts, joined: Some(Arc::clone(owner)) })
     }
 

@@ -6,8 +6,9 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::handle::Stop;
 use super::hooks::HookEntry;
-use super::job::{Job, Stop};
+use super::job::Job;
 use crate::breaker::Pass;
 use crate::process::Cancel;
 use crate::scheduler::{Picked, RunKey};

@@ -18,7 +18,8 @@
 //! | `watchdog.rs` | until when handlers in Rust may run |
 //! | `overdue.rs` | what becomes of those that run longer |
 //! | `end.rs` | the end of the pool, and the last sweep |
-//! | `job.rs` | the job, the duty to resolve it, and its handle |
+//! | `job.rs` | the job, and the duty to resolve it |
+//! | `handle.rs` | what a job and its handles share |
 //! | `numbered.rs` | the pools of the process by number, for handles |
 //! | `accounts.rs` | the bound in bytes, and what was lost |
 //! | `status.rs` | the snapshot |
@@ -31,6 +32,7 @@ mod crew;
 mod end;
 mod engine;
 mod flight;
+mod handle;
 mod hooks;
 mod job;
 mod numbered;
@@ -55,7 +57,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 
 pub use self::builder::{BuildError, HookPoolBuilder};
-pub use self::job::JobHandle;
+pub use self::handle::JobHandle;
 pub use self::outcomes::Outcomes;
 pub use self::registered::HandlerProblem;
 pub use self::reload::{ReloadError, Reloaded, ResizeError};

@@ -11,8 +11,9 @@ use smallvec::SmallVec;
 
 use super::Inner;
 use super::accounts::{Account, Accounts, Charge};
+use super::handle::{Admitted, JobHandle, JobShared};
 use super::hooks::{HookEntry, HookSet};
-use super::job::{Admitted, JobHandle, JobShared, Pushed};
+use super::job::Pushed;
 use super::record::Submitted;
 use super::submission::{Decision, Preview, Submission, SubmittedHook};
 use crate::breaker::Breaker;
@@ -64,9 +65,10 @@ impl Inner {
         let hooks = self.hooks.load();
         let mut wanted: SmallVec<[_; 4]> = SmallVec::new();
         hooks.matcher.find_for(&event, hooks.config.kinds, |at, matched| {
-            let entry = hooks.entries.get(at);
-            let counts = |entry: &&Arc<HookEntry>| only.is_none_or(|only| only == entry.hook.name.as_str());
-            wanted.extend(entry.filter(counts).map(|entry| (entry, matched)));
+            let Some(entry) = hooks.entries.get(at) else { return };
+            if only.is_none_or(|only| only == entry.hook.name.as_str()) {
+                wanted.push((entry, matched));
+            }
         });
         let mut incoming = Incoming { hooks: &hooks, when_room, submission: Submission::default() };
         let Some((last, matched)) = wanted.pop() else {
@@ -124,12 +126,14 @@ impl Inner {
         let decision = match skip {
             Some(why) => {
                 self.skip(incoming, entry, (&event, class), why);
-                Some(Decision::Skipped(why))
+                Decision::Skipped(why)
             }
-            None => self.submit_for(incoming, entry, event, class),
+            None => match self.submit_for(incoming, entry, event, class) {
+                Some(decision) => decision,
+                None => return,
+            },
         };
-        let hook = entry.hook.name.clone();
-        incoming.submission.parts.extend(decision.map(|decision| SubmittedHook { hook, decision }));
+        incoming.submission.parts.push(SubmittedHook { hook: entry.hook.name.clone(), decision });
     }
 
     fn skip(
@@ -224,10 +228,9 @@ impl Inner {
         let id = Pushed::id(place.number);
         let at = self.engine.clock.now();
         let max_wait = self.max_wait(&incoming.hooks.config, &entry.hook, class);
-        let batching = entry.batching(&event);
         let pool = self.engine.number.get();
-        let admitted = Admitted { id, pool, event, class, at, max_wait, account, batching };
-        let pushed = Pushed::new(admitted, Arc::clone(entry));
+        let admitted = Admitted { id, pool, event, class, at, max_wait, account };
+        let pushed = Pushed::new(admitted, entry);
         let handle = pushed.handle();
         let event = &handle.shared.event;
         entry.record.counters.admitted(class, event.kind());
