@@ -17,7 +17,7 @@ fn secrets() -> &'static [Vec<u8>] {
     static SECRETS: OnceLock<Vec<Vec<u8>>> = OnceLock::new();
     SECRETS.get_or_init(|| {
         let numbered =
-            |end: &str| (0..1000).map(|n| format!("Q{n:05}{end}")).collect::<String>().into_bytes();
+            |end: &str| (0..1000).flat_map(|n| format!("Q{n:05}{end}").into_bytes()).collect::<Vec<_>>();
         vec![
             b"Qx.Q*y(Q".to_vec(),
             b"Q\"Q\\n Q\nQ".to_vec(),
@@ -85,7 +85,9 @@ fn whole(text: &[u8]) {
 
 fn kept(pieces: &[&[u8]], limit: usize) -> Captured {
     let mut keeper = Keeper::new(limit);
-    pieces.iter().for_each(|piece| keeper.push(piece));
+    for piece in pieces {
+        keeper.push(piece);
+    }
     keeper.finish()
 }
 

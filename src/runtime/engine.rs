@@ -267,11 +267,15 @@ impl Host for Engine {
         let started = self.clock.now();
         let elapsed = || self.clock.now().since(started);
         let stop = self.fresh_cancel(worker);
+        // Once: all workers and submitters count who uses a definition, at one place.
         let (run, entry) = (dispatch.run, Arc::clone(&dispatch.first.body.shared.entry));
         let pass = self.pass(&entry);
+        let given = pass.as_ref().ok().copied().flatten();
+        let flight = Arc::new(Flight::new(worker, run, entry, started, (stop, given)));
+        let entry = &*flight.entry;
         // Whatever becomes of the dispatch: when it is over, it holds up no other one.
-        let _releases = Releases(self, &entry, pass.as_ref().ok().copied().flatten());
-        let running = self.start(&entry, dispatch, (&stop, started), &pass);
+        let _releases = Releases(self, entry, given);
+        let running = self.start(entry, dispatch, (&flight.stop, started), &pass);
         if running.is_empty() {
             return Some(Finished::after(elapsed()));
         }
@@ -280,14 +284,12 @@ impl Host for Engine {
         }
         // A job that has its outcome is gone, while the handler may look at its event.
         let views: SmallVec<[_; 1]> = running.iter().flatten().map(View::of).collect();
-        let pass = pass.ok().flatten();
-        let flight = Flight::new(worker, run, Arc::clone(&entry), started, (stop, pass), running);
-        let flight = Arc::new(flight);
+        flight.board(running);
         let is_watched = Cell::new(false);
         let watch = |timeout, alone| {
-            is_watched.set(true);
+            let from = if is_watched.replace(true) { self.clock.now() } else { started };
             flight.gives(alone);
-            self.watchdog.set(&flight, self.clock.now() + timeout);
+            self.watchdog.set(&flight, from + timeout);
         };
         let task = |view| View::task(view, &entry.hook, &flight.stop, &watch);
         let tasks: SmallVec<[_; 1]> = views.iter().map(task).collect();
@@ -299,7 +301,7 @@ impl Host for Engine {
             if ending.run.is_none() && ending.kind.has_run() {
                 ending.run = Some(elapsed());
             }
-            again.extend(self.settle(&entry, running, pass, ending));
+            again.extend(self.settle(entry, running, given, ending));
             true
         };
         let ran = {
@@ -312,6 +314,9 @@ impl Host for Engine {
         let panic = ran.err().map(|panic| panic_text(&*panic));
         let mut repeats = false;
         for index in 0..tasks.len() {
+            if flight.has_ended(index) {
+                continue;
+            }
             let ending = panic.as_deref().map_or_else(Ending::forgotten, Ending::panicked);
             repeats |= done(index, Ending { repeats, ..ending });
         }
