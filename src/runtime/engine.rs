@@ -233,7 +233,7 @@ impl Engine {
         };
         let outcome = Arc::new(outcome);
         share.tell(&outcome);
-        telemetry::finished(&outcome, &entry.record.complaints, self.clock);
+        telemetry::finished(&outcome, &entry.hook.redactor, &entry.record.complaints, self.clock);
         entry.record.recent.note(&outcome);
         self.letters.offer(&outcome, &entry.hook.redactor);
         let inside = Inside::enter(self);
