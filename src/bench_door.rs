@@ -17,33 +17,38 @@ struct Runner<J> {
     run: Box<dyn Fn(J) + Send + Sync>,
 }
 
-/// A job, and when it was admitted.
-struct Timed<J>(J, Time);
+/// A job, its number, and when it was admitted.
+struct Pushed<J>(J, u64, Time);
 
 impl<J: Send + 'static> Host for Runner<J> {
-    type Job = Timed<J>;
+    type Job = J;
+    type Pushed = Pushed<J>;
 
-    fn arrival(&self, job: Timed<J>) -> Arrival<Timed<J>> {
+    fn number(pushed: &Pushed<J>) -> u64 {
+        pushed.1
+    }
+
+    fn arrival(&self, Pushed(body, _, admitted): Pushed<J>) -> Arrival<J> {
         Arrival {
             hook: HookSlot(0),
             class: PriorityClass::Normal,
             session: None,
             batching: None,
             bytes: 0,
-            admitted: job.1,
+            admitted,
             max_wait: None,
-            body: job,
+            body,
         }
     }
 
-    fn run(&self, _worker: usize, dispatch: Dispatch<Timed<J>>) -> Option<Finished<Timed<J>>> {
-        (self.run)(dispatch.first.body.0);
+    fn run(&self, _worker: usize, dispatch: Dispatch<J>) -> Option<Finished<J>> {
+        (self.run)(dispatch.first.body);
         Some(Finished::after(Duration::ZERO))
     }
 
-    fn resolve(&self, _job: Timed<J>, _outcome: OutcomeKind, _waited: WaitSplit) {}
+    fn resolve(&self, _job: J, _outcome: OutcomeKind, _waited: WaitSplit) {}
 
-    fn placed(&self, _job: &Timed<J>, _key: JobKey) {}
+    fn placed(&self, _job: &J, _key: JobKey) {}
 
     fn stop_running(&self) {}
 
@@ -82,13 +87,14 @@ impl<J: Send + 'static> BarePool<J> {
 
     /// False: it is full.
     pub fn submit(&self, job: impl FnOnce() -> J) -> bool {
-        let job = || Timed(job(), self.clock.now());
+        let pushed = |number| Pushed(job(), number, self.clock.now());
         match &self.shell {
             Shell::Pool(pool) => pool.reserve(PriorityClass::Normal).is_ok_and(|place| {
-                pool.push(place, job(), None);
+                let pushed = pushed(place.number);
+                pool.push(place, pushed, None);
                 true
             }),
-            Shell::OneMutex(shell) => shell.submit(job()).is_ok(),
+            Shell::OneMutex(shell) => shell.submit(pushed(0)).is_ok(),
         }
     }
 

@@ -21,6 +21,7 @@ use crate::class::PriorityClass;
 use crate::event::{Event, Subject};
 use crate::hook::{Hook, HookName};
 use crate::outcome::{Attempt, JobId, Outcome, OutcomeKind, Refusal, Skip, WaitSplit};
+use crate::redact::Redactor;
 use crate::text::{escape, shortened};
 use crate::time::{Clock, Time, nanos};
 
@@ -69,8 +70,8 @@ impl Telemetry {
     pub(crate) fn queued(&self, hook: &Hook, event: &Event, job: JobId, class: PriorityClass, waiting: u32) {
         say(|| {
             tracing::debug!(
-                hook = %hook.name, class = %class, job = %job, session = event.session(),
-                "Successfully queued {} hook for background processing", escape(event.name())
+                hook = %hook.name, class = %class, job = %job, session = session(event, &hook.redactor).as_deref(),
+                "Successfully queued {} hook for background processing", name(event, &hook.redactor)
             );
         });
         if waiting >= self.near.load(Ordering::Relaxed) {
@@ -88,7 +89,7 @@ impl Telemetry {
 
     pub(crate) fn refused(&self, hook: &Hook, event: &impl Subject, class: PriorityClass, why: Refusal) {
         say(|| {
-            tracing::debug!(hook = %hook.name, class = %class, session = event.session(), reason = %why, "refused");
+            tracing::debug!(hook = %hook.name, class = %class, session = session(event, &hook.redactor).as_deref(), reason = %why, "refused");
         });
         // Where nobody listens, a refusal costs no look at the clock.
         if why == Refusal::Closed || tracing::Level::WARN > LevelFilter::current() {
@@ -98,7 +99,7 @@ impl Telemetry {
             say(|| {
                 tracing::warn!(
                     hook = %hook.name, class = %class, reason = %why, unreported, hint = why.hint(),
-                    "dropped a {} hook: {}", escape(event.name()), explain(why)
+                    "dropped a {} hook: {}", name(event, &hook.redactor), explain(why)
                 );
             });
         }
@@ -106,7 +107,9 @@ impl Telemetry {
 }
 
 pub(crate) fn skipped(hook: &Hook, event: &impl Subject, why: Skip) {
-    say(|| tracing::trace!(hook = %hook.name, session = event.session(), reason = %why, "skipped"));
+    say(
+        || tracing::trace!(hook = %hook.name, session = session(event, &hook.redactor).as_deref(), reason = %why, "skipped"),
+    );
 }
 
 /// The job was picked, as one of the class `picked_as`.
@@ -120,15 +123,15 @@ pub(crate) fn started(
 ) {
     say(|| {
         tracing::debug!(
-            hook = %hook.name, class = %class, job = %job, session = event.session(),
+            hook = %hook.name, class = %class, job = %job, session = session(event, &hook.redactor).as_deref(),
             picked_as = %picked_as, wait_ms = millis(waited.total()), %waited, "started"
         );
     });
 }
 
 /// The job has its outcome. `complaints` limits the warnings of its hook.
-pub(crate) fn finished(outcome: &Outcome, complaints: &Limiter, clock: Clock) {
-    say(|| tell_of(outcome, complaints, clock));
+pub(crate) fn finished(outcome: &Outcome, redactor: &Redactor, complaints: &Limiter, clock: Clock) {
+    say(|| tell_of(outcome, redactor, complaints, clock));
 }
 
 /// An attempt has failed, the job's `number`th of at most `most`, and the next one comes after `wait`.
@@ -142,7 +145,7 @@ pub(crate) fn retried(
 ) {
     say(|| {
         tracing::info!(
-            hook = %hook.name, job = %job, session = event.session(), run_ms = attempt.run.map(millis),
+            hook = %hook.name, job = %job, session = session(event, &hook.redactor).as_deref(), run_ms = attempt.run.map(millis),
             "attempt {number} of {most} {}: {}; next in {wait:?}", attempt.kind, reason(&attempt.reason)
         );
     });
@@ -227,12 +230,12 @@ pub(crate) fn keeps_ending(hook: &HookName, why: &str) {
     say(|| tracing::warn!(hook = %hook, "the hook's handler is not started for a while: {}", reason(why)));
 }
 
-fn tell_of(outcome: &Outcome, complaints: &Limiter, clock: Clock) {
+fn tell_of(outcome: &Outcome, redactor: &Redactor, complaints: &Limiter, clock: Clock) {
     let event = &outcome.event;
     macro_rules! line {
         ($level:ident, $($more:tt)+) => {
             tracing::$level!(
-                hook = %outcome.hook, class = %outcome.class, job = %outcome.job, session = event.session(),
+                hook = %outcome.hook, class = %outcome.class, job = %outcome.job, session = session(event, redactor).as_deref(),
                 outcome = %outcome.kind, wait_ms = millis(outcome.wait), run_ms = outcome.run.map(millis),
                 $($more)+
             )
@@ -242,14 +245,14 @@ fn tell_of(outcome: &Outcome, complaints: &Limiter, clock: Clock) {
         line!(
             debug,
             "Hook {} processed in background thread (took {:.2}s)",
-            escape(event.name()),
+            name(event, redactor),
             run.as_secs_f64()
         );
     } else {
         line!(
             debug,
             "Hook {} ended without running: {}; {}",
-            escape(event.name()),
+            name(event, redactor),
             outcome.kind,
             outcome.waited_for
         );
@@ -277,6 +280,15 @@ fn tell_of(outcome: &Outcome, complaints: &Limiter, clock: Clock) {
 /// Writes lines; a panic of who writes them ends here.
 fn say(lines: impl FnOnce()) {
     let _ = catch_unwind(AssertUnwindSafe(lines));
+}
+
+/// What is told of an event is part of its payload, and may be a secret.
+fn name(event: &impl Subject, redactor: &Redactor) -> String {
+    escape(&redactor.text(event.name())).to_string()
+}
+
+fn session<'e>(event: &'e impl Subject, redactor: &Redactor) -> Option<Cow<'e, str>> {
+    event.session().map(|session| redactor.text(session))
 }
 
 /// What a handler says of its event can be of any length; who wants all of it has the outcome.

@@ -8,13 +8,13 @@ set -eu
 cd "$(dirname "$0")/../fuzz"
 seconds=${1:-180}
 [ $# -eq 0 ] || shift
-[ $# -gt 0 ] || set -- answers configuration event recording selector simulation variables
+[ $# -gt 0 ] || set -- answers configuration dead_letters event recording redaction selector simulation variables
 
 export RUSTC_BOOTSTRAP=1 CARGO_BUILD_JOBS=1
 seeds() {
   case $1 in
     configuration) echo ../tests/fixtures/check ../tests/fixtures/config ../config ;;
-    event) echo ../tests/fixtures/events ;;
+    dead_letters | event) echo ../tests/fixtures/events ;;
   esac
 }
 

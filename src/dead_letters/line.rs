@@ -37,8 +37,8 @@ struct Head<'a> {
     output: &'a str,
 }
 
-/// The line of an outcome, with its end. The event and the verdict are redacted here, the rest has been.
-pub(super) fn written(outcome: &Outcome, redactor: &Redactor) -> Vec<u8> {
+/// The line of an outcome, with its end. The event, its name and the verdict are redacted here, the rest has been.
+pub(crate) fn written(outcome: &Outcome, redactor: &Redactor) -> Vec<u8> {
     let process = outcome.process.as_ref();
     let output = process.map(|process| {
         let errors = process.stderr.text();
@@ -60,7 +60,7 @@ pub(super) fn written(outcome: &Outcome, redactor: &Redactor) -> Vec<u8> {
         hook: outcome.hook.as_str(),
         class: outcome.class.name(),
         job: outcome.job.0,
-        event_name: outcome.event.name(),
+        event_name: &redactor.text(outcome.event.name()),
         outcome: outcome.kind.name(),
         reason: &outcome.reason,
         exit,

@@ -23,6 +23,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
 
+pub(crate) use self::line::written;
 pub use self::line::{DeadLetter, DeadLetterError};
 
 use self::file::LetterFile;
@@ -182,7 +183,7 @@ impl Writer {
             self.note(None);
         }
         if let Some((outcome, redactor)) = failure {
-            let is_written = self.note(Some(&line::written(outcome, redactor)));
+            let is_written = self.note(Some(&written(outcome, redactor)));
             let count = if is_written { &self.counts.written } else { &self.counts.failed };
             count.fetch_add(1, Ordering::Relaxed);
             self.counts.waiting.fetch_sub(outcome.bytes(), Ordering::Relaxed);

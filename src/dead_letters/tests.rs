@@ -73,3 +73,13 @@ fn what_waits_is_bounded_in_bytes_too_but_one_may_always() {
     let (counts, _) = offered(1, 20 << 20);
     assert_eq!((counts.written, counts.dropped), (1, 0));
 }
+
+#[test]
+fn the_name_of_an_event_is_written_without_its_secrets_too() {
+    let mut outcome = Arc::into_inner(failure(1, 10)).unwrap();
+    outcome.event = Event::from_json(r#"{"event":"password=hunter2"}"#).unwrap();
+    let line = String::from_utf8(written(&outcome, &Redactor::default())).unwrap();
+    assert!(line.contains(r#""event_name":"password=[redacted]""#) && !line.contains("hunter2"), "{line}");
+    let letter = DeadLetter::from_json(line.as_bytes()).unwrap().unwrap();
+    assert_eq!(letter.event().name(), "password=[redacted]");
+}

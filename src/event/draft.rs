@@ -23,8 +23,46 @@ pub(crate) trait Subject {
     fn session(&self) -> Option<&str>;
     /// The event itself, written now if it is not yet. `None`: it cannot be written.
     fn event(&self) -> Option<&Event>;
+    /// The same for who asks last.
+    fn into_event(self) -> Option<Event>
+    where
+        Self: Sized;
     /// True when somebody has asked for the event and it cannot be written.
     fn is_impossible(&self) -> bool;
+}
+
+impl<S: Subject> Subject for &S {
+    fn name(&self) -> &str {
+        (**self).name()
+    }
+
+    fn kind(&self) -> EventKind {
+        (**self).kind()
+    }
+
+    fn kinds(&self) -> KindSet {
+        (**self).kinds()
+    }
+
+    fn tool(&self) -> Option<&str> {
+        (**self).tool()
+    }
+
+    fn session(&self) -> Option<&str> {
+        (**self).session()
+    }
+
+    fn event(&self) -> Option<&Event> {
+        (**self).event()
+    }
+
+    fn into_event(self) -> Option<Event> {
+        self.event().cloned()
+    }
+
+    fn is_impossible(&self) -> bool {
+        (**self).is_impossible()
+    }
 }
 
 impl Subject for Event {
@@ -52,6 +90,10 @@ impl Subject for Event {
         Some(self)
     }
 
+    fn into_event(self) -> Option<Event> {
+        Some(self)
+    }
+
     fn is_impossible(&self) -> bool {
         false
     }
@@ -76,7 +118,8 @@ impl Session {
     }
 }
 
-/// An event that `write` can write: it appends one JSON object, and answers with the event's time in milliseconds.
+/// An event that `write` can write: it appends one JSON object, and answers with the event's time in milliseconds, or with
+/// nothing if it cannot; why not is between the writer and whoever made it.
 pub(crate) struct Draft<'a, W> {
     name: &'static str,
     kind: EventKind,
@@ -84,10 +127,10 @@ pub(crate) struct Draft<'a, W> {
     tool: Option<&'a str>,
     session: &'a Session,
     write: Cell<Option<W>>,
-    event: OnceCell<Result<Event, EventError>>,
+    event: OnceCell<Option<Event>>,
 }
 
-impl<'a, W: FnOnce(&mut Vec<u8>) -> Result<i64, EventError>> Draft<'a, W> {
+impl<'a, W: FnOnce(&mut Vec<u8>) -> Option<i64>> Draft<'a, W> {
     /// `kind` is the kind of events of that name.
     pub(crate) fn new(
         name: &'static str,
@@ -106,17 +149,12 @@ impl<'a, W: FnOnce(&mut Vec<u8>) -> Result<i64, EventError>> Draft<'a, W> {
         Ok(Self { name, kind, kinds, tool, session, write, event })
     }
 
-    /// Why it cannot be written, if somebody has asked for the event.
-    pub(crate) fn error(self) -> Option<EventError> {
-        self.event.into_inner().and_then(Result::err)
-    }
-
-    fn written(&self) -> Result<Event, EventError> {
+    fn written(&self) -> Option<Event> {
         let write = self.write.take().expect("a draft is written once");
         let mut timestamp_ms = 0;
         let payload = with_scratch(|text| {
             timestamp_ms = write(text)?;
-            Ok(text.clone())
+            Some(text.clone())
         })?;
         let facts = Facts {
             name: Cow::Borrowed(self.name),
@@ -126,7 +164,7 @@ impl<'a, W: FnOnce(&mut Vec<u8>) -> Result<i64, EventError>> Draft<'a, W> {
         };
         let (object, session_key) = (0..payload.len(), Some(self.session.key));
         let inner = Inner { payload, object, facts, kind: self.kind, kinds: self.kinds, session_key };
-        Ok(Event { inner: Arc::new(inner) })
+        Some(Event { inner: Arc::new(inner) })
     }
 }
 
@@ -147,7 +185,7 @@ fn with_scratch<T>(f: impl FnOnce(&mut Vec<u8>) -> T) -> T {
     answer
 }
 
-impl<W: FnOnce(&mut Vec<u8>) -> Result<i64, EventError>> Subject for Draft<'_, W> {
+impl<W: FnOnce(&mut Vec<u8>) -> Option<i64>> Subject for Draft<'_, W> {
     fn name(&self) -> &str {
         self.name
     }
@@ -169,11 +207,16 @@ impl<W: FnOnce(&mut Vec<u8>) -> Result<i64, EventError>> Subject for Draft<'_, W
     }
 
     fn event(&self) -> Option<&Event> {
-        self.event.get_or_init(|| self.written()).as_ref().ok()
+        self.event.get_or_init(|| self.written()).as_ref()
+    }
+
+    fn into_event(self) -> Option<Event> {
+        Self::event(&self)?;
+        self.event.into_inner().flatten()
     }
 
     fn is_impossible(&self) -> bool {
-        matches!(self.event.get(), Some(Err(_)))
+        matches!(self.event.get(), Some(None))
     }
 }
 
@@ -196,7 +239,7 @@ mod tests {
                 format!(r#"{{"hook_event_name":"PreToolUse","session_id":"s1","tool_name":"{tool}"}}"#);
             let write = |buffer: &mut Vec<u8>| {
                 buffer.extend_from_slice(text.as_bytes());
-                Ok(0)
+                Some(0)
             };
             let draft = Draft::new("PreToolUse", EventKind::PreTool, Some(tool), &session, write).unwrap();
             let read = Event::from_json(text.clone()).unwrap();
@@ -212,14 +255,13 @@ mod tests {
     }
 
     #[test]
-    fn one_that_cannot_be_written_says_why_once_it_was_asked_for() {
+    fn one_that_cannot_be_written_says_so_once_it_was_asked_for() {
         let session = Session::new("s1").unwrap();
-        let error = || EventError::Unwritable { member: "prompt", reason: "it will not".to_owned() };
-        let write = |_: &mut Vec<u8>| Err(error());
+        let write = |_: &mut Vec<u8>| None;
         let draft = Draft::new("Stop", EventKind::Stop, None, &session, write).unwrap();
         assert!(!draft.is_impossible());
         assert!(draft.event().is_none() && draft.event().is_none());
         assert!(draft.is_impossible());
-        assert_eq!(draft.error(), Some(error()));
+        assert!(draft.into_event().is_none());
     }
 }

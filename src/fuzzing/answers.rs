@@ -53,7 +53,7 @@ fn set(endings: &mut [Option<OutcomeKind>], event: Option<usize>, kind: OutcomeK
 }
 
 /// In pieces of up to 16 bytes, of lengths that follow from the seed; the seed 0 leaves it whole.
-fn cut(mut rest: &[u8], seed: u8) -> Vec<&[u8]> {
+pub(super) fn cut(mut rest: &[u8], seed: u8) -> Vec<&[u8]> {
     let mut state = u32::from(seed);
     let mut pieces = Vec::new();
     while !rest.is_empty() {

@@ -20,7 +20,7 @@ pub fn event(bytes: &[u8]) {
     }
 }
 
-fn is_json(bytes: &[u8]) -> bool {
+pub(super) fn is_json(bytes: &[u8]) -> bool {
     serde_json::from_slice::<IgnoredAny>(bytes).is_ok()
 }
 
@@ -59,7 +59,7 @@ fn accepted(event: &Event, bytes: &[u8], fallback: Option<&str>) {
     }
 }
 
-fn same_facts(event: &Event, object: &[u8], fallback: Option<&str>) {
+pub(super) fn same_facts(event: &Event, object: &[u8], fallback: Option<&str>) {
     let again = Event::from_json_named(object, fallback).expect("what was taken from an event is one");
     assert_eq!((again.name(), again.session(), again.tool()), (event.name(), event.session(), event.tool()));
     assert_eq!((again.kind(), again.kinds()), (event.kind(), event.kinds()));

@@ -7,16 +7,20 @@
 
 mod answers;
 mod config;
+mod dead_letters;
 mod event;
 mod load;
+mod redaction;
 mod selector;
 #[cfg(test)]
 mod tests;
 
 pub use self::answers::answers;
 pub use self::config::{configuration, variables};
+pub use self::dead_letters::dead_letters;
 pub use self::event::event;
 pub use self::load::{recording, simulation};
+pub use self::redaction::redaction;
 pub use self::selector::selector;
 
 /// A property of a door.
@@ -26,8 +30,10 @@ pub type Property = fn(&[u8]);
 pub const DOORS: &[(&str, Property)] = &[
     ("answers", answers),
     ("configuration", configuration),
+    ("dead_letters", dead_letters),
     ("event", event),
     ("recording", recording),
+    ("redaction", redaction),
     ("selector", selector),
     ("simulation", simulation),
     ("variables", variables),

@@ -18,6 +18,7 @@ const FIXTURES: &[(&str, &str, &str)] = &[
     ("configuration", "tests/fixtures/check", "toml"),
     ("configuration", "tests/fixtures/config", "toml"),
     ("configuration", "config", "toml"),
+    ("dead_letters", "tests/fixtures/events", "json"),
     ("event", "tests/fixtures/events", "json"),
 ];
 
@@ -144,4 +145,4 @@ macro_rules! doors {
     };
 }
 
-doors!(answers, configuration, event, recording, selector, simulation, variables);
+doors!(answers, configuration, dead_letters, event, recording, redaction, selector, simulation, variables);

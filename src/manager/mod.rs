@@ -15,6 +15,7 @@ mod global;
 mod performance;
 mod write;
 
+use std::cell::Cell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -342,11 +343,10 @@ impl HookManager {
         write: impl FnOnce(&mut Vec<u8>) -> Result<i64, EventError>,
     ) -> Triggered {
         let Some(pool) = self.pool_or_count() else { return Triggered::skipped(Skip::ConfigError) };
+        let error = Cell::new(None);
+        let write = |text: &mut Vec<u8>| write(text).map_err(|why| error.set(Some(why))).ok();
         match Draft::new(name, kind, tool, self.voice.session(), write) {
-            Ok(draft) => {
-                let submission = pool.submit_subject(&draft);
-                Triggered::new(submission, draft.error())
-            }
+            Ok(draft) => Triggered::new(pool.submit_subject(draft), error.take()),
             Err(error) => Triggered::invalid_event(error),
         }
     }

@@ -1,9 +1,9 @@
 //! The lanes: one deque for each class, from the submitters to whoever holds the core's lock.
 //!
-//! A lane has no bound of its own: the admission word has one. It allocates for many jobs at once, which one of the
-//! submitters pays for: what is in it should be small.
-//! It keeps the order of one thread's pushes, but lanes do not
-//! keep it together, and a chain may have jobs in two classes: order is what the numbers say.
+//! A lane has no bound of its own: the admission word has one. It allocates for 63 jobs at once, at the expense of the
+//! submitter who comes to need that; of jobs of one word that is a kilobyte, which allocators have at hand. It keeps the
+//! order of one thread's pushes, but lanes do not keep it together, and a chain may have jobs in two classes: order is
+//! what the numbers say.
 //!
 //! **Taking in.** Whoever takes the lanes in goes over all of them until a whole round finds nothing, and sorts what it
 //! found by number. What a thread pushed before a job that was found is then found too: it was visible before the last
@@ -14,33 +14,27 @@ use crossbeam_utils::Backoff;
 
 use crate::class::{PerClass, PriorityClass};
 
-pub(super) struct Lanes<J> {
-    lanes: PerClass<Injector<Numbered<J>>>,
+pub(super) struct Lanes<P> {
+    lanes: PerClass<Injector<P>>,
 }
 
-/// A job in a lane.
-pub(super) struct Numbered<J> {
-    pub(super) number: u64,
-    pub(super) job: J,
-}
-
-impl<J> Lanes<J> {
+impl<P> Lanes<P> {
     pub(super) fn new() -> Self {
         Self { lanes: PerClass::from_fn(|_| Injector::new()) }
     }
 
-    pub(super) fn push(&self, class: PriorityClass, job: Numbered<J>) {
-        self.lanes[class].push(job);
+    pub(super) fn push(&self, class: PriorityClass, pushed: P) {
+        self.lanes[class].push(pushed);
     }
 
     /// Moves everything to `found`, in the order of numbers. Under the core's lock. See "Taking in".
-    pub(super) fn take_all(&self, found: &mut Vec<Numbered<J>>) {
+    pub(super) fn take_all(&self, found: &mut Vec<P>, number: impl Fn(&P) -> u64) {
         gather(found, |class| {
             let lane = &self.lanes[class];
             // A steal costs a fence, which most looks can spare: most lanes are empty.
             if lane.is_empty() { None } else { insist(|| lane.steal()) }
         });
-        found.sort_unstable_by_key(|job| job.number);
+        found.sort_unstable_by_key(number);
     }
 }
 

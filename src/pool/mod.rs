@@ -46,7 +46,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use self::admission::Admission;
-use self::lanes::{Lanes, Numbered};
+use self::lanes::Lanes;
 use self::park::Parking;
 pub(crate) use self::resize::Departed;
 use self::room::Room;
@@ -59,11 +59,17 @@ use crate::time::{Clock, Time};
 
 /// What the pool runs, and whom it tells.
 pub(crate) trait Host: Send + Sync + 'static {
-    /// What the host needs to know of a job. Best a pointer: it is moved on its way.
+    /// What the host needs to know of a job.
     type Job: Send + 'static;
 
-    /// What the core has to know of a job that was pushed. Under the core's lock: it must be quick and not call the pool.
-    fn arrival(&self, job: Self::Job) -> Arrival<Self::Job>;
+    /// A job on its way to the core. Best of one word: see `lanes.rs`.
+    type Pushed: Send + 'static;
+
+    /// The number of its place.
+    fn number(pushed: &Self::Pushed) -> u64;
+
+    /// The job, and what the core has to know of it. Under the core's lock: it must be quick and not call the pool.
+    fn arrival(&self, pushed: Self::Pushed) -> Arrival<Self::Job>;
 
     /// Runs the jobs of one pick on the calling worker thread, resolves them, and says how long it took. It should not
     /// panic: the seat is freed, and what was dropped unresolved is the host's to find out. `None`: meanwhile the
@@ -108,7 +114,7 @@ struct Shared<H: Host> {
     host: Arc<H>,
     core: Mutex<Core<H::Job>>,
     admission: Admission,
-    lanes: Lanes<H::Job>,
+    lanes: Lanes<H::Pushed>,
     /// Number of the next job.
     numbers: AtomicU64,
     parking: Parking,
@@ -230,9 +236,10 @@ impl<H: Host> Pool<H> {
     }
 
     /// Uses a place: the job is on its way to the workers. `expires`: when it will have waited too long.
-    pub(crate) fn push(&self, place: Reserved, job: H::Job, expires: Option<Time>) {
+    pub(crate) fn push(&self, place: Reserved, pushed: H::Pushed, expires: Option<Time>) {
+        debug_assert_eq!(place.number, H::number(&pushed), "a job has the number of its place");
         let shared = &*self.shared;
-        shared.lanes.push(place.class, Numbered { number: place.number, job });
+        shared.lanes.push(place.class, pushed);
         shared.parking.notify_pushed(place.class, expires);
     }
 
@@ -307,10 +314,10 @@ impl<H: Host> Shared<H> {
     /// them was admitted later.
     fn take_in(&self, core: &mut Core<H::Job>) -> Time {
         let mut found = Vec::new();
-        self.lanes.take_all(&mut found);
+        self.lanes.take_all(&mut found, H::number);
         let now = self.clock.now();
-        for Numbered { job, .. } in found {
-            let key = core.arrive(self.host.arrival(job), now);
+        for pushed in found {
+            let key = core.arrive(self.host.arrival(pushed), now);
             self.tell_placed(core, key);
         }
         now

@@ -47,9 +47,9 @@ impl<H: Host> OneMutex<H> {
     }
 
     /// Gives a job back that was not admitted, and says why.
-    pub(crate) fn submit(&self, job: H::Job) -> Result<(), (Refusal, H::Job)> {
+    pub(crate) fn submit(&self, pushed: H::Pushed) -> Result<(), (Refusal, H::Job)> {
         let shared = &*self.shared;
-        let arrival = shared.host.arrival(job);
+        let arrival = shared.host.arrival(pushed);
         self.with_core(|core, now| match core.offer(arrival, now) {
             Ok(key) => {
                 if let Some(job) = core.body(key) {

@@ -196,7 +196,14 @@ impl Parking {
     /// Everybody has to look: the pool shuts down.
     pub(super) fn notify_all(&self) {
         self.word.fetch_add(EPOCH_ONE, Ordering::SeqCst);
-        while self.wake_one() {}
+        let mut sleepers = self.lock();
+        // All at once, so that each is woken once: who falls asleep again has looked.
+        let woken = std::mem::take(&mut sleepers.asleep);
+        self.word.fetch_add((SEARCHING_ONE - ASLEEP_ONE) * woken.len() as u64, Ordering::SeqCst);
+        drop(sleepers);
+        for worker in woken {
+            self.rouse(worker);
+        }
     }
 
     /// Says for which classes a seat is free, and which are paused. Under the core's lock. Who opens a class otherwise
@@ -234,6 +241,12 @@ impl Parking {
         let worker = sleepers.asleep.remove(at);
         self.word.fetch_add(SEARCHING_ONE - ASLEEP_ONE, Ordering::SeqCst);
         drop(sleepers);
+        self.rouse(worker);
+        true
+    }
+
+    /// Wakes a worker that is off the list.
+    fn rouse(&self, worker: usize) {
         if let Some(bed) = self.beds.get(worker) {
             // Not a store, which loom takes for one that may come before the sleeper's last look at the flag.
             bed.woken.swap(true, Ordering::Release);
@@ -241,7 +254,6 @@ impl Parking {
                 thread.unpark();
             }
         }
-        true
     }
 
     /// A sleeper rises by itself. False: somebody has taken it off the list already.

@@ -61,9 +61,11 @@ impl Captured {
         } else {
             let from = self.tail.len() - self.tail_len;
             let mut spans = redactor.spans(&self.tail);
-            // Letters that go on for longer than the margin may be the end of a secret that begins before it.
+            // Letters that go on for longer than the margin may be the end of a secret that begins before it, and so may
+            // what is known to be one.
             let is_letter = |byte: &&u8| byte.is_ascii_alphanumeric() || b"+/=_-.".contains(byte);
             let run = self.tail.iter().take_while(is_letter).count();
+            let run = run.max(redactor.known_end(&self.tail, MARGIN));
             if run > from && from > 0 && redactor.is_on() {
                 spans.retain(|span| span.end > run);
                 spans.insert(0, 0..run);
@@ -218,6 +220,17 @@ mod tests {
                     }
                 }
             }
+        }
+    }
+
+    #[test]
+    fn no_byte_of_a_known_secret_survives_though_it_is_longer_than_the_margin() {
+        let secret = (0..2 * MARGIN).map(|number| format!("Zq {number}\n")).collect::<Vec<_>>().concat();
+        let redactor = Redactor::default().with_known([secret.as_bytes()]);
+        for after in ["", "y", &"y ".repeat(100), &"y ".repeat(3000)] {
+            let captured = kept(256, &[format!("x {secret}{after}").as_bytes()]).redacted(&redactor);
+            assert!(!captured.text().contains("Zq"), "{}", captured.text());
+            assert!(after.is_empty() || captured.text().ends_with(after.get(after.len() - 1..).unwrap()));
         }
     }
 

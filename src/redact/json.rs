@@ -4,6 +4,9 @@
 //! of members, names that occur twice, numbers of any size. A document that is broken is treated as text from there on.
 
 use std::borrow::Cow;
+use std::fmt;
+
+use serde::de::{Deserializer, Error, IgnoredAny, Visitor};
 
 use super::{PLACEHOLDER, Redactor, rules};
 
@@ -17,6 +20,17 @@ struct Level {
 }
 
 pub(super) fn redact<'t>(redactor: &Redactor, text: &'t [u8]) -> Cow<'t, [u8]> {
+    if serde_json::from_slice::<IgnoredAny>(text).is_ok() {
+        return strings(redactor, text);
+    }
+    match redactor.bytes(text) {
+        Cow::Borrowed(text) => strings(redactor, text),
+        Cow::Owned(plain) => Cow::Owned(strings(redactor, &plain).into_owned()),
+    }
+}
+
+/// The document without the secrets of its strings and numbers.
+fn strings<'t>(redactor: &Redactor, text: &'t [u8]) -> Cow<'t, [u8]> {
     let mut out = Vec::new();
     let mut levels: Vec<Level> = Vec::new();
     // Up to here everything has been copied.
@@ -104,18 +118,30 @@ fn changed(text: Cow<'_, str>) -> Option<String> {
     }
 }
 
-/// What the string says. Bytes that are no UTF-8, and escapes that are none, are replaced.
+/// What the string says. Bytes that are no UTF-8, and halves of a pair of `\uXXXX`, are replaced; with escapes that are
+/// none it is taken as it stands.
 fn unquoted(token: &[u8]) -> Cow<'_, str> {
+    struct Bytes;
+    impl Visitor<'_> for Bytes {
+        type Value = String;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a string")
+        }
+
+        fn visit_bytes<E: Error>(self, bytes: &[u8]) -> Result<String, E> {
+            Ok(String::from_utf8_lossy(bytes).into_owned())
+        }
+    }
     let inside = token.get(1..).unwrap_or_default();
     let inside = inside.strip_suffix(b"\"").unwrap_or(inside);
-    let text = String::from_utf8_lossy(inside);
-    if !text.contains('\\') {
-        return text;
+    if !inside.contains(&b'\\') {
+        return String::from_utf8_lossy(inside);
     }
-    match serde_json::from_str(&format!("\"{text}\"")) {
-        Ok(content) => Cow::Owned(content),
-        Err(_) => text,
-    }
+    // As bytes: half a pair, which whoever cuts text leaves behind, must not keep the rest from being read.
+    let whole = [b"\"", inside, b"\""].concat();
+    let content = serde_json::Deserializer::from_slice(&whole).deserialize_bytes(Bytes);
+    content.map_or_else(|_| String::from_utf8_lossy(inside), Cow::Owned)
 }
 
 fn quoted(text: &str) -> String {

@@ -3,8 +3,9 @@
 //! Pure: bytes in, bytes out. The built-in rules are in `rules`; a configuration adds patterns of its own, or switches
 //! the built-in ones off. A secret is replaced by `[redacted]`, and what names it stays: `password=[redacted]`.
 //!
-//! Invariants: text without a secret comes back as it is, and redacted text comes back as it is. JSON stays JSON that
-//! means the same but for its secrets (`json`). Every search takes linear time; there is no backtracking.
+//! Invariants: text without a secret comes back as it is. JSON stays JSON that means the same but for its secrets (`json`).
+//! Every search takes linear time; there is no backtracking. Redacted text comes back as it is, unless what was taken out
+//! of it held the end of another value, which then goes on.
 //!
 //! It knows secrets by their form or by the name before them, and those that it was given. One that is called by no name
 //! and looks like any other word is not found.
@@ -21,7 +22,7 @@ use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
-use memchr::memmem::Finder;
+use memchr::memmem::{self, Finder};
 use regex::bytes::{Regex, RegexBuilder};
 
 use crate::pattern::PatternError;
@@ -73,10 +74,22 @@ impl Known {
         while let Some(found) = text.get(at..).and_then(|rest| self.start.find(rest)) {
             let begin = at + found;
             let rest = text.get(begin..).unwrap_or_default();
-            at = begin + rest.iter().zip(&self.secret).take_while(|(one, other)| one == other).count();
+            at = begin + agreement(rest, &self.secret);
             spans.push(begin..at);
         }
     }
+
+    /// The length of its part that the text begins with: nothing, unless enough of it agrees.
+    fn continued_by(&self, text: &[u8]) -> usize {
+        let Some(start) = text.get(..Self::START) else { return 0 };
+        let parts = memmem::find_iter(&self.secret, start).filter_map(|at| self.secret.get(at..));
+        parts.map(|part| agreement(text, part)).max().unwrap_or_default()
+    }
+}
+
+/// The length of what both begin with.
+fn agreement(one: &[u8], other: &[u8]) -> usize {
+    one.iter().zip(other).take_while(|(one, other)| one == other).count()
 }
 
 /// What is wrong with a pattern.
@@ -216,6 +229,14 @@ impl Redactor {
             overlaps
         });
         spans
+    }
+
+    /// The length of the end of a known secret that this text begins with, of one whose beginning is further away than
+    /// that.
+    pub(crate) fn known_end(&self, text: &[u8], further_than: usize) -> usize {
+        let known = self.0.iter().flat_map(|patterns| &patterns.known);
+        let long = known.filter(|known| known.secret.len() > further_than);
+        long.map(|known| known.continued_by(text)).max().unwrap_or_default()
     }
 
     /// Whether anything is redacted.

@@ -306,6 +306,22 @@ fn json_keeps_its_form_and_loses_what_a_name_or_a_form_gives_away() {
 }
 
 #[test]
+fn what_is_no_json_hides_nothing() {
+    let redactor = Redactor::default().with_known([&b"tangerine"[..]]);
+    for (document, expected) in [
+        ("password=hunter2", "password=[redacted]"),
+        (r#"{"a": tangerine, "password": "b"}"#, r#"{"a": [redacted], "password": "[redacted]"}"#),
+        (r#"{"password": hunter2 }"#, r#"{"password": [redacted] }"#),
+        (r#"["\q tangerine", true, null]"#, r#"["\q [redacted]", true, null]"#),
+        // Half a pair, which is JSON, and what a text cut between two letters ends with.
+        (r#"{"a":"tangerin\u0065 \ud83d"}"#, "{\"a\":\"[redacted] \u{fffd}\u{fffd}\u{fffd}\"}"),
+        (r#"{"a":"\ud83d","b":"c"}"#, r#"{"a":"\ud83d","b":"c"}"#),
+    ] {
+        assert_eq!(redactor.json(document.as_bytes()).as_ref(), expected.as_bytes(), "{document}");
+    }
+}
+
+#[test]
 fn own_patterns_replace_their_group_or_all_of_it() {
     let own = |patterns: &[&str]| Redactor::new(false, patterns).unwrap();
     assert_eq!(

@@ -1,22 +1,17 @@
 //! What is counted for the jobs of a pool: the bytes of payloads that wait or run, each counted once however many hooks
 //! want it, and jobs that were lost.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock, Weak};
 
-use crossbeam_utils::CachePadded;
-
-use super::engine::Engine;
+use super::handle::JobShared;
 
 /// See the module's description.
 #[derive(Debug)]
 pub(super) struct Accounts {
-    /// Apart from the rest, which submitters write when they make a handle, and workers never.
-    pub(super) bytes: CachePadded<ByteBudget>,
+    pub(super) bytes: ByteBudget,
     /// Jobs that were dropped without an outcome.
     pub(super) lost: AtomicU64,
-    /// For handles, which keep no pool alive. Set right after the engine was made.
-    engine: OnceLock<Weak<Engine>>,
 }
 
 /// How many bytes of payload are in use, and how many may be.
@@ -26,41 +21,35 @@ pub(super) struct ByteBudget {
     limit: AtomicU64,
 }
 
+/// Who keeps the account of the bytes of an event.
+#[derive(Debug)]
+pub(super) enum Account {
+    /// A job that was admitted, for itself and those of the same event that joined it.
+    Own(Users),
+    Of(Arc<JobShared>),
+}
+
+/// The jobs that use the bytes of an event, which are counted until the last of them has left.
+#[derive(Debug)]
+pub(super) struct Users(AtomicU32);
+
 /// Bytes that are counted until this is dropped, or [kept](Charge::keep).
 #[derive(Debug)]
 pub(super) struct Charge<'a> {
     bytes: u64,
     accounts: &'a Accounts,
-}
-
-/// Bytes of an event that are counted until the last of their users has left.
-#[derive(Debug)]
-pub(super) struct Used {
-    bytes: u64,
-    users: AtomicU32,
+    /// Where they are counted already.
+    joined: Option<Arc<JobShared>>,
 }
 
 impl Accounts {
     pub(super) fn new(max_bytes: u64) -> Self {
-        Self {
-            bytes: CachePadded::new(ByteBudget::new(max_bytes)),
-            lost: AtomicU64::new(0),
-            engine: OnceLock::new(),
-        }
-    }
-
-    pub(super) fn attach(&self, engine: &Arc<Engine>) {
-        let _ = self.engine.set(Arc::downgrade(engine));
-    }
-
-    /// `None`: it is gone.
-    pub(super) fn engine(&self) -> Option<Arc<Engine>> {
-        self.engine.get().and_then(Weak::upgrade)
+        Self { bytes: ByteBudget::new(max_bytes), lost: AtomicU64::new(0) }
     }
 
     /// Counts so many bytes. `None`: there is no room for them now.
     pub(super) fn charge(&self, bytes: u64) -> Option<Charge<'_>> {
-        self.bytes.take(bytes).then(|| Charge { bytes, accounts: self })
+        self.bytes.take(bytes).then(|| Charge { bytes, accounts: self, joined: None })
     }
 }
 
@@ -90,37 +79,49 @@ impl ByteBudget {
         self.used.fetch_update(Ordering::SeqCst, Ordering::SeqCst, add).is_ok()
     }
 
-    fn give_back(&self, bytes: u64) {
+    pub(super) fn give_back(&self, bytes: u64) {
         self.used.fetch_sub(bytes, Ordering::SeqCst);
     }
 }
 
-impl Charge<'_> {
-    /// They are in use by two from now on: a job, and who submits, until all jobs of the event are admitted.
-    pub(super) fn keep(mut self) -> Used {
-        Used { bytes: std::mem::take(&mut self.bytes), users: AtomicU32::new(2) }
+impl<'a> Charge<'a> {
+    /// For another job of the event of `first`. `None`: no job uses its bytes any more, and they are not counted.
+    pub(super) fn with(first: &Arc<JobShared>, accounts: &'a Accounts) -> Option<Self> {
+        let owner = match &first.account {
+            Account::Own(_) => first,
+            Account::Of(owner) => owner,
+        };
+        let Account::Own(users) = &owner.account else { return None };
+        users.join().then(|| Self { bytes: 0, accounts, joined: Some(Arc::clone(owner)) })
+    }
+
+    /// A job uses them from now on.
+    pub(super) fn keep(mut self) -> Account {
+        self.bytes = 0;
+        self.joined.take().map_or_else(|| Account::Own(Users(AtomicU32::new(1))), Account::Of)
     }
 }
 
 impl Drop for Charge<'_> {
     fn drop(&mut self) {
-        if self.bytes > 0 {
+        if let Some(joined) = &self.joined {
+            joined.leave(self.accounts);
+        } else if self.bytes > 0 {
             self.accounts.bytes.give_back(self.bytes);
         }
     }
 }
 
-impl Used {
-    /// One user more. Only a user may ask for that.
-    pub(super) fn join(&self) {
-        self.users.fetch_add(1, Ordering::Relaxed);
+impl Users {
+    /// One more. False: the last one has left.
+    fn join(&self) -> bool {
+        let one_more = |users: u32| (users > 0).then_some(users + 1);
+        self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more).is_ok()
     }
 
-    /// A user leaves, and the last one gives the bytes back.
-    pub(super) fn leave(&self, accounts: &Accounts) {
-        if self.users.fetch_sub(1, Ordering::AcqRel) == 1 {
-            accounts.bytes.give_back(self.bytes);
-        }
+    /// True: the last one leaves.
+    pub(super) fn leave(&self) -> bool {
+        self.0.fetch_sub(1, Ordering::AcqRel) == 1
     }
 }
 
@@ -131,14 +132,12 @@ mod tests {
     #[test]
     fn bytes_are_counted_once_and_given_back_by_the_last_user() {
         let accounts = Accounts::new(10);
-        let used = accounts.charge(6).unwrap().keep();
+        let charge = accounts.charge(6).unwrap();
         assert!(accounts.charge(5).is_none());
-        used.join();
-        used.leave(&accounts);
-        used.leave(&accounts);
-        assert!(accounts.charge(5).is_none(), "another still uses them");
-        used.leave(&accounts);
-        drop(accounts.charge(10).unwrap());
-        assert_eq!(accounts.bytes.used(), 0, "and if nobody came to use them");
+        drop(charge);
+        let Account::Own(users) = accounts.charge(10).unwrap().keep() else { panic!("it is the first") };
+        assert_eq!(accounts.bytes.used(), 10, "kept bytes stay");
+        assert!(users.join() && !users.leave() && users.leave());
+        assert!(!users.join(), "they have been given back");
     }
 }

@@ -218,8 +218,7 @@ impl HookPoolBuilder {
         letters.prepare(config.dead_letters.as_ref()).map_err(BuildError::Thread)?;
         letters.set(config.dead_letters.as_ref());
         let files = (letters, self.recorder);
-        let engine = Arc::new(Engine::new(threads, clock, telemetry, self.observers, files));
-        accounts.attach(&engine);
+        let engine = Engine::new(threads, clock, telemetry, self.observers, files);
         let pool = Pool::start(params, &hooks, clock, Arc::clone(&engine)).map_err(BuildError::Thread)?;
         let pool = Arc::new(pool);
         engine.attach(&pool);

@@ -14,8 +14,10 @@ use smallvec::SmallVec;
 use super::breaking::Releases;
 use super::crew::Crew;
 use super::flight::{Flight, Running};
+use super::handle::{JobShared, Stop};
 use super::hooks::HookEntry;
-use super::job::{Job, JobShared, Stop};
+use super::job::{Job, Pushed};
+use super::numbered::Numbered;
 use super::outcomes::{Subscribers, Told};
 use super::retry::reason_to_leave;
 use super::watchdog::Watchdog;
@@ -57,6 +59,7 @@ impl Drop for Inside {
 
 /// See the module's description.
 pub(super) struct Engine {
+    pub(super) number: Numbered,
     pub(super) clock: Clock,
     pub(super) telemetry: Telemetry,
     observers: Vec<Observer>,
@@ -84,8 +87,9 @@ impl Engine {
         telemetry: Telemetry,
         observers: Vec<Observer>,
         (letters, recorder): (DeadLetters, Option<Recorder>),
-    ) -> Self {
-        Self {
+    ) -> Arc<Self> {
+        Arc::new_cyclic(|engine| Self {
+            number: Numbered::new(Weak::clone(engine)),
             clock,
             telemetry,
             observers,
@@ -98,7 +102,7 @@ impl Engine {
             overrunning: AtomicUsize::new(0),
             max_overrun: AtomicUsize::new(max_overrun.into()),
             pool: OnceLock::new(),
-        }
+        })
     }
 
     /// True inside of an observer or a handler in Rust of this pool: its job has no outcome before it returns, so who
@@ -229,7 +233,7 @@ impl Engine {
         };
         let outcome = Arc::new(outcome);
         share.tell(&outcome);
-        telemetry::finished(&outcome, &entry.record.complaints, self.clock);
+        telemetry::finished(&outcome, &entry.hook.redactor, &entry.record.complaints, self.clock);
         entry.record.recent.note(&outcome);
         self.letters.offer(&outcome, &entry.hook.redactor);
         let inside = Inside::enter(self);
@@ -249,20 +253,29 @@ impl Engine {
 
 impl Host for Engine {
     type Job = Job;
+    type Pushed = Pushed;
 
-    fn arrival(&self, job: Job) -> Arrival<Job> {
-        job.arrival()
+    fn number(pushed: &Pushed) -> u64 {
+        pushed.place()
+    }
+
+    fn arrival(&self, pushed: Pushed) -> Arrival<Job> {
+        pushed.into_job().arrival()
     }
 
     fn run(&self, worker: usize, dispatch: Dispatch<Job>) -> Option<Finished<Job>> {
         let started = self.clock.now();
         let elapsed = || self.clock.now().since(started);
         let stop = self.fresh_cancel(worker);
+        // Once: all workers and submitters count who uses a definition, at one place.
         let (run, entry) = (dispatch.run, Arc::clone(&dispatch.first.body.shared.entry));
         let pass = self.pass(&entry);
+        let given = pass.as_ref().ok().copied().flatten();
+        let flight = Arc::new(Flight::new(worker, run, entry, started, (stop, given)));
+        let entry = &*flight.entry;
         // Whatever becomes of the dispatch: when it is over, it holds up no other one.
-        let _releases = Releases(self, &entry, pass.as_ref().ok().copied().flatten());
-        let running = self.start(&entry, dispatch, (&stop, started), &pass);
+        let _releases = Releases(self, entry, given);
+        let running = self.start(entry, dispatch, (&flight.stop, started), &pass);
         if running.is_empty() {
             return Some(Finished::after(elapsed()));
         }
@@ -271,14 +284,12 @@ impl Host for Engine {
         }
         // A job that has its outcome is gone, while the handler may look at its event.
         let views: SmallVec<[_; 1]> = running.iter().flatten().map(View::of).collect();
-        let pass = pass.ok().flatten();
-        let flight = Flight::new(worker, run, Arc::clone(&entry), started, (stop, pass), running);
-        let flight = Arc::new(flight);
+        flight.board(running);
         let is_watched = Cell::new(false);
         let watch = |timeout, alone| {
-            is_watched.set(true);
+            let from = if is_watched.replace(true) { self.clock.now() } else { started };
             flight.gives(alone);
-            self.watchdog.set(&flight, self.clock.now() + timeout);
+            self.watchdog.set(&flight, from + timeout);
         };
         let task = |view| View::task(view, &entry.hook, &flight.stop, &watch);
         let tasks: SmallVec<[_; 1]> = views.iter().map(task).collect();
@@ -290,7 +301,7 @@ impl Host for Engine {
             if ending.run.is_none() && ending.kind.has_run() {
                 ending.run = Some(elapsed());
             }
-            again.extend(self.settle(&entry, running, pass, ending));
+            again.extend(self.settle(entry, running, given, ending));
             true
         };
         let ran = {
@@ -303,6 +314,9 @@ impl Host for Engine {
         let panic = ran.err().map(|panic| panic_text(&*panic));
         let mut repeats = false;
         for index in 0..tasks.len() {
+            if flight.has_ended(index) {
+                continue;
+            }
             let ending = panic.as_deref().map_or_else(Ending::forgotten, Ending::panicked);
             repeats |= done(index, Ending { repeats, ..ending });
         }

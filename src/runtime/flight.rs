@@ -6,8 +6,9 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::handle::Stop;
 use super::hooks::HookEntry;
-use super::job::{Job, Stop};
+use super::job::Job;
 use crate::breaker::Pass;
 use crate::process::Cancel;
 use crate::scheduler::{Picked, RunKey};
@@ -62,10 +63,15 @@ impl Flight {
         entry: Arc<HookEntry>,
         started: Time,
         (stop, pass): (Cancel, Option<Pass>),
-        jobs: Vec<Option<Running>>,
     ) -> Self {
+        let jobs = Vec::new();
         let state = Mutex::new(State { jobs, alone: None, phase: Phase::InTime });
         Self { worker, run, entry, started, stop, pass, state }
+    }
+
+    /// The jobs are about to run.
+    pub(super) fn board(&self, jobs: Vec<Option<Running>>) {
+        self.lock().jobs = jobs;
     }
 
     /// Takes one job out; `None`: somebody else has.
@@ -73,6 +79,11 @@ impl Flight {
         let running = self.lock().jobs.get_mut(index)?.take()?;
         running.stop.is_over();
         Some(running)
+    }
+
+    /// Somebody has taken the job out.
+    pub(super) fn has_ended(&self, index: usize) -> bool {
+        self.lock().jobs.get(index).is_none_or(Option::is_none)
     }
 
     /// The handler has been given one of them by itself, or all again.

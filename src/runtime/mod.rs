@@ -18,7 +18,9 @@
 //! | `watchdog.rs` | until when handlers in Rust may run |
 //! | `overdue.rs` | what becomes of those that run longer |
 //! | `end.rs` | the end of the pool, and the last sweep |
-//! | `job.rs` | the job, the duty to resolve it, and its handle |
+//! | `job.rs` | the job, and the duty to resolve it |
+//! | `handle.rs` | what a job and its handles share |
+//! | `numbered.rs` | the pools of the process by number, for handles |
 //! | `accounts.rs` | the bound in bytes, and what was lost |
 //! | `status.rs` | the snapshot |
 //! | `submission.rs` | what a submit answers |
@@ -30,8 +32,10 @@ mod crew;
 mod end;
 mod engine;
 mod flight;
+mod handle;
 mod hooks;
 mod job;
+mod numbered;
 mod outcomes;
 mod overdue;
 mod recent;
@@ -53,7 +57,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 
 pub use self::builder::{BuildError, HookPoolBuilder};
-pub use self::job::JobHandle;
+pub use self::handle::JobHandle;
 pub use self::outcomes::Outcomes;
 pub use self::registered::HandlerProblem;
 pub use self::reload::{ReloadError, Reloaded, ResizeError};
@@ -131,7 +135,7 @@ impl HookPool {
 
     /// Hands an event over and returns at once, whatever the state of the queue and of the handlers.
     pub fn submit(&self, event: Event) -> Submission {
-        self.inner.submit(&event, false)
+        self.inner.submit(event, false)
     }
 
     /// Hands an event over, and waits for room where the queue is full, as a replay wants it. What cannot ever be
@@ -139,17 +143,17 @@ impl HookPool {
     ///
     /// From inside a handler of the same pool this can wait for itself.
     pub fn submit_when_room(&self, event: Event) -> Submission {
-        self.inner.submit(&event, true)
+        self.inner.submit(event, true)
     }
 
     /// Hands an event over to one hook alone, if that wants it, as a dead letter is replayed; `when_room` waits for room
     /// as [`HookPool::submit_when_room`] does. An event that the hook does not want counts as `no_match`.
     pub fn submit_to(&self, hook: &str, event: Event, when_room: bool) -> Submission {
-        self.inner.submit_to(Some(hook), &event, when_room)
+        self.inner.submit_to(Some(hook), event, when_room)
     }
 
     /// [`HookPool::submit`] for an event that may not be written yet.
-    pub(crate) fn submit_subject(&self, event: &impl Subject) -> Submission {
+    pub(crate) fn submit_subject(&self, event: impl Subject) -> Submission {
         self.inner.submit(event, false)
     }
 

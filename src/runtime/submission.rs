@@ -2,7 +2,7 @@
 
 use smallvec::SmallVec;
 
-use super::job::JobHandle;
+use super::handle::JobHandle;
 use crate::class::PriorityClass;
 use crate::hook::HookName;
 use crate::outcome::{Refusal, Skip};

@@ -7,10 +7,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use smallvec::SmallVec;
+
 use super::Inner;
-use super::accounts::{Accounts, Charge};
+use super::accounts::{Account, Accounts, Charge};
+use super::handle::{Admitted, JobHandle, JobShared};
 use super::hooks::{HookEntry, HookSet};
-use super::job::{Account, Admitted, Job, JobHandle, JobShared, Share};
+use super::job::Pushed;
 use super::record::Submitted;
 use super::submission::{Decision, Preview, Submission, SubmittedHook};
 use crate::breaker::Breaker;
@@ -20,7 +23,7 @@ use crate::event::{Event, Subject};
 use crate::hook::Hook;
 use crate::matcher::Matched;
 use crate::metrics::UnmatchedCounters;
-use crate::outcome::{JobId, Refusal, Skip};
+use crate::outcome::{Refusal, Skip};
 use crate::pool::Reserved;
 use crate::recording::Fate;
 use crate::telemetry;
@@ -35,72 +38,51 @@ pub(super) struct Intake {
     pub(super) unmatched: UnmatchedCounters,
 }
 
-/// An event on its way in: its bytes are charged when its first job is admitted, and in use until it is in.
-struct Incoming<'a, S> {
-    accounts: &'a Accounts,
-    event: &'a S,
+/// What the hooks that want one event have in common.
+struct Incoming<'a> {
     hooks: &'a HookSet,
     when_room: bool,
     submission: Submission,
 }
 
-impl<S> Incoming<'_, S> {
+impl Incoming<'_> {
+    /// The first job that was admitted.
     fn first(&self) -> Option<&Arc<JobShared>> {
         self.submission.admitted().next().map(|handle| &handle.shared)
-    }
-
-    /// All its jobs are in.
-    fn finish(mut self) -> Submission {
-        self.leave();
-        std::mem::take(&mut self.submission)
-    }
-
-    fn leave(&self) {
-        if let Some(first) = self.first() {
-            first.leave(self.accounts);
-        }
-    }
-}
-
-impl<S> Drop for Incoming<'_, S> {
-    fn drop(&mut self) {
-        // Nothing, once it is finished.
-        self.leave();
     }
 }
 
 impl Inner {
     /// For an event that turns out to be impossible to write, nothing is submitted but for the hooks that would have
     /// been skipped whatever it holds.
-    pub(super) fn submit(&self, event: &impl Subject, when_room: bool) -> Submission {
+    pub(super) fn submit(&self, event: impl Subject, when_room: bool) -> Submission {
         self.submit_to(None, event, when_room)
     }
 
     /// `only`: the one hook that counts.
-    pub(super) fn submit_to(&self, only: Option<&str>, event: &impl Subject, when_room: bool) -> Submission {
+    pub(super) fn submit_to(&self, only: Option<&str>, event: impl Subject, when_room: bool) -> Submission {
         // Once: all of one event's hooks are of one configuration.
         let hooks = self.hooks.load();
-        let mut incoming = Incoming {
-            accounts: &self.intake.accounts,
-            event,
-            hooks: &hooks,
-            when_room,
-            submission: Submission::default(),
-        };
-        hooks.matcher.find_for(event, hooks.config.kinds, |at, matched| {
+        let mut wanted: SmallVec<[_; 4]> = SmallVec::new();
+        hooks.matcher.find_for(&event, hooks.config.kinds, |at, matched| {
             let Some(entry) = hooks.entries.get(at) else { return };
-            if only.is_some_and(|only| only != entry.hook.name.as_str()) {
-                return;
-            }
-            if let Some(decision) = self.decide(&mut incoming, entry, matched) {
-                incoming.submission.parts.push(SubmittedHook { hook: entry.hook.name.clone(), decision });
+            if only.is_none_or(|only| only == entry.hook.name.as_str()) {
+                wanted.push((entry, matched));
             }
         });
-        let submission = incoming.finish();
-        if submission.is_unmatched() && !event.is_impossible() {
-            self.intake.unmatched.count(event.kind());
+        let mut incoming = Incoming { hooks: &hooks, when_room, submission: Submission::default() };
+        let Some((last, matched)) = wanted.pop() else {
+            if !event.is_impossible() {
+                self.intake.unmatched.count(event.kind());
+            }
+            return incoming.submission;
+        };
+        for (entry, matched) in wanted {
+            self.decide(&mut incoming, entry, &event, matched);
         }
-        submission
+        // The last one has the event itself, where the others have references to it.
+        self.decide(&mut incoming, last, event, matched);
+        incoming.submission
     }
 
     /// The class that a job would have, and why there would be none.
@@ -132,45 +114,74 @@ impl Inner {
         previews
     }
 
-    /// `None`: the event cannot be written.
+    /// Nothing, if the event cannot be written.
     fn decide(
         &self,
-        incoming: &mut Incoming<'_, impl Subject>,
+        incoming: &mut Incoming<'_>,
         entry: &Arc<HookEntry>,
+        event: impl Subject,
         matched: Matched,
-    ) -> Option<Decision> {
-        let hook = &entry.hook;
+    ) {
         let (class, skip) = self.assess(&incoming.hooks.config, entry, matched);
-        if let Some(why) = skip {
-            entry.record.counters.skipped(class, incoming.event.kind(), why);
-            telemetry::skipped(hook, incoming.event, why);
-            // An event that is not written yet is written for a recording only.
-            if self.engine.recorder.is_some()
-                && let Some(event) = incoming.event.event()
-            {
-                let submitted = Submitted { entry, event, class, waits: incoming.when_room };
-                self.engine.record_arrival(&submitted, Fate::Skipped(why), None, None);
+        let decision = match skip {
+            Some(why) => {
+                self.skip(incoming, entry, (&event, class), why);
+                Decision::Skipped(why)
             }
-            return Some(Decision::Skipped(why));
+            None => match self.submit_for(incoming, entry, event, class) {
+                Some(decision) => decision,
+                None => return,
+            },
+        };
+        incoming.submission.parts.push(SubmittedHook { hook: entry.hook.name.clone(), decision });
+    }
+
+    fn skip(
+        &self,
+        incoming: &Incoming<'_>,
+        entry: &Arc<HookEntry>,
+        (event, class): (&impl Subject, PriorityClass),
+        why: Skip,
+    ) {
+        entry.record.counters.skipped(class, event.kind(), why);
+        telemetry::skipped(&entry.hook, event, why);
+        // An event that is not written yet is written for a recording only.
+        if self.engine.recorder.is_some()
+            && let Some(event) = event.event()
+        {
+            let submitted = Submitted { entry, event, class, waits: incoming.when_room };
+            self.engine.record_arrival(&submitted, Fate::Skipped(why), None, None);
         }
-        let event = incoming.event.event()?;
-        let submitted = Submitted { entry, event, class, waits: incoming.when_room };
-        Some(match self.admit(incoming, event, class) {
-            Ok(room) => Decision::Admitted(self.push(incoming.hooks, room, &submitted)),
-            Err(why) => {
-                entry.record.counters.refused(class, event.kind(), why);
-                self.engine.telemetry.refused(hook, event, class, why);
-                self.engine.record_arrival(&submitted, Fate::Refused(why), None, None);
-                Decision::Refused(why)
+    }
+
+    /// `None`: the event cannot be written.
+    fn submit_for(
+        &self,
+        incoming: &Incoming<'_>,
+        entry: &Arc<HookEntry>,
+        event: impl Subject,
+        class: PriorityClass,
+    ) -> Option<Decision> {
+        match self.admit(incoming, event.event()?, class) {
+            Ok(room) => {
+                Some(Decision::Admitted(self.push(incoming, entry, (event.into_event()?, class), room)))
             }
-        })
+            Err(why) => {
+                let event = event.event()?;
+                entry.record.counters.refused(class, event.kind(), why);
+                self.engine.telemetry.refused(&entry.hook, event, class, why);
+                let submitted = Submitted { entry, event, class, waits: incoming.when_room };
+                self.engine.record_arrival(&submitted, Fate::Refused(why), None, None);
+                Some(Decision::Refused(why))
+            }
+        }
     }
 
     /// Room for the event's bytes, then a place in the queue, and nothing else before. The bytes come first because a
     /// place, once taken, has to be used.
     fn admit(
         &self,
-        incoming: &mut Incoming<'_, impl Subject>,
+        incoming: &Incoming<'_>,
         event: &Event,
         class: PriorityClass,
     ) -> Result<(Reserved, Account), Refusal> {
@@ -178,18 +189,16 @@ impl Inner {
         if bytes > incoming.hooks.max_event_bytes() {
             return Err(Refusal::TooLarge);
         }
-        let reserve =
-            || if incoming.when_room { self.pool.reserve_when_room(class) } else { self.pool.reserve(class) };
-        if let Some(first) = incoming.first() {
-            return Ok((reserve()?, first.join()));
-        }
         // Before its bytes are counted and given back, which costs as much as all the rest of a refusal.
         if !incoming.when_room && self.pool.is_plainly_full() {
             return Err(Refusal::Full);
         }
-        let charge = self.charge(bytes, incoming.when_room)?;
-        let place = reserve()?;
-        Ok((place, Account::Own(charge.keep())))
+        let accounts = &*self.intake.accounts;
+        let joined = incoming.first().and_then(|first| Charge::with(first, accounts));
+        let charge = joined.map_or_else(|| self.charge(bytes, incoming.when_room), Ok)?;
+        let place =
+            if incoming.when_room { self.pool.reserve_when_room(class) } else { self.pool.reserve(class) }?;
+        Ok((place, charge.keep()))
     }
 
     fn charge(&self, bytes: u64, when_room: bool) -> Result<Charge<'_>, Refusal> {
@@ -211,21 +220,26 @@ impl Inner {
 
     fn push(
         &self,
-        hooks: &HookSet,
+        incoming: &Incoming<'_>,
+        entry: &Arc<HookEntry>,
+        (event, class): (Event, PriorityClass),
         (place, account): (Reserved, Account),
-        submitted: &Submitted<'_>,
     ) -> JobHandle {
-        let Submitted { entry, event, class, .. } = *submitted;
-        let id = JobId(place.number + 1);
-        let (at, max_wait) = (self.engine.clock.now(), self.max_wait(&hooks.config, &entry.hook, class));
-        let share = Share::new(&Admitted { id, event, entry, class, at, max_wait }, account);
-        let handle = share.handle();
+        let id = Pushed::id(place.number);
+        let at = self.engine.clock.now();
+        let max_wait = self.max_wait(&incoming.hooks.config, &entry.hook, class);
+        let pool = self.engine.number.get();
+        let admitted = Admitted { id, pool, event, class, at, max_wait, account };
+        let pushed = Pushed::new(admitted, entry);
+        let handle = pushed.handle();
+        let event = &handle.shared.event;
         entry.record.counters.admitted(class, event.kind());
         // Before the push: the job may have started when that returns.
         self.engine.telemetry.queued(&entry.hook, event, id, class, place.waiting);
-        self.engine.record_arrival(submitted, Fate::Admitted(None), Some(at), Some(id));
+        let submitted = Submitted { entry, event, class, waits: incoming.when_room };
+        self.engine.record_arrival(&submitted, Fate::Admitted(None), Some(at), Some(id));
         let expires = max_wait.map(|max_wait| at + max_wait);
-        self.pool.push(place, Job::new(share, entry.batching(event)), expires);
+        self.pool.push(place, pushed, expires);
         handle
     }
 

@@ -399,7 +399,8 @@ fn stays_at_rest(window: Duration) {
     let pass = std::thread::park_timeout;
     until("its threads are at rest", || {
         let before = switches(&live);
-        pass(Duration::from_millis(150));
+        // Longer than it takes until the files are watched, once.
+        pass(Duration::from_millis(600));
         before == switches(&live)
     });
     let before = switches(&live);

@@ -2,14 +2,17 @@
 
 use crate::env::TestEnv;
 
-const EVENT: &str = r#"{"type":"X","session_id":"s","command":"curl -u me:Zq1secret","password":"Zq2secret","note":"badge-Zq3"}"#;
+const EVENT: &str = r#"{"type":"X","session_id":"badge-ZqS","command":"curl -u me:Zq1secret","password":"Zq2secret","note":"badge-Zq3"}"#;
 
 const HOOKS: &str = "[redact]\npatterns = ['badge-(?<secret>\\w+)']\n[hook.tells]\non = ['X']\n\
      run = 'cat; env; echo \"token=Zq4secret $OWN badge-Zq6\" >&2; exit 3'\nenv = { OWN = 'password: Zq5secret' }\n\
      [hook.says]\non = ['X']\nmode = 'lines'\n\
      run = '''read line; id=${line#*id?:?}; echo \"{\\\"id\\\":\\\"${id%%\\\"*}\\\",\\\"ok\\\":false,\\\"message\\\":\\\"password=Zq7secret\\\"}\"'''\n\
      [hook.breaks]\non = ['X']\nmode = 'lines'\nrun = 'echo \"{password=Zq8secret\"; exit 1'\n\
-     [hook.keeps]\non = ['X']\nrun = 'cat > kept'\n";
+     [hook.keeps]\non = ['X']\nrun = 'cat > kept'\n[hook.any]\non = '*'\nrun = 'true'\n";
+
+/// The name of an event is its agent's, too.
+const NAMED: &str = r#"{"type":"badge-ZqN","session_id":"s"}"#;
 
 #[test]
 fn no_report_and_no_log_line_has_a_secret_and_handlers_have_them_all() {
@@ -19,7 +22,7 @@ fn no_report_and_no_log_line_has_a_secret_and_handlers_have_them_all() {
                 .variable("SERVICE_TOKEN", "Zq9secret")
                 .variable("UNNAMED", "ghp_Zq0secretZq0secretZq0secretZq0se");
             let args = [&["-vvv", "run", "e", "--show-output", "--report", report], format].concat();
-            env.write("e", EVENT);
+            env.write("e", format!("{EVENT}\n{NAMED}\n"));
             let done = env.run(&args);
             assert_eq!(done.code, Some(0), "{done:?}");
             let written = format!("{}{}", done.stdout, done.stderr);

@@ -9,12 +9,12 @@ use std::io::{IsTerminal, Write};
 use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, mpsc};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use hookpool::config::ConfigLoader;
-use hookpool::{Config, DeadLetterCounts, Event, HookPool, Ledger, OutcomeKind, Recorder};
+use hookpool::{Config, DeadLetterCounts, Event, HookPool, Ledger, OutcomeKind, Recorder, Redactor};
 
 use self::source::{Found, Sources};
 use super::args::{LogArgs, ReportFormat, RunArgs, WhenFull};
@@ -45,6 +45,9 @@ pub(super) fn run(args: &RunArgs, log: &LogArgs) -> Result<ExitCode, CliError> {
     let signals = Signals::watch(reloads).map_err(CliError::Signals)?;
     let failures = Arc::new(Mutex::new(Failures::default()));
     let (noted, show_output, line) = (Arc::clone(&failures), args.show_output, Arc::clone(&progress));
+    // Of the pool, before which there is no outcome.
+    let redactor = Arc::new(OnceLock::<Redactor>::new());
+    let shown_by = Arc::clone(&redactor);
     let limit = config.queue.max_event_bytes;
     let is_live = args.rate.is_some() || args.realtime;
     let mut builder = HookPool::builder();
@@ -59,10 +62,11 @@ pub(super) fn run(args: &RunArgs, log: &LogArgs) -> Result<ExitCode, CliError> {
             noted.lock().unwrap_or_else(PoisonError::into_inner).record(outcome);
             if show_output {
                 line.clear();
-                output::show(outcome);
+                output::show(outcome, shown_by.get());
             }
         })
         .build()?;
+    let _ = redactor.set(pool.redactor());
     let stop = signals.serve(&pool, reloads.then(|| Reloads::new(level))).map_err(CliError::Signals)?;
     #[cfg(feature = "metrics-http")]
     if let Some(address) = args.metrics_listen {

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::io::Write as _;
 
-use hookpool::Outcome;
+use hookpool::{Outcome, Redactor};
 
 use crate::cli::report::printable;
 
@@ -11,8 +11,9 @@ use crate::cli::report::printable;
 const WIDTH: usize = 400;
 
 /// Shows one block for each outcome, written at once so that workers do not mix theirs.
-pub(super) fn show(outcome: &Outcome) {
-    let event = printable(outcome.event.name(), WIDTH);
+pub(super) fn show(outcome: &Outcome, redactor: Option<&Redactor>) {
+    let name = outcome.event.name();
+    let event = printable(&redactor.map_or(name.into(), |redactor| redactor.text(name)), WIDTH);
     let mut text = format!("{} {event} (job {}): {}\n", outcome.hook, outcome.job, outcome.kind);
     if let Some(process) = &outcome.process {
         for (stream, captured) in [("stdout", &process.stdout), ("stderr", &process.stderr)] {

@@ -380,7 +380,7 @@ fn many_who_wait_for_room_all_get_it() {
             scope.spawn(move || {
                 for n in 0..EACH {
                     let place = pool.reserve_when_room(Low).unwrap();
-                    push(&pool, place, Spec::new(thread * EACH + n, Low));
+                    push(pool, place, Spec::new(thread * EACH + n, Low));
                 }
             });
         }

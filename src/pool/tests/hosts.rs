@@ -115,6 +115,8 @@ pub(super) struct Job {
     batching: Option<Batching>,
     admitted: Time,
     max_wait: Option<Duration>,
+    /// Of its place.
+    number: u64,
 }
 
 impl Job {
@@ -208,7 +210,8 @@ impl TestHost {
         let Spec { id, hook, class, session, max_wait, batch, script } = spec;
         let ticket = Ticket { id, seen: Arc::clone(&self.seen), resolved: false };
         let batching = batch.map(|bounds| Batching { definition: 0, key: 0, bounds });
-        Job { id, script, ticket, hook, class, session, batching, admitted: self.clock.now(), max_wait }
+        let admitted = self.clock.now();
+        Job { id, script, ticket, hook, class, session, batching, admitted, max_wait, number: 0 }
     }
 
     pub(super) fn log(&self) -> MutexGuard<'_, Log> {
@@ -310,6 +313,11 @@ impl TestHost {
 
 impl Host for TestHost {
     type Job = Job;
+    type Pushed = Job;
+
+    fn number(job: &Job) -> u64 {
+        job.number
+    }
 
     fn arrival(&self, job: Job) -> Arrival<Job> {
         Arrival {
@@ -423,7 +431,7 @@ impl Shell for Pool<TestHost> {
 
 /// Uses a place.
 pub(super) fn push(pool: &TestPool, place: Reserved, spec: Spec) {
-    let job = pool.shared.host.job(spec);
+    let job = Job { number: place.number, ..pool.shared.host.job(spec) };
     let expires = job.max_wait.map(|max_wait| job.admitted + max_wait);
     pool.push(place, job, expires);
 }

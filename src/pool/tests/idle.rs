@@ -53,6 +53,30 @@ fn an_idle_pool_makes_no_context_switch() {
     end(&pool);
 }
 
+/// Who looked and fell asleep again is not woken again and again until all happen to be awake at once.
+#[test]
+fn a_change_wakes_every_worker_a_few_times_at_most() {
+    let (pool, host) = pool(params(4, 10));
+    let ids = thread_ids(&pool, 4, 0);
+    host.await_outcomes(4);
+    await_sleep(&pool);
+    assert_no_thread_moves(&ids);
+    let switches = || -> u64 {
+        let numbers = counts(&ids).into_iter().map(|(switches, _)| switches);
+        numbers.map(|line| line.split_whitespace().last().unwrap().parse::<u64>().unwrap()).sum()
+    };
+    let before = switches();
+    for _ in 0..100 {
+        pool.change(|_| ()).0.unwrap();
+        await_sleep(&pool);
+    }
+    assert_no_thread_moves(&ids);
+    // A worker may wait for the core's lock as well.
+    let woken = switches() - before;
+    assert!((400..=800).contains(&woken), "{woken} times");
+    end(&pool);
+}
+
 #[test]
 fn a_paused_backlog_costs_no_processor_time() {
     let (pool, host) = pool(params(4, 100));

@@ -198,7 +198,7 @@ fn the_books_balance_and_chains_stay_in_order_whatever_changes() {
                 for id in (submitter..JOBS).step_by(SUBMITTERS as usize) {
                     let spec = Spec::new(id, dice.class()).session(session(id));
                     let place = pool.reserve_when_room(spec.class).unwrap();
-                    push(&pool, place, spec);
+                    push(pool, place, spec);
                     submitted.fetch_add(1, Ordering::Relaxed);
                 }
             });

@@ -63,7 +63,7 @@ fn round(seed: u64) {
                         if waits { pool.reserve_when_room(spec.class) } else { pool.reserve(spec.class) };
                     match place {
                         Ok(place) => {
-                            push(&pool, place, spec);
+                            push(pool, place, spec);
                             admitted.fetch_add(1, Ordering::Relaxed);
                         }
                         Err(Refusal::Closed) => return,

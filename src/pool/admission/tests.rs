@@ -1,0 +1,177 @@
+//! Bounds, closing, displacing, and the move of the counts out of the word and back.
+
+use super::*;
+use PriorityClass::{Critical, High, Low, Normal};
+
+fn word(capacity: u32, guarantee: [u32; 4]) -> Admission {
+    let rule = AdmissionRule {
+        capacity,
+        guarantee: PerClass::from_fn(|class| guarantee[class.index()]),
+        ceiling: PerClass::from_fn(|_| capacity),
+    };
+    Admission::new(rule, false)
+}
+
+#[test]
+fn a_queue_that_holds_more_than_it_may_refuses_until_that_has_gone() {
+    let word = word(4, [0; 4]);
+    (0..4).for_each(|_| assert!(word.admit(Low).is_ok()));
+    let smaller = AdmissionRule { capacity: 2, ceiling: PerClass::from_fn(|_| 2), ..word.rule() };
+    word.set_policy(smaller, false);
+    for _ in 0..3 {
+        assert_eq!(word.admit(High), Err(Refusal::Full));
+        word.release(Low);
+    }
+    assert_eq!(word.admit(High), Ok(2));
+    word.set_policy(AdmissionRule { capacity: 3, ..smaller }, false);
+    assert_eq!(word.admit(High), Ok(3));
+}
+
+#[test]
+fn the_largest_queue_fits_into_one_lane() {
+    let word = word(32_767, [0; 4]);
+    for n in 1..=32_767 {
+        assert_eq!(word.admit(Low), Ok(n));
+    }
+    assert_eq!(word.admit(Low), Err(Refusal::Full));
+    assert_eq!(word.admit(Critical), Err(Refusal::Full));
+    assert_eq!(word.waiting()[Low], 32_767);
+    assert_eq!(word.waiting()[Normal], 0);
+}
+
+#[test]
+fn a_displacement_keeps_the_number_of_waiting_jobs() {
+    let word = word(2, [0; 4]);
+    word.admit(Low).unwrap();
+    word.admit(Normal).unwrap();
+    assert_eq!(word.displace(Low, High), Ok(2));
+    assert_eq!(word.displace(Low, High), Err(Refusal::Full), "no low job is left");
+    assert_eq!(word.displace(Normal, Normal), Err(Refusal::Full), "not more important");
+    word.release(High);
+    assert_eq!(word.displace(Normal, High), Err(Refusal::Full), "there is room");
+}
+
+#[test]
+fn nothing_is_admitted_after_the_close() {
+    let word = word(2, [0; 4]);
+    word.admit(Low).unwrap();
+    word.close();
+    assert_eq!(word.admit(Critical), Err(Refusal::Closed));
+    assert_eq!(word.displace(Low, High), Err(Refusal::Closed));
+    word.release(Low);
+    assert!(word.is_empty() && word.is_closed());
+}
+
+#[test]
+fn retries_beyond_a_lane_are_counted() {
+    let word = word(32_767, [0; 4]);
+    for _ in 0..32_767 {
+        word.admit(Low).unwrap();
+    }
+    assert!(!has_moved(&word));
+    word.readmit(Low);
+    word.readmit(Low);
+    assert!(has_moved(&word) && !word.is_closed(), "no lane overflows into what is above it");
+    assert_eq!(word.waiting()[Low], 32_769);
+    assert_eq!(word.admit(High), Err(Refusal::Full));
+    for _ in 0..32_769 {
+        assert!(!word.is_empty());
+        word.release(Low);
+    }
+    assert!(word.is_empty() && !has_moved(&word));
+    assert_eq!(word.admit(High), Ok(1));
+}
+
+fn has_moved(word: &Admission) -> bool {
+    word.word.load(Ordering::SeqCst) & MOVED != 0
+}
+
+#[test]
+#[cfg_attr(miri, ignore = "millions of steps")]
+fn a_million_jobs_wait_and_the_next_one_is_refused() {
+    let word = word(1_000_000, [0; 4]);
+    for n in 1..=1_000_000 {
+        assert_eq!(word.admit(if n % 2 == 0 { Low } else { High }), Ok(n));
+    }
+    assert_eq!(word.admit(Critical), Err(Refusal::Full));
+    assert_eq!(word.displace(Low, High), Ok(1_000_000));
+    assert_eq!((word.waiting()[Low], word.waiting()[High]), (499_999, 500_001));
+    word.release(Low);
+    assert_eq!(word.admit(Critical), Ok(1_000_000));
+    word.close();
+    assert_eq!(word.admit(Low), Err(Refusal::Closed));
+    (0..499_998).for_each(|_| word.release(Low));
+    (0..500_001).for_each(|_| word.release(High));
+    assert_eq!((word.waiting()[Critical], has_moved(&word), word.is_closed()), (1, false, true));
+}
+
+/// Lanes of three: threads move the counts out and back all the time, and the bound holds to the last place.
+#[test]
+fn the_counts_survive_their_moves() {
+    const THREADS: u32 = 4;
+    let word = Admission::with_lanes(word(6, [0; 4]).rule(), false, 3);
+    let (inside, moves) = (AtomicU32::new(0), AtomicU32::new(0));
+    std::thread::scope(|scope| {
+        for n in 0..THREADS {
+            let (word, inside, moves) = (&word, &inside, &moves);
+            scope.spawn(move || {
+                for round in 0..20_000 {
+                    let class = if (n + round) % 5 == 0 { High } else { Low };
+                    let places = (0..4).map(|_| u32::from(word.admit(class).is_ok())).sum();
+                    assert!(inside.fetch_add(places, Ordering::SeqCst) + places <= 6);
+                    moves.fetch_add(u32::from(has_moved(word)), Ordering::Relaxed);
+                    inside.fetch_sub(places, Ordering::SeqCst);
+                    (0..places).for_each(|_| word.release(class));
+                }
+            });
+        }
+    });
+    assert!(word.is_empty() && moves.into_inner() > 0);
+}
+
+/// Threads fight for the last places. With add-then-undo some would be refused while there is room.
+#[test]
+fn many_threads_fill_the_queue_exactly() {
+    const THREADS: u32 = 8;
+    const EACH: u32 = 4_000;
+    let capacity = THREADS * EACH / 2;
+    let word = word(capacity, [0; 4]);
+    let admitted = AtomicU32::new(0);
+    std::thread::scope(|scope| {
+        for n in 0..THREADS {
+            let (word, admitted) = (&word, &admitted);
+            scope.spawn(move || {
+                for _ in 0..EACH {
+                    let class = if n % 2 == 0 { Low } else { High };
+                    if word.admit(class).is_ok() {
+                        admitted.fetch_add(1, Ordering::Relaxed);
+                    }
+                }
+            });
+        }
+    });
+    assert_eq!(admitted.load(Ordering::Relaxed), capacity);
+    assert_eq!(word.waiting().values().sum::<u32>(), capacity);
+}
+
+/// One place, always taken and given back by the same thread: with exact admission each thread that finds the
+/// other's place free gets it, and the count never exceeds the capacity.
+#[test]
+fn the_bound_is_never_overshot() {
+    let word = word(3, [0; 4]);
+    let inside = AtomicU32::new(0);
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                for _ in 0..20_000 {
+                    if word.admit(Normal).is_ok() {
+                        assert!(inside.fetch_add(1, Ordering::SeqCst) < 3);
+                        inside.fetch_sub(1, Ordering::SeqCst);
+                        word.release(Normal);
+                    }
+                }
+            });
+        }
+    });
+    assert!(word.is_empty());
+}
