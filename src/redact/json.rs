@@ -118,8 +118,8 @@ fn changed(text: Cow<'_, str>) -> Option<String> {
     }
 }
 
-/// What the string says. Bytes that are no UTF-8, and halves of a pair of `\uXXXX`, are replaced; with escapes that are
-/// none it is taken as it stands.
+/// What the string says. Bytes that are no UTF-8, and escaped halves of a surrogate pair, are replaced; with escapes that
+/// are none it is taken as it stands.
 fn unquoted(token: &[u8]) -> Cow<'_, str> {
     struct Bytes;
     impl Visitor<'_> for Bytes {

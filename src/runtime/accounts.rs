@@ -85,10 +85,10 @@ impl ByteBudget {
 }
 
 impl<'a> Charge<'a> {
-    /// For another job of the event of `first`. `None`: no job uses its bytes any more, and they are not counted.
-    pub(super) fn with(first: &Arc<JobShared>, accounts: &'a Accounts) -> Option<Self> {
-        let owner = match &first.account {
-            Account::Own(_) => first,
+    /// For another job of the event of `job`. `None`: no job uses its bytes any more, and they are not counted.
+    pub(super) fn with(job: &Arc<JobShared>, accounts: &'a Accounts) -> Option<Self> {
+        let owner = match &job.account {
+            Account::Own(_) => job,
             Account::Of(owner) => owner,
         };
         let Account::Own(users) = &owner.account else { return None };

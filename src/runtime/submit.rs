@@ -46,9 +46,9 @@ struct Incoming<'a> {
 }
 
 impl Incoming<'_> {
-    /// The first job that was admitted.
-    fn first(&self) -> Option<&Arc<JobShared>> {
-        self.submission.admitted().next().map(|handle| &handle.shared)
+    /// The last job that was admitted. If its event's bytes are counted no more, then for none before it.
+    fn latest(&self) -> Option<&Arc<JobShared>> {
+        self.submission.admitted().last().map(|handle| &handle.shared)
     }
 }
 
@@ -194,7 +194,7 @@ impl Inner {
             return Err(Refusal::Full);
         }
         let accounts = &*self.intake.accounts;
-        let joined = incoming.first().and_then(|first| Charge::with(first, accounts));
+        let joined = incoming.latest().and_then(|job| Charge::with(job, accounts));
         let charge = joined.map_or_else(|| self.charge(bytes, incoming.when_room), Ok)?;
         let place =
             if incoming.when_room { self.pool.reserve_when_room(class) } else { self.pool.reserve(class) }?;
