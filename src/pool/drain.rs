@@ -113,7 +113,7 @@ impl<H: Host> Pool<H> {
 
 impl<H: Host> Shared<H> {
     /// Waits until it is true; looks again whenever a job or a worker has ended. False: the time came first.
-    fn wait_until(&self, until: Option<Time>, is_true: impl Fn(&Self) -> bool) -> bool {
+    pub(super) fn wait_until(&self, until: Option<Time>, is_true: impl Fn(&Self) -> bool) -> bool {
         let mut guard = self.quiet.lock().unwrap_or_else(PoisonError::into_inner);
         while !is_true(self) {
             guard = match until.map(|until| self.clock.until(until)) {

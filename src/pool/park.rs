@@ -232,17 +232,16 @@ impl Parking {
         asleep
     }
 
-    fn wake_one(&self) -> bool {
+    fn wake_one(&self) {
         let mut sleepers = self.lock();
         // Better not the one who watches the clock: another would have to be woken to take its place.
         let watches = |worker: &usize| sleepers.timekeeper == Some(*worker);
-        let Some(last) = sleepers.asleep.len().checked_sub(1) else { return false };
+        let Some(last) = sleepers.asleep.len().checked_sub(1) else { return };
         let at = sleepers.asleep.iter().rposition(|worker| !watches(worker)).unwrap_or(last);
         let worker = sleepers.asleep.remove(at);
         self.word.fetch_add(SEARCHING_ONE - ASLEEP_ONE, Ordering::SeqCst);
         drop(sleepers);
         self.rouse(worker);
-        true
     }
 
     /// Wakes a worker that is off the list.
@@ -349,6 +348,37 @@ mod tests {
         assert_eq!(woken(), [true, true, false]);
         parking.stop_search(parking.epoch(), true);
         assert_eq!(woken(), [true; 3]);
+    }
+
+    /// Who searches finds what came, and sees to it that the rest is found.
+    #[test]
+    fn nobody_is_woken_while_somebody_searches() {
+        let parking = parking(2);
+        lie_down(&parking, 0, None);
+        parking.start_search();
+        parking.start_search();
+        let looked = parking.epoch();
+        parking.notify();
+        parking.notify_pushed(High, Some(Time(1)));
+        assert!(!is_woken(&parking, 0), "two search");
+        parking.stop_search(looked, true);
+        assert!(!is_woken(&parking, 0), "one searches");
+        parking.stop_search(parking.epoch(), false);
+        assert!(!is_woken(&parking, 0), "the last one leaves nothing behind");
+        parking.start_search();
+        parking.notify();
+        parking.stop_search(looked, false);
+        assert!(is_woken(&parking, 0), "the last one has not seen what came");
+    }
+
+    #[test]
+    fn a_searcher_that_leaves_nothing_behind_lets_the_others_sleep() {
+        let parking = parking(2);
+        parking.start_search();
+        let others = parking.epoch();
+        parking.start_search();
+        parking.stop_search(parking.epoch(), false);
+        assert_eq!((parking.epoch().0, searching(&parking)), (others.0, 1));
     }
 
     #[test]

@@ -39,6 +39,53 @@ fn the_largest_queue_fits_into_one_lane() {
     assert_eq!(word.waiting()[Normal], 0);
 }
 
+/// Any bound beside the capacity is asked, be it one class's or everybody's.
+#[test]
+fn a_policy_with_one_bound_more_than_the_capacity_keeps_it() {
+    let rule = |guarantee: [u32; 4], ceiling: [u32; 4]| AdmissionRule {
+        capacity: 4,
+        guarantee: PerClass::from_fn(|class| guarantee[class.index()]),
+        ceiling: PerClass::from_fn(|class| ceiling[class.index()]),
+    };
+    let third_of = |rule, class| {
+        let word = Admission::new(rule, false);
+        (0..2).for_each(|_| assert!(word.admit(class).is_ok()));
+        word.admit(class)
+    };
+    assert_eq!(third_of(rule([0; 4], [4, 4, 4, 2]), Low), Err(Refusal::ClassFull));
+    assert_eq!(third_of(rule([0; 4], [2; 4]), Low), Err(Refusal::ClassFull));
+    assert_eq!(third_of(rule([2, 0, 0, 0], [4; 4]), Low), Err(Refusal::Full));
+    assert_eq!(third_of(rule([0; 4], [4; 4]), Low), Ok(3));
+}
+
+#[test]
+fn it_is_well_filled_above_three_quarters() {
+    for displace in [false, true] {
+        let word = Admission::new(word(8, [0; 4]).rule(), displace);
+        (0..6).for_each(|_| assert!(word.admit(Low).is_ok() && !word.is_well_filled()));
+        assert!(word.admit(High).is_ok() && word.is_well_filled());
+    }
+}
+
+/// It must not say so of a queue that would take the job, refuse it for another reason, or displace another for it.
+#[test]
+fn it_is_plainly_full_only_if_the_queue_would_say_so() {
+    let word = word(2, [0; 4]);
+    assert!(!word.is_plainly_full());
+    word.admit(Low).unwrap();
+    assert!(!word.is_plainly_full());
+    word.admit(High).unwrap();
+    assert!(word.is_plainly_full());
+    word.set_policy(word.rule(), true);
+    assert!(!word.is_plainly_full(), "somebody may be displaced");
+    word.set_policy(word.rule(), false);
+    word.close();
+    assert!(!word.is_plainly_full(), "it is closed");
+    let moved = Admission::with_lanes(word.rule(), false, 1);
+    (0..2).for_each(|_| moved.readmit(Low));
+    assert!(has_moved(&moved) && !moved.is_plainly_full(), "one look at the word does not show it");
+}
+
 #[test]
 fn a_displacement_keeps_the_number_of_waiting_jobs() {
     let word = word(2, [0; 4]);
@@ -80,6 +127,27 @@ fn retries_beyond_a_lane_are_counted() {
     }
     assert!(word.is_empty() && !has_moved(&word));
     assert_eq!(word.admit(High), Ok(1));
+}
+
+#[test]
+fn the_counts_come_back_when_a_quarter_of_a_lane_waits() {
+    let word = Admission::with_lanes(word(20, [0; 4]).rule(), false, 8);
+    for _ in 0..8 {
+        word.readmit(Low);
+        assert!(!has_moved(&word));
+    }
+    for _ in 0..3 {
+        word.admit(Low).unwrap();
+        assert!(has_moved(&word));
+    }
+    for left in (3..11).rev() {
+        assert!(has_moved(&word), "{left} and one");
+        word.release(Low);
+    }
+    assert!(has_moved(&word));
+    word.release(Low);
+    assert!(!has_moved(&word));
+    assert_eq!((word.waiting()[Low], word.admit(High)), (2, Ok(3)));
 }
 
 fn has_moved(word: &Admission) -> bool {

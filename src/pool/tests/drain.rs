@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use super::hosts::{Gate, Script, Shell, Spec, await_state, params, pool, push};
+use super::hosts::{Gate, LIMIT, Script, Shell, Spec, await_state, params, pool, push};
 use crate::class::{PerClass, PriorityClass};
 use crate::outcome::{OutcomeKind, Refusal};
 use PriorityClass::{High, Low, Normal};
@@ -150,6 +150,56 @@ fn it_is_not_quiet_while_the_host_is_being_told() {
         assert!(!was_quiet);
         host.assert_balanced(2);
     });
+}
+
+/// Who has looked and is about to wait holds the lock that who tells takes first. Without that, the end of a drain could
+/// be overlooked.
+#[test]
+fn who_is_about_to_wait_for_the_end_is_told_of_it() {
+    let (pool, _host) = pool(params(1, 100));
+    let (looks, told, has_told) = (Gate::closed(), AtomicBool::new(false), AtomicBool::new(false));
+    looks.open();
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            looks.await_arrivals(1);
+            told.store(true, Ordering::SeqCst);
+            pool.shared.tell_quiet();
+            has_told.store(true, Ordering::SeqCst);
+        });
+        let until = pool.shared.clock.now() + LIMIT;
+        let began = pool.shared.clock.now();
+        assert!(pool.shared.wait_until(Some(until), |shared| {
+            let is_over = told.load(Ordering::SeqCst);
+            looks.pass();
+            // The time that the other one needs to tell too early, if nothing keeps it from that.
+            let enough = shared.clock.now() + Duration::from_millis(20);
+            while !has_told.load(Ordering::SeqCst) && shared.clock.now() < enough {
+                std::thread::yield_now();
+            }
+            is_over
+        }));
+        assert!(pool.shared.clock.now().since(began) < LIMIT, "it was not told");
+    });
+    assert_eq!(pool.drain(NOW, GRACE).leaked, 0);
+}
+
+/// It runs nothing, so nothing tells it to stop, and its seat is free; an observer that does not return holds it.
+#[test]
+fn a_worker_that_is_held_up_by_the_host_is_left_behind() {
+    let (pool, host) = pool(params(1, 100));
+    let (gate, telling) = (Gate::closed(), Gate::closed());
+    pool.submit(Spec::new(0, Normal).at(&gate)).unwrap();
+    gate.await_arrivals(1);
+    pool.submit(Spec::new(1, Normal).max_wait(Duration::from_millis(1))).unwrap();
+    let due = pool.shared.clock.now() + Duration::from_millis(1);
+    await_state("its time is up", || pool.shared.clock.now() > due);
+    *host.resolve_gate.lock().unwrap() = Some(Arc::clone(&telling));
+    gate.open();
+    telling.await_arrivals(1);
+    assert_eq!(pool.drain(NOW, NOW).leaked, 1);
+    telling.open();
+    assert_eq!(pool.drain(GRACE, GRACE).leaked, 0);
+    host.assert_balanced(2);
 }
 
 #[test]

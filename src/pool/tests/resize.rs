@@ -6,13 +6,15 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use super::hosts::{
-    Dice, Gate, LIMIT, Mark, Script, Shell, Spec, TestPool, await_sleep, await_state, params, pool, push,
+    Dice, Gate, LIMIT, Mark, Script, Shell, Spec, TestHost, TestPool, await_sleep, await_state, params, pool,
+    push,
 };
 use crate::class::PerClass;
 use crate::class::PriorityClass::{Critical, High, Low, Normal};
-use crate::outcome::Refusal;
+use crate::outcome::{OutcomeKind, Refusal};
+use crate::pool::Departed;
 use crate::pool::admission::LANE_MAX;
-use crate::scheduler::{AdmissionRule, CoreParams};
+use crate::scheduler::{AdmissionRule, CoreParams, HookParams, HookSlot};
 
 fn workers(pool: &TestPool, n: u32) {
     pool.change(|params| params.seats.workers = n).0.unwrap();
@@ -126,6 +128,57 @@ fn who_waits_for_room_is_told_of_a_larger_queue_and_of_one_that_will_never_do() 
     gate.open();
     pool.drain(LIMIT, LIMIT);
     host.assert_balanced(3);
+}
+
+/// All workers are busy, so nobody else looks.
+#[test]
+fn a_change_tells_of_the_jobs_whose_time_was_up() {
+    type Change = fn(&TestPool) -> Departed<TestHost>;
+    let changes: [Change; 3] = [
+        |pool| pool.change(|_| {}).1,
+        |pool| pool.add_hook(HookParams::default()).1,
+        |pool| pool.set_hooks(&[(HookSlot(1), HookParams::default())]),
+    ];
+    let (pool, host) = pool(params(1, 10));
+    let gate = Gate::closed();
+    pool.submit(Spec::new(9, Normal).at(&gate)).unwrap();
+    gate.await_arrivals(1);
+    for (id, change) in (0..).zip(changes) {
+        pool.submit(Spec::new(id, Normal).max_wait(Duration::from_millis(1))).unwrap();
+        let due = pool.shared.clock.now() + Duration::from_millis(1);
+        await_state("its time is up", || pool.shared.clock.now() > due);
+        let departed = change(&pool);
+        assert_eq!(
+            (host.outcome(id), pool.waiting()[Normal]),
+            (None, 0),
+            "it is told of when that is dropped"
+        );
+        drop(departed);
+        assert_eq!(host.outcome(id), Some(OutcomeKind::Expired));
+    }
+    gate.open();
+    assert_eq!(pool.drain(LIMIT, LIMIT).leaked, 0);
+    host.assert_balanced(4);
+}
+
+/// Each that starts sees to it that the next one looks.
+#[test]
+fn a_hook_that_may_run_more_at_once_does_so() {
+    let (pool, host) = pool(params(4, 10));
+    let of_one = |most| [(HookSlot(0), HookParams { max_concurrency: most })];
+    drop(pool.set_hooks(&of_one(Some(1))));
+    let gate = Gate::closed();
+    for id in 0..4 {
+        pool.submit(Spec::new(id, Normal).at(&gate)).unwrap();
+    }
+    gate.await_arrivals(1);
+    await_state("the others sleep", || pool.shared.parking.asleep() == 3);
+    assert_eq!(host.starts(), [0]);
+    drop(pool.set_hooks(&of_one(None)));
+    gate.await_arrivals(4);
+    gate.open();
+    assert_eq!(pool.drain(LIMIT, LIMIT).leaked, 0);
+    host.assert_balanced(4);
 }
 
 #[test]

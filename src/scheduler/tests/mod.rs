@@ -9,12 +9,14 @@
 //! | `world.rs` | runs a script on both, compares them after every step, and keeps the trace |
 //! | `properties.rs` | each promise, checked on the traces of random scripts |
 //! | `examples.rs` | each rule in one short story |
+//! | `due.rs` | what is due comes first, whatever is asked |
 //! | `sharing.rs` | bypass and weights over long runs |
 //! | `virtual_time.rs` | a million jobs through a simulated pool |
 //! | `cost.rs` | what operations cost beside thirty thousand jobs |
 
 mod causes;
 mod cost;
+mod due;
 mod examples;
 mod invariants;
 mod model;

@@ -187,6 +187,19 @@ fn a_class_that_was_idle_does_not_return_with_a_burst() {
     assert_near(busy.shares(1000), [0, 0, 500, 500]);
 }
 
+/// Or the return of what it was charged too much by the old weights would be taken off what it has used by the new ones.
+#[test]
+fn what_was_charged_in_advance_by_other_weights_is_forgotten_with_them() {
+    let mut busy = Busy::new(&by_weight(1, [1; 4]), [0, 20, 10, 0]);
+    busy.picks(100);
+    busy.lasts[High] = 10;
+    while busy.next() != High {}
+    let mut params = *busy.core.params();
+    params.pick.weights = per_class([2; 4]);
+    busy.core.set_params(params, Time(busy.now));
+    assert_eq!(busy.next(), Normal, "the high class has had its run, and the normal one none");
+}
+
 /// A pool that the low class can rarely enter, just when the high class is due too.
 #[test]
 fn a_class_whose_seat_is_rarely_free_does_not_wait_behind_the_same_other_again_and_again() {
