@@ -5,8 +5,7 @@ use std::time::Duration;
 
 use crate::class::PriorityClass;
 use crate::outcome::{OutcomeKind, WaitSplit};
-use crate::scheduler::chain::ChainKey;
-use crate::scheduler::expiry::Expiry;
+use crate::scheduler::batch::Joining;
 use crate::scheduler::list::{Linked, Links};
 use crate::scheduler::wait::Tally;
 use crate::scheduler::{Batching, HookSlot};
@@ -37,6 +36,10 @@ slots! {
     JobSlot,
     /// Where a batch is kept.
     BatchSlot,
+    /// Where a chain is kept as long as it has jobs.
+    ChainSlot,
+    /// Where an expiry group is kept.
+    GroupSlot,
     /// Where a run is kept until it completes.
     RunKey,
 }
@@ -58,7 +61,7 @@ pub(crate) struct Arrival<T> {
     pub(crate) session: Option<u64>,
     /// Whether and how it may share a batch.
     pub(crate) batching: Option<Batching>,
-    /// Size of the payload.
+    /// Size of the payload, which counts in a batch.
     pub(crate) bytes: u32,
     pub(crate) admitted: Time,
     /// Longest wait from admission to the first start.
@@ -73,20 +76,21 @@ impl Arrival<()> {
     }
 }
 
-/// A job that waits.
+/// A job that waits. There may be a million of them, so a field of all is worth its bytes, and what few have is boxed.
 #[derive(Debug)]
 pub(super) struct Waiting<T> {
     /// Arrival number: the order of everything.
     pub(super) seq: u64,
     pub(super) hook: HookSlot,
     pub(super) class: PriorityClass,
-    pub(super) chain: Option<ChainKey>,
-    /// Boxed, as most have none.
-    pub(super) batching: Option<Box<Batching>>,
-    pub(super) bytes: u32,
+    pub(super) chain: Option<ChainSlot>,
+    pub(super) batching: Option<Box<Joining>>,
     pub(super) admitted: Time,
     pub(super) place: Place,
-    pub(super) expiry: Option<Expiry>,
+    /// In which it expires.
+    pub(super) group: Option<GroupSlot>,
+    /// How long that had been paused in all when the job was admitted, in nanoseconds.
+    pub(super) paused_before: u64,
     /// It has run before: it is in no lane, cannot expire and cannot be displaced.
     pub(super) started: bool,
     pub(super) links: Links,
@@ -131,9 +135,9 @@ pub(crate) struct Picked<T> {
     pub(super) key: u64,
     /// Its own class.
     pub(crate) class: PriorityClass,
-    pub(super) session: Option<u64>,
-    pub(super) batching: Option<Box<Batching>>,
-    pub(super) bytes: u32,
+    /// Kept as long as the run is.
+    pub(super) chain: Option<ChainSlot>,
+    pub(super) batching: Option<Box<Joining>>,
     pub(crate) admitted: Time,
     /// What it has waited for until now; nothing, if it has run before.
     pub(crate) waited: WaitSplit,
@@ -143,16 +147,16 @@ pub(crate) struct Picked<T> {
 impl<T> Picked<T> {
     /// The job without its body, and that.
     pub(crate) fn part(self) -> (Picked<()>, T) {
-        let Self { key, class, session, batching, bytes, admitted, waited, body } = self;
-        (Picked { key, class, session, batching, bytes, admitted, waited, body: () }, body)
+        let Self { key, class, chain, batching, admitted, waited, body } = self;
+        (Picked { key, class, chain, batching, admitted, waited, body: () }, body)
     }
 }
 
 impl Picked<()> {
     /// The job with its body again.
     pub(crate) fn with<T>(self, body: T) -> Picked<T> {
-        let Self { key, class, session, batching, bytes, admitted, waited, body: () } = self;
-        Picked { key, class, session, batching, bytes, admitted, waited, body }
+        let Self { key, class, chain, batching, admitted, waited, body: () } = self;
+        Picked { key, class, chain, batching, admitted, waited, body }
     }
 }
 
@@ -183,7 +187,7 @@ impl Run {
 
 #[derive(Debug)]
 pub(super) struct RunJob {
-    pub(super) chain: Option<ChainKey>,
+    pub(super) chain: Option<ChainSlot>,
 }
 
 /// A job that left without being picked.

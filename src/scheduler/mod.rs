@@ -52,11 +52,11 @@ pub(crate) use self::job::{Arrival, Dispatch, JobKey, Picked, Resolved, Retry, R
 pub(crate) use self::params::{BatchParams, Batching, CoreParams, HookParams, PickParams, SeatParams};
 pub(crate) use self::rule::AdmissionRule;
 
-use self::batch::{Batch, BatchKey};
+use self::batch::{Batch, BatchKey, Joining};
 use self::chain::{Chain, ChainKey};
-use self::expiry::{ExpiryGroup, GroupSlot};
+use self::expiry::ExpiryGroup;
 use self::hashing::Keyed;
-use self::job::{BatchSlot, JobSlot, Place, Run, RunJob, Waiting};
+use self::job::{BatchSlot, ChainSlot, GroupSlot, JobSlot, Place, Run, RunJob, Waiting};
 use self::list::{List, ListKind};
 use self::pick::Picker;
 use self::ready::{ReadyQueue, Unit};
@@ -74,7 +74,9 @@ pub(crate) struct Core<T> {
     params: CoreParams,
     hooks: Vec<HookState>,
     jobs: Slab<Waiting<T>>,
-    chains: HashMap<ChainKey, Chain, Keyed>,
+    chains: Slab<Chain>,
+    /// The chain of each hook and session that has one.
+    named: HashMap<ChainKey, ChainSlot, Keyed>,
     batches: Slab<Batch>,
     /// The batch of each key that still takes members.
     open: HashMap<BatchKey, BatchSlot, Keyed>,
@@ -126,7 +128,8 @@ impl<T> Core<T> {
             params,
             hooks: Vec::new(),
             jobs: Slab::new(),
-            chains: HashMap::with_hasher(keyed),
+            chains: Slab::new(),
+            named: HashMap::with_hasher(keyed),
             batches: Slab::new(),
             open: HashMap::with_hasher(keyed),
             lingering: BTreeSet::new(),
@@ -168,18 +171,18 @@ impl<T> Core<T> {
         let seq = self.arrivals;
         self.arrivals += 1;
         let Arrival { hook, class, session, batching, bytes, admitted, max_wait, body } = arrival;
-        let chain = session.map(|session| ChainKey { hook, session });
+        let chain = session.map(|session| self.chain_of(ChainKey { hook, session }));
         let slot = JobSlot::from_index(self.jobs.insert(Waiting {
             seq,
             hook,
             class,
             chain,
-            batching: batching.map(Box::new),
-            bytes,
+            batching: batching.map(|batching| Box::new(Joining { batching, bytes, lingered: 0 })),
             // A clock that is read twice at the same moment may be a little ahead of the core's.
             admitted: admitted.min(now),
             place: Place::Behind,
-            expiry: None,
+            group: None,
+            paused_before: 0,
             started: false,
             links: list::Links::default(),
             tally: Tally::default(),
@@ -370,8 +373,8 @@ impl<T> Core<T> {
 
     /// Puts a job that nothing of its chain is in front of where it can be picked: in a batch, or ready by itself.
     fn place(&mut self, slot: JobSlot, now: Time) {
-        if let Some(batching) = self.job(slot).batching.as_deref().copied() {
-            self.join_batch(slot, batching, now);
+        if let Some(joining) = self.job(slot).batching.as_deref().copied() {
+            self.join_batch(slot, joining.batching, now);
         } else {
             let (class, key) = self.standing(slot);
             self.job_mut(slot).place = Place::Ready { class, key, parked: false };
@@ -398,12 +401,12 @@ impl<T> Core<T> {
     /// Takes a job out of its lane and its expiry group: it starts, or it goes.
     fn forget(&mut self, slot: JobSlot) {
         let job = self.job_mut(slot);
-        let (class, expiry) = (job.class, job.expiry.take());
+        let (class, group) = (job.class, job.group.take());
         if !std::mem::replace(&mut job.started, true) {
             self.lanes[class].remove(&mut self.jobs, ListKind::Lane, slot);
         }
-        if let Some(expiry) = expiry {
-            self.unwatch_expiry(slot, expiry.group);
+        if let Some(group) = group {
+            self.unwatch_expiry(slot, group);
         }
     }
 

@@ -89,13 +89,13 @@ impl Reading {
 pub(super) struct Tally {
     held: Reading,
     behind: u64,
-    lingered: u64,
     waits: Waits,
 }
 
 impl Tally {
-    fn split(&self, total: u64) -> WaitSplit {
-        let Self { held, behind, lingered, waits: _ } = *self;
+    /// `lingered` is kept with what else only jobs of batches have.
+    fn split(&self, lingered: u64, total: u64) -> WaitSplit {
+        let Self { held, behind, waits: _ } = *self;
         let known = [held.more_important, held.no_seat, held.limit, held.paused, behind, lingered];
         let known = known.iter().fold(0_u64, |sum, part| sum.saturating_add(*part));
         debug_assert!(known <= total, "a moment has one cause: {self:?} of {total}");
@@ -234,12 +234,15 @@ impl<T> Core<T> {
         let read = |class| self.clocks.read(&hook.clocks, class);
         let Time(now) = self.clocks.now;
         let tally = &mut job.tally;
+        // No other job lingers.
+        let mut none = 0;
+        let lingered = job.batching.as_mut().map_or(&mut none, |joining| &mut joining.lingered);
         match tally.waits {
             Waits::Not => {}
             Waits::Behind | Waits::Lingers => {
                 let paused = read(job.class).paused;
                 tally.held.paused = tally.held.paused.wrapping_add(paused);
-                let of = if tally.waits == Waits::Behind { &mut tally.behind } else { &mut tally.lingered };
+                let of = if tally.waits == Waits::Behind { &mut tally.behind } else { &mut *lingered };
                 *of = of.wrapping_add(now.wrapping_sub(paused));
             }
             Waits::Stands(class) => tally.held = tally.held.plus(read(class)),
@@ -249,7 +252,7 @@ impl<T> Core<T> {
             Waits::Behind | Waits::Lingers => {
                 let paused = read(job.class).paused;
                 tally.held.paused = tally.held.paused.wrapping_sub(paused);
-                let of = if waits == Waits::Behind { &mut tally.behind } else { &mut tally.lingered };
+                let of = if waits == Waits::Behind { &mut tally.behind } else { lingered };
                 *of = of.wrapping_sub(now.wrapping_sub(paused));
             }
             Waits::Stands(class) => tally.held = tally.held.minus(read(class)),
@@ -285,7 +288,8 @@ impl<T> Core<T> {
         if job.started {
             return WaitSplit::default();
         }
-        job.tally.split(nanos(self.clocks.now.since(job.admitted)))
+        let lingered = job.batching.as_ref().map_or(0, |joining| joining.lingered);
+        job.tally.split(lingered, nanos(self.clocks.now.since(job.admitted)))
     }
 
     /// The hook was paused or resumed, or has another number of runs.

@@ -58,7 +58,9 @@ impl<T> Core<T> {
         let running = self.runs.iter().flat_map(|(_, run)| run.jobs()).filter_map(|job| job.chain);
         let alive: HashSet<_> = alive.into_iter().chain(running).collect();
         assert_eq!(alive.len(), self.chains.len(), "chains that have jobs, and chains that are kept");
-        for (key, chain) in &self.chains {
+        assert_eq!(self.named.len(), self.chains.len(), "chains that can be found");
+        for (key, slot) in &self.named {
+            let chain = &self.chains[slot.index()];
             let jobs = self.listed(chain.waiting, ListKind::Chain);
             let numbers: Vec<_> = jobs.iter().map(|slot| self.job(*slot).seq).collect();
             assert!(numbers.is_sorted(), "order of {key:?}: {numbers:?}");
