@@ -91,14 +91,14 @@ impl HookCounters {
         mine.count(|cell| &cell.retries);
     }
 
-    /// The job has its outcome. `run`: how long its handler ran, if it did.
+    /// The job has its outcome. `run`: how long its handler ran, if it did. `waited`: for its first start, or its end.
     pub(crate) fn resolved(
         &self,
         class: PriorityClass,
         kind: EventKind,
         was_started: bool,
-        outcome: OutcomeKind,
-        run: Option<Duration>,
+        (outcome, run): (OutcomeKind, Option<Duration>),
+        waited: &WaitSplit,
     ) {
         let cell = self.cell(class, kind);
         if let Some(run) = run {
@@ -109,13 +109,8 @@ impl HookCounters {
             mine.count(|cell| &cell.ended);
         }
         mine.count_at(|cell| &cell.outcomes, outcome.index());
-    }
-
-    /// The job waits no more and has its outcome: what it waited for.
-    pub(crate) fn waited(&self, class: PriorityClass, kind: EventKind, split: &WaitSplit) {
-        let mine = self.mine(class, kind);
         for cause in WaitCause::ALL {
-            mine.add_at(|cell| &cell.waited_for, cause.index(), split.nanos(*cause));
+            mine.add_at(|cell| &cell.waited_for, cause.index(), waited.nanos(*cause));
         }
     }
 
@@ -243,7 +238,13 @@ mod tests {
         let counters = HookCounters::new(true);
         counters.admitted(High, PreTool);
         counters.started(High, PreTool, Duration::from_millis(2));
-        counters.resolved(High, PreTool, true, OutcomeKind::Failed, Some(Duration::from_millis(3)));
+        counters.resolved(
+            High,
+            PreTool,
+            true,
+            (OutcomeKind::Failed, Some(Duration::from_millis(3))),
+            &WaitSplit::default(),
+        );
         counters.admitted(Low, PostTool);
         counters.refused(Low, PreTool, Refusal::Full);
         let parts = counters.parts();
@@ -298,7 +299,13 @@ mod tests {
             scope.spawn(|| {
                 for () in taken {
                     counters.started(High, PreTool, Duration::ZERO);
-                    counters.resolved(High, PreTool, true, OutcomeKind::Succeeded, None);
+                    counters.resolved(
+                        High,
+                        PreTool,
+                        true,
+                        (OutcomeKind::Succeeded, None),
+                        &WaitSplit::default(),
+                    );
                 }
             });
             let until = Instant::now() + AT_MOST;

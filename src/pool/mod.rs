@@ -71,10 +71,10 @@ pub(crate) trait Host: Send + Sync + 'static {
     /// The job, and what the core has to know of it. Under the core's lock: it must be quick and not call the pool.
     fn arrival(&self, pushed: Self::Pushed) -> Arrival<Self::Job>;
 
-    /// Runs the jobs of one pick on the calling worker thread, resolves them, and says how long it took. It should not
+    /// Runs the jobs of one pick on the calling worker thread, resolves them, and says how long it took since `now`. It should not
     /// panic: the seat is freed, and what was dropped unresolved is the host's to find out. `None`: meanwhile the
     /// worker was [replaced](Pool::replace), and its run [completed](Pool::complete).
-    fn run(&self, worker: usize, dispatch: Dispatch<Self::Job>) -> Option<Finished<Self::Job>>;
+    fn run(&self, worker: usize, dispatch: Dispatch<Self::Job>, now: Time) -> Option<Finished<Self::Job>>;
 
     /// A job left the queue without being picked. On the thread that made it leave, without a lock: it may call the
     /// pool. It must be quick and must not panic. `waited`: what it waited for; nothing, if it had run before.

@@ -21,12 +21,24 @@ pub(super) struct ByteBudget {
     limit: AtomicU64,
 }
 
-/// Who keeps the account of the bytes of an event.
+/// A job's part in the account of the bytes of its event.
 #[derive(Debug)]
-pub(super) enum Account {
-    /// A job that was admitted, for itself and those of the same event that joined it.
-    Own(Users),
-    Of(Arc<JobShared>),
+pub(super) struct Account {
+    /// The job of the same event that keeps the account. `None`: this one does.
+    owner: Option<Arc<JobShared>>,
+    /// Of the account, if this job keeps it.
+    users: Users,
+}
+
+impl Account {
+    fn users(&self) -> &Users {
+        self.owner.as_ref().map_or(&self.users, |owner| &owner.account.users)
+    }
+
+    /// The job uses the bytes no more. True: nor does any other.
+    pub(super) fn leave(&self) -> bool {
+        self.users().leave()
+    }
 }
 
 /// The jobs that use the bytes of an event, which are counted until the last of them has left.
@@ -87,18 +99,14 @@ impl ByteBudget {
 impl<'a> Charge<'a> {
     /// For another job of the event of `job`. `None`: no job uses its bytes any more, and they are not counted.
     pub(super) fn with(job: &Arc<JobShared>, accounts: &'a Accounts) -> Option<Self> {
-        let owner = match &job.account {
-            Account::Own(_) => job,
-            Account::Of(owner) => owner,
-        };
-        let Account::Own(users) = &owner.account else { return None };
-        users.join().then(|| Self { bytes: 0, accounts, joined: Some(Arc::clone(owner)) })
+        let owner = job.account.owner.as_ref().unwrap_or(job);
+        owner.account.users.join().then(|| Self { bytes: 0, accounts, joined: Some(Arc::clone(owner)) })
     }
 
     /// A job uses them from now on.
     pub(super) fn keep(mut self) -> Account {
         self.bytes = 0;
-        self.joined.take().map_or_else(|| Account::Own(Users(AtomicU32::new(1))), Account::Of)
+        Account { owner: self.joined.take(), users: Users(AtomicU32::new(1)) }
     }
 }
 
@@ -135,7 +143,7 @@ mod tests {
         let charge = accounts.charge(6).unwrap();
         assert!(accounts.charge(5).is_none());
         drop(charge);
-        let Account::Own(users) = accounts.charge(10).unwrap().keep() else { panic!("it is the first") };
+        let Account { users, .. } = accounts.charge(10).unwrap().keep();
         assert_eq!(accounts.bytes.used(), 10, "kept bytes stay");
         assert!(users.join() && !users.leave() && users.leave());
         assert!(!users.join(), "they have been given back");

@@ -44,12 +44,41 @@ slots! {
     RunKey,
 }
 
-/// Names one waiting job, for [`Core::cancel`](super::Core::cancel). Never names another one; a job that waits for
-/// its retry has a new one.
+/// Names one waiting job, for [`Core::cancel`](super::Core::cancel). A job that waits for its retry has a new one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct JobKey {
     pub(super) slot: JobSlot,
-    pub(super) seq: u64,
+    /// Low bits of its arrival number: they tell it from the next four thousand million that wait in its slot.
+    pub(super) seq: u32,
+}
+
+impl JobKey {
+    /// The bits of no key.
+    pub(crate) const NONE: u64 = 0;
+
+    pub(super) fn of(slot: JobSlot, seq: u64) -> Self {
+        Self { slot, seq: low(seq) }
+    }
+
+    /// True for the arrival number of its job.
+    pub(super) fn is_of(self, seq: u64) -> bool {
+        low(seq) == self.seq
+    }
+
+    /// Itself as one number, for whoever keeps it where no lock is.
+    pub(crate) fn to_bits(self) -> u64 {
+        u64::from(self.slot.0.get()) << 32 | u64::from(self.seq)
+    }
+
+    pub(crate) fn from_bits(bits: u64) -> Option<Self> {
+        let slot = u32::try_from(bits >> 32).ok().and_then(NonZeroU32::new);
+        slot.map(|slot| Self { slot: JobSlot(slot), seq: low(bits) })
+    }
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "the low bits are what is wanted")]
+fn low(number: u64) -> u32 {
+    number as u32
 }
 
 /// A job on its way in.

@@ -199,7 +199,7 @@ impl<T> Core<T> {
         }
         self.begin_wait(slot);
         self.relieve();
-        JobKey { slot, seq }
+        JobKey::of(slot, seq)
     }
 
     pub(crate) fn params(&self) -> &CoreParams {
@@ -234,7 +234,7 @@ impl<T> Core<T> {
     /// Cancels a waiting job. False: it does not wait (any more).
     pub(crate) fn cancel(&mut self, key: JobKey, now: Time) -> bool {
         self.tick(now);
-        let waits = self.jobs.get(key.slot.index()).is_some_and(|job| job.seq == key.seq);
+        let waits = self.jobs.get(key.slot.index()).is_some_and(|job| key.is_of(job.seq));
         if waits {
             self.resolve(key.slot, OutcomeKind::Cancelled, now);
         }
@@ -333,7 +333,7 @@ impl<T> Core<T> {
 
     /// The body of a waiting job.
     pub(crate) fn body(&self, key: JobKey) -> Option<&T> {
-        self.jobs.get(key.slot.index()).filter(|job| job.seq == key.seq).map(|job| &job.body)
+        self.jobs.get(key.slot.index()).filter(|job| key.is_of(job.seq)).map(|job| &job.body)
     }
 
     /// Ends the linger of every batch when too much waits.

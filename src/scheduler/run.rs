@@ -127,6 +127,6 @@ impl<T> Core<T> {
         if let Some(of) = chain {
             self.rejoin_chain(slot, of);
         }
-        JobKey { slot, seq: job.key }
+        JobKey::of(slot, job.key)
     }
 }
