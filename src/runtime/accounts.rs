@@ -21,25 +21,8 @@ pub(super) struct ByteBudget {
     limit: AtomicU64,
 }
 
-/// A job's part in the account of the bytes of its event.
-#[derive(Debug)]
-pub(super) struct Account {
-    /// The job of the same event that keeps the account. `None`: this one does.
-    owner: Option<Arc<JobShared>>,
-    /// Of the account, if this job keeps it.
-    users: Users,
-}
-
-impl Account {
-    fn users(&self) -> &Users {
-        self.owner.as_ref().map_or(&self.users, |owner| &owner.account.users)
-    }
-
-    /// The job uses the bytes no more. True: nor does any other.
-    pub(super) fn leave(&self) -> bool {
-        self.users().leave()
-    }
-}
+/// The job of the same event that keeps the account of its bytes. `None`: the job does so itself.
+pub(super) type Owner = Option<Arc<JobShared>>;
 
 /// The jobs that use the bytes of an event, which are counted until the last of them has left.
 #[derive(Debug)]
@@ -99,14 +82,14 @@ impl ByteBudget {
 impl<'a> Charge<'a> {
     /// For another job of the event of `job`. `None`: no job uses its bytes any more, and they are not counted.
     pub(super) fn with(job: &Arc<JobShared>, accounts: &'a Accounts) -> Option<Self> {
-        let owner = job.account.owner.as_ref().unwrap_or(job);
-        owner.account.users.join().then(|| Self { bytes: 0, accounts, joined: Some(Arc::clone(owner)) })
+        let owner = job.owner.as_ref().unwrap_or(job);
+        owner.users.join().then(|| Self { bytes: 0, accounts, joined: Some(Arc::clone(owner)) })
     }
 
     /// A job uses them from now on.
-    pub(super) fn keep(mut self) -> Account {
+    pub(super) fn keep(mut self) -> Owner {
         self.bytes = 0;
-        Account { owner: self.joined.take(), users: Users(AtomicU32::new(1)) }
+        self.joined.take()
     }
 }
 
@@ -121,6 +104,10 @@ impl Drop for Charge<'_> {
 }
 
 impl Users {
+    pub(super) fn one() -> Self {
+        Self(AtomicU32::new(1))
+    }
+
     /// One more. False: the last one has left.
     fn join(&self) -> bool {
         let one_more = |users: u32| (users > 0).then_some(users + 1);
@@ -143,7 +130,8 @@ mod tests {
         let charge = accounts.charge(6).unwrap();
         assert!(accounts.charge(5).is_none());
         drop(charge);
-        let Account { users, .. } = accounts.charge(10).unwrap().keep();
+        assert!(accounts.charge(10).unwrap().keep().is_none());
+        let users = Users::one();
         assert_eq!(accounts.bytes.used(), 10, "kept bytes stay");
         assert!(users.join() && !users.leave() && users.leave());
         assert!(!users.join(), "they have been given back");

@@ -9,7 +9,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, ThreadId};
 use std::time::{Duration, Instant};
 
-use super::accounts::{Account, Accounts};
+use super::accounts::{Accounts, Owner, Users};
 use super::crew::Member;
 use super::job::Own;
 use super::numbered::PoolNumber;
@@ -52,7 +52,7 @@ pub(super) struct Admitted {
     pub(super) event: Event,
     pub(super) class: PriorityClass,
     pub(super) at: Time,
-    pub(super) account: Account,
+    pub(super) owner: Owner,
 }
 
 /// What a job and its handle share: one allocation for both, and for what the jobs of one event have in common. There may
@@ -62,7 +62,10 @@ pub(super) struct JobShared {
     pub(super) id: JobId,
     pub(super) event: Event,
     pub(super) admitted: Time,
-    pub(super) account: Account,
+    /// Of the account of the event's bytes.
+    pub(super) owner: Owner,
+    /// Of that account, if this job keeps it.
+    pub(super) users: Users,
     state: Mutex<State>,
     /// Where in the core it waits, or waited last: a [`JobKey`]. Written and read under the core's lock.
     key: AtomicU64,
@@ -99,10 +102,10 @@ pub(super) struct Taken {
 impl JobShared {
     /// Of a job that is on its way to the core, with what is the job's alone.
     pub(super) fn new(job: Admitted, own: Own) -> Self {
-        let Admitted { id, pool, event, class, at: admitted, account } = job;
+        let Admitted { id, pool, event, class, at: admitted, owner } = job;
         let state = Mutex::new(State::Waiting { own: Some(own), wanted: true });
         let (key, resolved) = (AtomicU64::new(JobKey::NONE), Condvar::new());
-        Self { id, event, admitted, account, state, key, resolved, pool, class }
+        Self { id, event, admitted, owner, users: Users::one(), state, key, resolved, pool, class }
     }
 
     /// Looks at what is the job's alone while it waits. `None`: it waits no more.
@@ -132,7 +135,7 @@ impl JobShared {
 
     /// A job uses the bytes of its event no more.
     pub(super) fn leave(&self, accounts: &Accounts) {
-        if self.account.leave() {
+        if self.owner.as_ref().map_or(&self.users, |owner| &owner.users).leave() {
             accounts.bytes.give_back(self.event.payload().len() as u64);
         }
     }

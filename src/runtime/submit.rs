@@ -9,7 +9,7 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 
 use super::Inner;
-use super::accounts::{Account, Charge};
+use super::accounts::{Charge, Owner};
 use super::handle::{Admitted, JobHandle, JobShared};
 use super::hooks::{HookEntry, HookSet};
 use super::job::Job;
@@ -171,7 +171,7 @@ impl Inner {
         incoming: &Incoming<'_>,
         event: &Event,
         class: PriorityClass,
-    ) -> Result<(Reserved, Account), Refusal> {
+    ) -> Result<(Reserved, Owner), Refusal> {
         let bytes = event.payload().len() as u64;
         if bytes > incoming.hooks.max_event_bytes() {
             return Err(Refusal::TooLarge);
@@ -210,12 +210,12 @@ impl Inner {
         incoming: &Incoming<'_>,
         entry: &Arc<HookEntry>,
         (event, class): (Event, PriorityClass),
-        (place, account): (Reserved, Account),
+        (place, owner): (Reserved, Owner),
     ) -> JobHandle {
         let id = Job::id(place.number);
         let at = self.engine.clock.now();
         let pool = self.engine.number.get();
-        let job = Job::new(Admitted { id, pool, event, class, at, account }, entry);
+        let job = Job::new(Admitted { id, pool, event, class, at, owner }, entry);
         let handle = job.handle();
         let event = &handle.shared.event;
         entry.record.counters.admitted(class, event.kind());

@@ -7,7 +7,7 @@ use crate::class::PriorityClass;
 use crate::outcome::{OutcomeKind, WaitSplit};
 use crate::scheduler::batch::Joining;
 use crate::scheduler::list::{Linked, Links};
-use crate::scheduler::wait::Tally;
+use crate::scheduler::wait::{Tally, Waits};
 use crate::scheduler::{Batching, HookSlot};
 use crate::time::Time;
 
@@ -124,6 +124,8 @@ pub(super) struct Waiting<T> {
     pub(super) started: bool,
     pub(super) links: Links,
     pub(super) tally: Tally,
+    /// What it waits for, since the tally was begun.
+    pub(super) waits: Waits,
     pub(super) body: T,
 }
 

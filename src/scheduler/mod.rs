@@ -186,6 +186,7 @@ impl<T> Core<T> {
             started: false,
             links: list::Links::default(),
             tally: Tally::default(),
+            waits: Waits::Not,
             body,
         }));
         self.waiting[class] += 1;

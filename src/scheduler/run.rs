@@ -11,7 +11,7 @@ use std::time::Duration;
 use super::wait::Tally;
 use super::{
     BatchSlot, Core, Dispatch, HookSlot, JobKey, JobSlot, Picked, Place, Retry, Run, RunJob, RunKey, Timer,
-    Unit, Waiting, list,
+    Unit, Waiting, Waits, list,
 };
 use crate::class::PriorityClass;
 use crate::time::Time;
@@ -121,6 +121,7 @@ impl<T> Core<T> {
             started: true,
             links: list::Links::default(),
             tally: Tally::default(),
+            waits: Waits::Not,
             body: job.body,
         }));
         self.waiting[class] += 1;

@@ -89,13 +89,12 @@ impl Reading {
 pub(super) struct Tally {
     held: Reading,
     behind: u64,
-    waits: Waits,
 }
 
 impl Tally {
     /// `lingered` is kept with what else only jobs of batches have.
     fn split(&self, lingered: u64, total: u64) -> WaitSplit {
-        let Self { held, behind, waits: _ } = *self;
+        let Self { held, behind } = *self;
         let known = [held.more_important, held.no_seat, held.limit, held.paused, behind, lingered];
         let known = known.iter().fold(0_u64, |sum, part| sum.saturating_add(*part));
         debug_assert!(known <= total, "a moment has one cause: {self:?} of {total}");
@@ -227,7 +226,7 @@ impl<T> Core<T> {
     /// The job waits for something else from now on.
     pub(super) fn wait_for(&mut self, slot: JobSlot, waits: Waits) {
         let job = self.jobs.get_mut(slot.index()).expect("a slot that something refers to is occupied");
-        if job.started || job.tally.waits == waits {
+        if job.started || job.waits == waits {
             return;
         }
         let hook = self.hooks.get(job.hook.0 as usize).expect("hooks are never removed");
@@ -237,12 +236,12 @@ impl<T> Core<T> {
         // No other job lingers.
         let mut none = 0;
         let lingered = job.batching.as_mut().map_or(&mut none, |joining| &mut joining.lingered);
-        match tally.waits {
+        match job.waits {
             Waits::Not => {}
             Waits::Behind | Waits::Lingers => {
                 let paused = read(job.class).paused;
                 tally.held.paused = tally.held.paused.wrapping_add(paused);
-                let of = if tally.waits == Waits::Behind { &mut tally.behind } else { &mut *lingered };
+                let of = if job.waits == Waits::Behind { &mut tally.behind } else { &mut *lingered };
                 *of = of.wrapping_add(now.wrapping_sub(paused));
             }
             Waits::Stands(class) => tally.held = tally.held.plus(read(class)),
@@ -257,7 +256,7 @@ impl<T> Core<T> {
             }
             Waits::Stands(class) => tally.held = tally.held.minus(read(class)),
         }
-        tally.waits = waits;
+        job.waits = waits;
     }
 
     /// The job has arrived and has its place: it begins to wait for what that says, and has waited since its admission.
@@ -273,7 +272,7 @@ impl<T> Core<T> {
         let hook = self.hooks.get(job.hook.0 as usize).expect("hooks are never removed");
         let tally = &mut job.tally;
         match self.clocks.held(&hook.clocks, job.class) {
-            hold if hold != Some(Hold::Paused) && tally.waits == Waits::Behind => {
+            hold if hold != Some(Hold::Paused) && job.waits == Waits::Behind => {
                 tally.behind = tally.behind.wrapping_add(before);
             }
             Some(hold) => tally.held.add(hold, before),
