@@ -8,7 +8,7 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use super::runs::RunCounts;
-use super::shard::{Counter, Mine, Sharded};
+use super::shard::{Counter, Mine, Sharded, Striped};
 use super::snapshot::{Counts, Part};
 use super::timing::Durations;
 use crate::class::{PerClass, PriorityClass};
@@ -27,7 +27,7 @@ pub(crate) struct HookCounters {
 #[derive(Debug, Default)]
 struct Cell {
     counts: Sharded<CellCounters>,
-    times: Mutex<Times>,
+    times: Striped<Times>,
 }
 
 #[derive(Debug, Default)]
@@ -109,7 +109,7 @@ impl HookCounters {
             mine.count(|cell| &cell.ended);
         }
         mine.count_at(|cell| &cell.outcomes, outcome.index());
-        for cause in WaitCause::ALL {
+        for cause in WaitCause::ALL.iter().filter(|cause| waited.nanos(**cause) > 0) {
             mine.add_at(|cell| &cell.waited_for, cause.index(), waited.nanos(*cause));
         }
     }
@@ -161,7 +161,7 @@ impl HookCounters {
 
     fn time(&self, cell: &Cell, record: impl FnOnce(&mut Times)) {
         if self.measures {
-            record(&mut lock(&cell.times));
+            record(&mut cell.times.mine());
         }
     }
 
@@ -181,7 +181,11 @@ impl Cell {
         let admitted = from.sum(|cell| &cell.admitted);
         let resolved: u64 = outcomes.iter().sum();
         let running = started.saturating_sub(ended);
-        let times = lock(&self.times);
+        let (mut wait, mut run) = (Durations::default(), Durations::default());
+        for times in self.times.parts() {
+            wait.add(&times.wait);
+            run.add(&times.run);
+        }
         Counts {
             admitted,
             refused: from.sums(|cell| &cell.refused),
@@ -191,8 +195,8 @@ impl Cell {
             waited_for: WaitSplit::from(from.sums(|cell| &cell.waited_for)),
             queued: admitted.saturating_sub(resolved + running),
             running,
-            wait: times.wait.clone(),
-            run: times.run.clone(),
+            wait,
+            run,
         }
     }
 }

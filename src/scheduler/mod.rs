@@ -89,6 +89,8 @@ pub(crate) struct Core<T> {
     /// Every waiting job, by its own class.
     waiting: PerClass<u32>,
     picker: Picker,
+    /// Hooks that may not run more now: they are paused, or run as much as they may.
+    saturated: u32,
     timers: PriorityQueue<Timer, Reverse<(Time, u64)>, Keyed>,
     resolved: Vec<Resolved<T>>,
     paused: PerClass<bool>,
@@ -124,6 +126,8 @@ enum Timer {
 impl<T> Core<T> {
     pub(crate) fn new(params: CoreParams) -> Self {
         let keyed = Keyed::default();
+        let mut picker = Picker::default();
+        picker.count_seats(&params.seats);
         Self {
             params,
             hooks: Vec::new(),
@@ -138,7 +142,8 @@ impl<T> Core<T> {
             lanes: PerClass::default(),
             ready: PerClass::default(),
             waiting: PerClass::default(),
-            picker: Picker::default(),
+            picker,
+            saturated: 0,
             timers: PriorityQueue::with_hasher(keyed),
             resolved: Vec::new(),
             paused: PerClass::default(),
@@ -215,6 +220,7 @@ impl<T> Core<T> {
             self.repick(&params.pick);
         }
         self.params = params;
+        self.picker.count_seats(&self.params.seats);
         self.relieve();
     }
 
@@ -315,7 +321,7 @@ impl<T> Core<T> {
 
     /// The classes for which a seat is free.
     pub(crate) fn seats_open(&self) -> PerClass<bool> {
-        PerClass::from_fn(|class| !self.paused[class] && self.picker.seat_is_free(&self.params.seats, class))
+        PerClass::from_fn(|class| !self.paused[class] && self.picker.seat_is_free(class))
     }
 
     pub(crate) fn paused(&self) -> PerClass<bool> {

@@ -214,7 +214,7 @@ impl<T> Core<T> {
             Some(Hold::Paused)
         } else if is_at_limit(&self.picker, seats, class) {
             Some(Hold::Limit)
-        } else if self.picker.seat_is_free(seats, class) {
+        } else if self.picker.seat_is_free(class) {
             None
         } else if more_important {
             Some(Hold::MoreImportant)
@@ -297,6 +297,8 @@ impl<T> Core<T> {
         let state = hook.hold();
         let before = std::mem::replace(&mut hook.clocks.state, state);
         if before != state {
+            self.saturated += u32::from(state != HookHold::Open);
+            self.saturated -= u32::from(before != HookHold::Open);
             for (class, offset) in hook.clocks.offsets.iter_mut() {
                 let change = self.clocks.face(before, class).minus(self.clocks.face(state, class));
                 *offset = offset.plus(change);

@@ -29,6 +29,8 @@ impl<T> Core<T> {
         assert_eq!(running as usize, self.runs.len(), "seats that are taken");
         let by_hook: u32 = self.hooks.iter().map(|hook| hook.running).sum();
         assert_eq!(running, by_hook, "runs by hook");
+        let saturated = self.hooks.iter().filter(|hook| !hook.has_room()).count();
+        assert_eq!(self.saturated as usize, saturated, "hooks that may not run more");
     }
 
     /// Each waiting job is in exactly one place, and each unit in a queue is where it stands.
