@@ -6,9 +6,11 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::handle::Stop;
+use smallvec::SmallVec;
+
+use super::crew::Member;
 use super::hooks::HookEntry;
-use super::job::Job;
+use super::job::{Job, More};
 use crate::breaker::Pass;
 use crate::process::Cancel;
 use crate::scheduler::{Picked, RunKey};
@@ -29,7 +31,7 @@ pub(super) struct Flight {
 
 #[derive(Debug)]
 struct State {
-    jobs: Vec<Option<Running>>,
+    jobs: Jobs,
     /// The only one that the handler has now; `None`: it has all.
     alone: Option<usize>,
     phase: Phase,
@@ -51,33 +53,41 @@ enum Phase {
 #[derive(Debug)]
 pub(super) struct Running {
     pub(super) job: Job,
-    /// Its place in the queue, if it goes back there.
+    pub(super) more: Option<Box<More>>,
+    /// Its place in the queue, if it goes back there, and its wait.
     pub(super) place: Picked<()>,
-    pub(super) stop: Stop,
+    /// Of the crew of its batch.
+    pub(super) member: Option<Arc<Member>>,
 }
+
+impl Running {
+    /// It has its outcome, or will have it at once.
+    pub(super) fn is_over(&self) {
+        if let Some(member) = &self.member {
+            member.gone();
+        }
+    }
+}
+
+/// Those of one dispatch.
+pub(super) type Jobs = SmallVec<[Option<Running>; 1]>;
 
 impl Flight {
     pub(super) fn new(
-        worker: usize,
-        run: RunKey,
+        (worker, run): (usize, RunKey),
         entry: Arc<HookEntry>,
         started: Time,
         (stop, pass): (Cancel, Option<Pass>),
+        jobs: Jobs,
     ) -> Self {
-        let jobs = Vec::new();
         let state = Mutex::new(State { jobs, alone: None, phase: Phase::InTime });
         Self { worker, run, entry, started, stop, pass, state }
-    }
-
-    /// The jobs are about to run.
-    pub(super) fn board(&self, jobs: Vec<Option<Running>>) {
-        self.lock().jobs = jobs;
     }
 
     /// Takes one job out; `None`: somebody else has.
     pub(super) fn take(&self, index: usize) -> Option<Running> {
         let running = self.lock().jobs.get_mut(index)?.take()?;
-        running.stop.is_over();
+        running.is_over();
         Some(running)
     }
 
@@ -101,7 +111,7 @@ impl Flight {
         let left: Vec<_> =
             left.filter_map(|(index, job)| job.take().map(|running| (running, has(index)))).collect();
         for (running, _) in &left {
-            running.stop.is_over();
+            running.is_over();
         }
         if left.is_empty() {
             return None;
