@@ -366,6 +366,8 @@ mod tests {
         parking.notify_pushed(High, Some(Time(1)));
         assert!(!is_woken(&parking, 0), "two search");
         parking.stop_search(looked, true);
+        parking.notify();
+        parking.notify_pushed(High, Some(Time(1)));
         assert!(!is_woken(&parking, 0), "one searches");
         parking.stop_search(parking.epoch(), false);
         assert!(!is_woken(&parking, 0), "the last one leaves nothing behind");

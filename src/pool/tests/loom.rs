@@ -124,6 +124,23 @@ fn counts_are_read_whole_though_they_move() {
     });
 }
 
+/// Who waited for the mutex and finds that the counts moved back looks at the word anew: they may have moved out again.
+#[test]
+fn counts_that_have_moved_again_are_left_to_the_mutex() {
+    model(3, || {
+        let word = admission(9, 1);
+        (0..2).for_each(|_| word.readmit(Low));
+        let other = Arc::clone(&word);
+        let mover = thread::spawn(move || {
+            (0..2).for_each(|_| other.release(Low));
+            (0..2).for_each(|_| other.readmit(Low));
+        });
+        word.readmit(High);
+        mover.join().unwrap();
+        assert_eq!((word.waiting()[Low], word.waiting()[High]), (2, 1));
+    });
+}
+
 #[test]
 fn a_displacement_keeps_the_total_whatever_else_happens() {
     for lane_max in [100, 1] {

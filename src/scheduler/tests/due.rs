@@ -35,7 +35,7 @@ fn core() -> (Core<()>, RunKey) {
 #[test]
 fn whatever_is_asked_comes_after_what_was_due() {
     type Ask = fn(&mut Core<()>, RunKey, JobKey);
-    let questions: [(&str, Ask); 14] = [
+    let questions: [(&str, Ask); 15] = [
         ("tick", |core, _, _| core.tick(LATE)),
         ("arrive", |core, _, _| drop(core.arrive(arrival(Low, None), LATE))),
         ("offer", |core, _, _| drop(core.offer(arrival(Low, None), LATE).expect("its place is free"))),
@@ -48,6 +48,7 @@ fn whatever_is_asked_comes_after_what_was_due() {
         ("set_hook", |core, _, _| core.set_hook(HOOK, HookParams { max_concurrency: Some(1) }, LATE)),
         ("set_params", |core, _, _| core.set_params(CoreParams::plain(2, 1), LATE)),
         ("pause_hook", |core, _, _| core.pause_hook(HOOK, LATE)),
+        ("resume_hook", |core, _, _| core.resume_hook(HOOK, LATE)),
         ("pause_class", |core, _, _| core.pause_class(Low, LATE)),
         ("resume_class", |core, _, _| core.resume_class(Low, LATE)),
     ];

@@ -187,28 +187,6 @@ fn a_job_whose_time_is_over_takes_no_place_from_an_arrival() {
     assert_eq!(expired(&mut core), [0]);
 }
 
-#[test]
-fn every_call_first_does_what_is_due() {
-    let calls: [fn(&mut Core<u64>, JobKey); 9] = [
-        |core, _| assert!(core.pick(Time(5)).is_none()),
-        |core, key| assert!(!core.cancel(key, Time(5))),
-        |core, _| {
-            core.arrive(until_5(1, 5), Time(5));
-        },
-        |core, _| assert!(core.displace_for(Critical, Time(5)).is_none()),
-        |core, _| core.abandon_waiting(Time(5)),
-        |core, _| core.pause_hook(HookSlot(0), Time(5)),
-        |core, _| core.resume_hook(HookSlot(0), Time(5)),
-        |core, _| core.pause_class(Normal, Time(5)),
-        |core, _| core.resume_class(Low, Time(5)),
-    ];
-    for (number, call) in calls.into_iter().enumerate() {
-        let (mut core, key) = soon_over(9);
-        call(&mut core, key);
-        assert_eq!(expired(&mut core), [0], "call {number}");
-    }
-}
-
 /// Nobody calls between the linger's end at 10 and the time 100, and between the first expiry at 120 and 200.
 #[test]
 fn what_was_due_counts_from_when_it_was_due_however_late_somebody_calls() {
@@ -344,6 +322,31 @@ fn a_batch_refills_from_its_chain_when_a_member_goes() {
 fn an_important_job_behind_a_lingering_batch_ends_the_linger() {
     let mut world = after(lines(9, 1000), &[chained(Low, 1), chained(High, 1)]);
     assert_eq!(world.pick_all(), [0]);
+}
+
+#[test]
+fn another_definition_of_a_hook_ends_the_linger_of_its_own_batches_alone() {
+    let bounds = BatchParams { size: 9, bytes: 100, linger: Duration::from_nanos(10) };
+    let batching = Some(Batching { definition: 0, key: 0, bounds });
+    let mut core = Core::new(Setup::plain(9).core);
+    let hooks = [0; 2].map(|_| core.add_hook(HookParams::default()));
+    for (body, hook) in (0..).zip(hooks) {
+        core.arrive(Arrival { hook, batching, max_wait: None, ..until_5(body, 0) }, Time(0));
+    }
+    core.set_hook(hooks[1], HookParams::default(), Time(1));
+    assert_eq!(core.pick(Time(1)).unwrap().first.body, 1);
+    assert!(core.pick(Time(9)).is_none(), "the other one lingers on");
+    assert_eq!(core.pick(Time(10)).unwrap().first.body, 0);
+}
+
+#[test]
+fn a_key_finds_its_own_job_and_never_the_next_one_in_its_slot() {
+    let (mut core, key) = soon_over(9);
+    assert_eq!(core.body(key), Some(&0));
+    core.tick(Time(5));
+    let next = core.offer(until_5(1, 5), Time(5)).unwrap();
+    assert_eq!((next.slot, core.body(next)), (key.slot, Some(&1)));
+    assert!(core.body(key).is_none() && !core.cancel(key, Time(5)));
 }
 
 #[test]
