@@ -4,8 +4,9 @@ use std::sync::Barrier;
 use std::sync::atomic::Ordering;
 
 use super::behaviour::{finish, hold_workers};
-use super::hosts::{Gate, Shell, Spec, params, pool};
+use super::hosts::{Gate, LIMIT, Shell, Spec, await_sleep, params, pool};
 use crate::class::PriorityClass;
+use crate::scheduler::HookSlot;
 use PriorityClass::{Low, Normal};
 
 /// A push that still sees the class closed relies on whoever opens it.
@@ -110,4 +111,21 @@ fn what_a_completion_sets_free_is_run_by_all() {
         host.await_outcomes(first as usize + 4);
     }
     finish(&pool, &host, 8_000);
+}
+
+/// The epoch counts what may have given somebody something to do.
+#[test]
+fn a_look_at_an_idle_pool_gives_nobody_anything_to_do() {
+    let (pool, _host) = pool(params(2, 10));
+    await_sleep(&pool);
+    let epoch = || format!("{:?}", pool.shared.parking.epoch());
+    let before = epoch();
+    assert!(!pool.cancel(|| None));
+    pool.pause_hook(HookSlot(1));
+    assert_eq!(pool.status().paused_hooks, [HookSlot(1)]);
+    pool.resume_hook(HookSlot(1));
+    let status = pool.status();
+    assert_eq!((status.paused_hooks, status.asleep), (Vec::new(), 2));
+    assert_eq!(epoch(), before);
+    assert_eq!(pool.drain(LIMIT, LIMIT).leaked, 0);
 }
