@@ -63,8 +63,7 @@ impl<H: Host> Pool<H> {
                 core.set_hook(*slot, *params, now);
             }
         });
-        // Several may run at once now, and one look wakes one worker.
-        self.shared.parking.notify_all();
+        // Several may run at once now: the look has woken one worker, and each that starts wakes the next.
         self.departed(jobs)
     }
 

@@ -37,8 +37,8 @@ fn whatever_is_asked_comes_after_what_was_due() {
     type Ask = fn(&mut Core<()>, RunKey, JobKey);
     let questions: [(&str, Ask); 15] = [
         ("tick", |core, _, _| core.tick(LATE)),
-        ("arrive", |core, _, _| drop(core.arrive(arrival(Low, None), LATE))),
-        ("offer", |core, _, _| drop(core.offer(arrival(Low, None), LATE).expect("its place is free"))),
+        ("arrive", |core, _, _| _ = core.arrive(arrival(Low, None), LATE)),
+        ("offer", |core, _, _| _ = core.offer(arrival(Low, None), LATE).expect("its place is free")),
         ("displace", |core, _, _| assert_eq!(core.displace_for(High, LATE), None)),
         ("pick", |core, _, _| assert!(core.pick(LATE).is_none())),
         ("complete", |core, run, _| drop(core.complete(run, Duration::ZERO, Vec::new(), LATE))),

@@ -216,6 +216,17 @@ fn what_was_due_counts_from_when_it_was_due_however_late_somebody_calls() {
     assert_eq!((picked.body, nanos(&picked.waited)), (1, vec![0, 0, 190, 10, 0, 0, 5]));
 }
 
+/// The submitter's clock may be a little ahead of the time at which the core takes the job in.
+#[test]
+fn a_job_has_waited_since_the_core_knows_of_it_at_the_earliest() {
+    let (mut core, _) = soon_over(9);
+    let run = core.pick(Time(0)).unwrap().run;
+    core.arrive(Arrival { max_wait: None, ..until_5(1, 5) }, Time(3));
+    core.complete(run, Duration::ZERO, Vec::new(), Time(10));
+    let waited = core.pick(Time(10)).unwrap().first.waited;
+    assert_eq!((waited.total(), waited.of(WaitCause::NoSeat)), (Duration::from_nanos(7), waited.total()));
+}
+
 #[test]
 fn each_job_expires_at_its_own_nanosecond() {
     let (mut core, _) = soon_over(9);
@@ -347,6 +358,10 @@ fn a_key_finds_its_own_job_and_never_the_next_one_in_its_slot() {
     let next = core.offer(until_5(1, 5), Time(5)).unwrap();
     assert_eq!((next.slot, core.body(next)), (key.slot, Some(&1)));
     assert!(core.body(key).is_none() && !core.cancel(key, Time(5)));
+    for key in [key, next] {
+        assert_eq!(JobKey::from_bits(key.to_bits()), Some(key));
+    }
+    assert_eq!(JobKey::from_bits(JobKey::NONE), None);
 }
 
 #[test]
