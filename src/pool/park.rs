@@ -354,6 +354,16 @@ mod tests {
         assert_eq!(woken(), [true; 3]);
     }
 
+    #[test]
+    fn everybody_who_sleeps_is_woken_at_once_and_searches() {
+        let parking = parking(3);
+        lie_down(&parking, 0, None);
+        lie_down(&parking, 2, Some(Time(9)));
+        parking.notify_all();
+        assert_eq!([0, 1, 2].map(|worker| is_woken(&parking, worker)), [true, false, true]);
+        assert_eq!((parking.asleep(), searching(&parking)), (0, 2));
+    }
+
     /// Who searches finds what came, and sees to it that the rest is found.
     #[test]
     fn nobody_is_woken_while_somebody_searches() {
