@@ -13,11 +13,12 @@ use crate::time::Time;
 pub(super) fn work<H: Host>(shared: &Shared<H>, worker: usize, course: &Course) {
     let _leaving = Leaving { shared, course };
     shared.parking.check_in(worker);
+    let mut station = shared.host.station(worker);
     let mut ran = None;
     while let Some((dispatch, now)) = next(shared, worker, course, ran.take()) {
         let run = dispatch.run;
         // A panic must not cost the seat, or the jobs behind this one in its chain.
-        let finished = catch_unwind(AssertUnwindSafe(|| shared.host.run(worker, dispatch, now)));
+        let finished = catch_unwind(AssertUnwindSafe(|| shared.host.run(&mut station, dispatch, now)));
         let Some(finished) = finished.unwrap_or_else(|_| Some(Finished::after(Duration::ZERO))) else {
             return;
         };
