@@ -44,7 +44,7 @@ impl<J: Send + 'static> Host for Runner<J> {
 
     fn station(&self, _worker: usize) {}
 
-    fn run(&self, _: &mut (), dispatch: Dispatch<J>, _now: Time) -> Option<Finished<J>> {
+    fn run(&self, (): &mut (), dispatch: Dispatch<J>, _now: Time) -> Option<Finished<J>> {
         (self.run)(dispatch.first.body);
         Some(Finished::after(Duration::ZERO))
     }

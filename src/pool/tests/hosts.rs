@@ -335,7 +335,7 @@ impl Host for TestHost {
 
     fn station(&self, _worker: usize) {}
 
-    fn run(&self, _: &mut (), dispatch: Dispatch<Job>, _now: Time) -> Option<Finished<Job>> {
+    fn run(&self, (): &mut (), dispatch: Dispatch<Job>, _now: Time) -> Option<Finished<Job>> {
         let mut finished = Finished::after(Duration::from_micros(1));
         for mut picked in std::iter::once(dispatch.first).chain(dispatch.rest) {
             self.mark(Mark::Start(picked.body.id));
