@@ -43,9 +43,12 @@ impl Engine {
         let attempt = Attempt { kind: ending.kind, reason: ending.reason.clone(), run: ending.run };
         more.attempts.push(attempt.clone());
         more.waited = Some(waited);
-        if let Err(own) = job.wait_again(Own { entry: Arc::clone(entry), more: Some(more) }) {
-            let mut more = own.more;
-            more.iter_mut().for_each(|more| drop(more.attempts.pop()));
+        if let Err(Own { mut more, .. }) = job.wait_again(Own { entry: Arc::clone(entry), more: Some(more) })
+        {
+            // The last attempt is what the outcome itself tells of.
+            if let Some(more) = &mut more {
+                more.attempts.pop();
+            }
             self.end(entry, Leaving { job, more, waited }, true, ending);
             return None;
         }
@@ -60,7 +63,7 @@ impl Engine {
         let unwanted = again.extract_if(.., |retry| retry.job.body.is_unwanted()).collect::<Vec<_>>();
         for retry in unwanted {
             let reason = "it was cancelled before its next attempt";
-            let (entry, leaving) = Leaving::of(retry.job.body, |waited| waited.unwrap_or_default());
+            let (entry, leaving) = Leaving::of(retry.job.body, Option::unwrap_or_default);
             self.end(&entry, leaving, false, Ending::new(OutcomeKind::Cancelled, reason));
         }
         again
