@@ -15,8 +15,11 @@ const DEEDS: [&str; 12] =
 
 /// One of `who`, whose sessions are nobody else's, so that their order is that of its numbers.
 fn event(who: u64, n: u64, dice: &mut Dice) -> Event {
-    let session =
-        if dice.below(8) == 0 { String::new() } else { format!(r#","session_id":"{who}-{}""#, dice.below(5)) };
+    let session = if dice.below(8) == 0 {
+        String::new()
+    } else {
+        format!(r#","session_id":"{who}-{}""#, dice.below(5))
+    };
     let padding = "x".repeat(usize::try_from(dice.below(400)).unwrap());
     let (kind, deed) = (dice.of(&KINDS), dice.of(&DEEDS));
     let text =
@@ -30,7 +33,7 @@ pub(crate) fn submit(pool: &HookPool, witness: &Witness, who: u64) -> Vec<JobHan
     let mut handles: Vec<JobHandle> = Vec::new();
     for n in 1..=witness.plan.events {
         let event = event(who, n, &mut dice);
-        let (hook, when_room) = (dice.of(&HOOKS), dice.below(if who == 0 { 2 } else { 30 }) == 0);
+        let (hook, when_room) = (dice.of(&HOOKS), dice.below(if who == 0 { 2 } else { 5 }) == 0);
         let submission = witness.submit(|| match dice.below(20) {
             0 => pool.submit_to(hook, event, when_room),
             _ if when_room => pool.submit_when_room(event),

@@ -25,7 +25,7 @@ use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use hookpool::{Call, Config, Event, HookPool, Ledger, Outcomes, OutcomeKind, Refusal, ReloadError, Skip};
+use hookpool::{Call, Config, Event, HookPool, Ledger, OutcomeKind, Outcomes, Refusal, ReloadError, Skip};
 
 use self::dice::Dice;
 use self::meddle::Script;
@@ -236,7 +236,12 @@ fn life(seed: u64, script: &Arc<Script>, sum: &mut Sum) {
     until("no thread is left", || threads().is_empty());
     read(all, &mut few, &witness);
     let mut seen = witness.seen();
-    assert!(seen.faults.is_empty(), "{} faults: {:#?}", seen.faults.len(), &seen.faults[..seen.faults.len().min(20)]);
+    assert!(
+        seen.faults.is_empty(),
+        "{} faults: {:#?}",
+        seen.faults.len(),
+        &seen.faults[..seen.faults.len().min(20)]
+    );
     assert_eq!(seen.admitted.len(), seen.ends.len(), "each job has an outcome");
     assert!(seen.admitted.iter().all(|job| seen.ends.contains_key(job)));
     for ((_, word), n) in std::mem::take(&mut seen.books) {
@@ -300,7 +305,10 @@ fn whatever_a_life_brings_the_books_balance_and_nothing_is_left() {
         guarded(first.unwrap_or_default() + sum.lives, &mut sum);
     }
     let Sum { lives, events, changes, holds, words } = sum;
-    println!("{lives} lives in {:.1?}: {events} events, {changes} changes, {holds} holds: {words:?}", begun.elapsed());
+    println!(
+        "{lives} lives in {:.1?}: {events} events, {changes} changes, {holds} holds: {words:?}",
+        begun.elapsed()
+    );
     let missing: Vec<_> = OutcomeKind::ALL.iter().filter(|kind| !words.contains_key(kind.name())).collect();
     assert!(lives < LIVES || missing.is_empty(), "no job ended like that: {missing:?}");
 }

@@ -46,7 +46,7 @@ impl fmt::Display for Script {
 
 /// Lets the others go on: some events pass, if they do so soon.
 fn linger(witness: &Witness, dice: &mut Dice) {
-    let until = witness.events.load(Ordering::SeqCst) + dice.below(6);
+    let until = witness.events.load(Ordering::SeqCst) + dice.below(4);
     let begun = Instant::now();
     while witness.events.load(Ordering::SeqCst) < until && begun.elapsed() < GLANCE * 2 {
         thread::yield_now();
