@@ -60,6 +60,8 @@ pub(crate) struct Plan {
     pub(crate) rude: bool,
     /// Jobs are tried again and guarantees change, so that more may wait than there are places.
     pub(crate) loose: bool,
+    /// A full queue may displace.
+    pub(crate) displaces: bool,
     /// Most places, and most places of `BOUNDED`, that there ever are.
     pub(crate) capacity: u64,
     pub(crate) ceiling: u64,
@@ -84,6 +86,7 @@ impl Plan {
             deadline: dice.of(&[Duration::ZERO, Duration::from_millis(3), Duration::MAX, Duration::MAX]),
             rude: dice.below(4) == 0,
             loose: dice.below(2) == 0,
+            displaces: dice.below(3) > 0,
             capacity: 1 + dice.below(60),
             ceiling: 1 + dice.below(30),
             bytes: dice.of(&[2_000, 10_000, 1_000_000]),
@@ -107,6 +110,10 @@ impl Plan {
         if dice.below(2) == 0 { most } else { 1 + dice.below(most) }
     }
 
+    fn on_full(&self, dice: &mut Dice) -> &'static str {
+        if self.displaces { dice.of(&["drop_new", "displace"]) } else { "drop_new" }
+    }
+
     /// A whole configuration. `all`: with every hook.
     pub(crate) fn config(&self, dice: &mut Dice, all: bool) -> String {
         let grace = if self.rude { "3ms" } else { "1m" };
@@ -120,7 +127,7 @@ impl Plan {
             dice.below(3),
             Self::up_to(dice, self.capacity),
             Self::up_to(dice, self.bytes),
-            dice.of(&["drop_new", "displace"]),
+            self.on_full(dice),
             self.ceiling,
         );
         for hook in HOOKS {
@@ -156,7 +163,7 @@ impl Plan {
             2 => ("pool.standby_for".into(), class.to_string()),
             3 | 4 => ("queue.capacity".into(), Self::up_to(dice, self.capacity).to_string()),
             5 => ("queue.max_bytes".into(), Self::up_to(dice, self.bytes).to_string()),
-            6 => ("queue.on_full".into(), dice.of(&["drop_new", "displace"]).into()),
+            6 => ("queue.on_full".into(), self.on_full(dice).into()),
             7 => ("queue.max_wait".into(), format!("{}ms", 1 + dice.below(50))),
             8 => ("scheduler.mode".into(), dice.of(&["strict", "weighted"]).into()),
             9 => ("scheduler.bypass".into(), format!("{{ low = {} }}", 1 + dice.below(64))),

@@ -272,6 +272,7 @@ impl Witness {
             OutcomeKind::Panicked => asked == "panic" || hook.as_str() == BATCH,
             OutcomeKind::TimedOut => self.plan.is_hasty(),
             OutcomeKind::Cancelled => seen.asked.contains(job) || self.may_stop.load(Ordering::SeqCst),
+            OutcomeKind::Displaced => self.plan.displaces,
             OutcomeKind::Abandoned => self.may_stop.load(Ordering::SeqCst),
             _ => true,
         };
