@@ -27,9 +27,8 @@ use std::time::{Duration, Instant};
 
 use hookpool::{Call, Config, Event, HookPool, Ledger, OutcomeKind, Outcomes, Refusal, ReloadError, Skip};
 
-use self::dice::Dice;
 use self::meddle::Script;
-use self::plan::{BATCH, HOOKS, Plan, SUBMITTERS, Way};
+use self::plan::{BATCH, HOOKS, OWNER, Plan, SUBMITTERS, Way};
 use self::witness::{Books, Witness};
 
 /// For everything that happens at once on an idle machine. Half of what a life may take.
@@ -40,20 +39,22 @@ const ALL_OUTCOMES: usize = 20_000;
 const GLANCE: Duration = Duration::from_micros(100);
 const SLICE: Duration = Duration::from_secs(2);
 /// Lives that have seen everything that can happen.
-const LIVES: u64 = 60;
+const LIVES: u64 = 50;
 
 /// What came of some lives.
 #[derive(Default)]
 struct Sum {
     lives: u64,
     events: u64,
+    /// Changes that were tried, and those that were made.
+    tried: u64,
     changes: u64,
     holds: u64,
     words: BTreeMap<&'static str, u64>,
 }
 
 fn build(witness: &Arc<Witness>) -> HookPool {
-    let text = witness.plan.config(&mut Dice(witness.plan.seed << 8 | 102), true);
+    let text = witness.plan.config(&mut witness.plan.dice(OWNER), true);
     let config = Config::from_toml(&text).unwrap_or_else(|error| panic!("{error}\n{text}"));
     let observer = Arc::clone(witness);
     let mut builder = HookPool::builder().config(config).on_outcome(move |outcome| observer.end(outcome));
@@ -86,7 +87,7 @@ fn threads() -> Vec<String> {
 /// Ends the pool. `None`: nobody is told how.
 fn end(pool: HookPool, witness: &Witness, script: &Script) -> Option<Ledger> {
     let Plan { way, deadline, .. } = witness.plan;
-    let mut dice = Dice(witness.plan.seed << 8 | 103);
+    let mut dice = witness.plan.dice(OWNER);
     script.step(format!("the end: {way:?}, {deadline:?}"));
     if !witness.plan.ends_by_itself() {
         witness.may_stop.store(true, Ordering::SeqCst);
@@ -235,13 +236,17 @@ fn life(seed: u64, script: &Arc<Script>, sum: &mut Sum) {
     script.step("the books are read");
     until("no thread is left", || threads().is_empty());
     read(all, &mut few, &witness);
+    settle(&witness, sum);
+    sum.tried += script.tried.load(Ordering::Relaxed);
+    sum.changes += script.made.load(Ordering::Relaxed);
+    sum.holds += script.holds.load(Ordering::Relaxed);
+}
+
+/// Nobody has seen what must not be, and each job has its outcome.
+fn settle(witness: &Witness, sum: &mut Sum) {
     let mut seen = witness.seen();
-    assert!(
-        seen.faults.is_empty(),
-        "{} faults: {:#?}",
-        seen.faults.len(),
-        &seen.faults[..seen.faults.len().min(20)]
-    );
+    let faults = seen.faults.len();
+    assert!(faults == 0, "{faults} faults: {:#?}", &seen.faults[..faults.min(20)]);
     assert_eq!(seen.admitted.len(), seen.ends.len(), "each job has an outcome");
     assert!(seen.admitted.iter().all(|job| seen.ends.contains_key(job)));
     for ((_, word), n) in std::mem::take(&mut seen.books) {
@@ -249,8 +254,6 @@ fn life(seed: u64, script: &Arc<Script>, sum: &mut Sum) {
     }
     sum.lives += 1;
     sum.events += witness.events.load(Ordering::SeqCst);
-    sum.changes += script.made.load(Ordering::Relaxed);
-    sum.holds += script.holds.load(Ordering::Relaxed);
 }
 
 /// One life, in a time that is ample. What goes wrong is told past the test's own output, which is lost when it hangs.
@@ -304,11 +307,10 @@ fn whatever_a_life_brings_the_books_balance_and_nothing_is_left() {
     while sum.lives < least || begun.elapsed() < time.unwrap_or(SLICE) {
         guarded(first.unwrap_or_default() + sum.lives, &mut sum);
     }
-    let Sum { lives, events, changes, holds, words } = sum;
-    println!(
-        "{lives} lives in {:.1?}: {events} events, {changes} changes, {holds} holds: {words:?}",
-        begun.elapsed()
-    );
+    let Sum { lives, events, tried, changes, holds, words } = sum;
+    let time = begun.elapsed();
+    println!("{lives} lives in {time:.1?}: {events} events, {changes} changes, {holds} holds: {words:?}");
     let missing: Vec<_> = OutcomeKind::ALL.iter().filter(|kind| !words.contains_key(kind.name())).collect();
     assert!(lives < LIVES || missing.is_empty(), "no job ended like that: {missing:?}");
+    assert!(lives < LIVES || changes * 2 > tried, "{changes} changes of {tried}");
 }

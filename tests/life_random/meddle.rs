@@ -11,7 +11,7 @@ use hookpool::{Config, HookPool, PriorityClass, ReloadError, ResizeError};
 
 use crate::GLANCE;
 use crate::dice::Dice;
-use crate::plan::{BOUNDED, HOOKS, Plan};
+use crate::plan::{BOUNDED, CHANGER, HOLDER, HOOKS, Plan};
 use crate::witness::Witness;
 
 /// The last steps of a life, for who has to find out what went wrong.
@@ -66,7 +66,7 @@ fn goes_on(is_ending: &AtomicBool, left: &mut u64) -> bool {
 /// Sets, unsets, resizes and reloads.
 pub(crate) fn change(pool: &HookPool, witness: &Witness, script: &Script, is_ending: &AtomicBool) {
     let plan: &Plan = &witness.plan;
-    let mut dice = Dice(plan.seed << 8 | 100);
+    let mut dice = plan.dice(CHANGER);
     let mut left = dice.below(8);
     while goes_on(is_ending, &mut left) {
         let answer = match dice.below(10) {
@@ -112,7 +112,7 @@ pub(crate) fn change(pool: &HookPool, witness: &Witness, script: &Script, is_end
 
 /// Pauses, resumes, shuts and opens the gate, looks at bounds. In the end all goes on.
 pub(crate) fn hold(pool: &HookPool, witness: &Witness, script: &Script, is_ending: &AtomicBool) {
-    let mut dice = Dice(witness.plan.seed << 8 | 101);
+    let mut dice = witness.plan.dice(HOLDER);
     let mut left = dice.below(8);
     while goes_on(is_ending, &mut left) {
         let (hook, class) = (dice.of(&HOOKS), dice.of(&PriorityClass::ALL));
@@ -147,8 +147,15 @@ pub(crate) fn hold(pool: &HookPool, witness: &Witness, script: &Script, is_endin
         script.holds.fetch_add(1, Ordering::Relaxed);
         linger(witness, &mut dice);
     }
-    resume_all(pool);
     witness.gate.set(true);
+    if dice.below(2) == 0 {
+        script.step("open the gate, pause all until all is at rest, resume all");
+        for hook in HOOKS {
+            pool.pause(hook);
+        }
+        (0..10).for_each(|_| linger(witness, &mut dice));
+    }
+    resume_all(pool);
     script.step("all resumed, the gate is open");
 }
 

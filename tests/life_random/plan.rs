@@ -8,6 +8,10 @@ use hookpool::PriorityClass;
 use crate::dice::Dice;
 
 pub(crate) const SUBMITTERS: u64 = 3;
+/// The others that take part in a life, with the choices that are theirs.
+pub(crate) const CHANGER: u64 = SUBMITTERS;
+pub(crate) const HOLDER: u64 = SUBMITTERS + 1;
+pub(crate) const OWNER: u64 = SUBMITTERS + 2;
 /// Each with a handler in Rust. Not alike, so that none is taken for another one that is not configured.
 pub(crate) const HOOKS: [&str; 8] = ["urgent", "ordered", SINGLE, FREE, BATCH, "breaks", "gated", RUDE];
 /// One at a time, whatever else changes.
@@ -94,6 +98,11 @@ impl Plan {
             standby,
             most_seats: usize::try_from(workers + standby).expect("it is small"),
         }
+    }
+
+    /// Of one who takes part: the submitters come first.
+    pub(crate) fn dice(&self, part: u64) -> Dice {
+        Dice(self.seed.wrapping_mul(16) + part)
     }
 
     /// Until nothing waits and nothing runs.
