@@ -46,7 +46,7 @@ pub(crate) fn submit(pool: &HookPool, witness: &Witness, who: u64) -> Vec<JobHan
         match dice.below(60) {
             0..8 => witness.cancel(handle),
             8 => drop(handle.wait(Duration::ZERO)),
-            9 => wait(witness, handle),
+            9 | 10 => wait(witness, handle),
             _ => {}
         }
     }
@@ -56,8 +56,11 @@ pub(crate) fn submit(pool: &HookPool, witness: &Witness, who: u64) -> Vec<JobHan
 /// Whoever pauses and holds up resumes and lets go.
 fn wait(witness: &Witness, handle: &JobHandle) {
     let begun = Instant::now();
+    let outcome = handle.wait(AMPLE);
     // An outcome that was there and not told of is found when the time is up.
-    if handle.wait(AMPLE).is_none() || begun.elapsed() >= AMPLE {
+    if outcome.is_none() || begun.elapsed() >= AMPLE {
         witness.fault(format!("job {}: no outcome in {AMPLE:?}, or nobody told of it", handle.id()));
+    } else if !witness.seen().ends.contains_key(&handle.id()) {
+        witness.fault(format!("job {}: its outcome was told before the observer saw it", handle.id()));
     }
 }
