@@ -41,7 +41,7 @@ impl<J: Send + 'static> Host for Runner<J> {
         }
     }
 
-    fn run(&self, _worker: usize, dispatch: Dispatch<J>) -> Option<Finished<J>> {
+    fn run(&self, _worker: usize, dispatch: Dispatch<J>, _now: Time) -> Option<Finished<J>> {
         (self.run)(dispatch.first.body);
         Some(Finished::after(Duration::ZERO))
     }

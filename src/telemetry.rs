@@ -115,9 +115,7 @@ pub(crate) fn skipped(hook: &Hook, event: &impl Subject, why: Skip) {
 /// The job was picked, as one of the class `picked_as`.
 pub(crate) fn started(
     hook: &Hook,
-    event: &Event,
-    job: JobId,
-    class: PriorityClass,
+    (event, job, class): (&Event, JobId, PriorityClass),
     picked_as: PriorityClass,
     waited: &WaitSplit,
 ) {
@@ -127,6 +125,11 @@ pub(crate) fn started(
             picked_as = %picked_as, wait_ms = millis(waited.total()), %waited, "started"
         );
     });
+}
+
+/// False: nobody listens to what [`finished`] says of a success.
+pub(crate) fn tells_of_success() -> bool {
+    tracing::Level::DEBUG <= LevelFilter::current()
 }
 
 /// The job has its outcome. `complaints` limits the warnings of its hook.

@@ -45,6 +45,12 @@ impl Clock {
         Time(nanos(self.origin.elapsed()))
     }
 
+    /// The same moment as others tell it.
+    pub(crate) fn instant(&self, time: Time) -> Instant {
+        // Beyond the end of what can be told there is no moment to wait for.
+        self.origin.checked_add(Duration::from_nanos(time.0)).unwrap_or(self.origin)
+    }
+
     /// How long from now until `time`; nothing when it has passed.
     pub(crate) fn until(&self, time: Time) -> Duration {
         time.since(self.now())

@@ -18,7 +18,7 @@ fn resident() -> usize {
 #[test]
 fn a_waiting_job_costs_few_bytes_beside_its_event() {
     const JOBS: usize = 200_000;
-    const MOST: usize = 448;
+    const MOST: usize = 256;
     let config = "pool.workers = 1\npool.standby = 0\nqueue.capacity = 1000000\n[hook.a]\non = ['pre_tool']";
     let (open, gate) = channel::<()>();
     let gate = std::sync::Mutex::new(gate);

@@ -28,7 +28,7 @@ pub use self::line::{DeadLetter, DeadLetterError};
 
 use self::file::LetterFile;
 use crate::config::DeadLetterSettings;
-use crate::outcome::Outcome;
+use crate::outcome::{Outcome, OutcomeKind};
 use crate::redact::Redactor;
 use crate::telemetry;
 
@@ -123,6 +123,11 @@ impl DeadLetters {
             // If there is no room, the first letter opens it.
             let _ = thread.letters.try_send(Letter { settings, failure: None });
         }
+    }
+
+    /// True if outcomes of that kind are kept.
+    pub(crate) fn keeps(&self, kind: OutcomeKind) -> bool {
+        self.settings.load().as_ref().is_some_and(|settings| settings.on.contains(&kind))
     }
 
     /// Hands the outcome over, if it is one that is kept. Never waits for the file.

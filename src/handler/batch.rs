@@ -308,7 +308,7 @@ mod tests {
             attempt,
             cancel: &cancel,
             stop: &cancel,
-            watch: &|_, _| (),
+            watch: &|_, _| Instant::now(),
         };
         assert_eq!((task(1).id(), task(2).id()), ("17".to_owned(), "17.2".to_owned()));
         for (id, attempts) in

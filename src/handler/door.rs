@@ -87,7 +87,7 @@ fn endings(
         attempt: 1,
         cancel: &cancel,
         stop: &cancel,
-        watch: &|_, _| (),
+        watch: &|_, _| std::time::Instant::now(),
     };
     let tasks: Vec<_> = (1..).map(task).take(events).collect();
     let mut endings = vec![None; events];

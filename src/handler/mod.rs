@@ -17,7 +17,7 @@ mod resident;
 mod rust;
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::class::PriorityClass;
 use crate::event::Event;
@@ -64,8 +64,8 @@ pub(crate) struct Task<'a> {
     /// Stops the handler, whatever it runs.
     pub(crate) stop: &'a Cancel,
     /// Told by a handler that cannot be stopped how long it may run from now on, and, if it has been given this task
-    /// alone of those of the dispatch, its position: then its tasks are taken from it.
-    pub(crate) watch: &'a dyn Fn(Duration, Option<usize>),
+    /// alone of those of the dispatch, its position. Answers with when that is over: then its tasks are taken from it.
+    pub(crate) watch: &'a dyn Fn(Duration, Option<usize>) -> Instant,
 }
 
 impl Handler {

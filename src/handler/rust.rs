@@ -7,6 +7,8 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
+use smallvec::SmallVec;
+
 use super::{Task, panic_text};
 use crate::event::Event;
 use crate::hook::{Hook, HookName, OnBatchFailure};
@@ -197,16 +199,20 @@ impl RustHandler {
         }
         let splits = hook.batch.as_ref().is_some_and(|batch| batch.on_failure == OnBatchFailure::Split);
         let mut give = |first: usize, calls: &[Call], answer: BatchAnswer| {
-            let is_of_all = matches!(answer, BatchAnswer::All(_));
-            let mut answers = match answer {
-                BatchAnswer::All(answer) => vec![answer; calls.len()],
-                BatchAnswer::Each(answers) => answers,
-            }
-            .into_iter();
-            for (index, call) in calls.iter().enumerate() {
-                let answer =
-                    answers.next().unwrap_or_else(|| Answer::failed("its handler gave no answer for it"));
-                done(first + index, Ending { repeats: is_of_all && index > 0, ..ending(call, answer) });
+            let calls = (first..).zip(calls);
+            match answer {
+                BatchAnswer::All(answer) => {
+                    for ((index, call), answer) in calls.zip(std::iter::repeat(answer)) {
+                        done(index, Ending { repeats: index > first, ..ending(call, answer) });
+                    }
+                }
+                BatchAnswer::Each(answers) => {
+                    let missing = || Answer::failed("its handler gave no answer for it");
+                    let answers = answers.into_iter().chain(std::iter::repeat_with(missing));
+                    for ((index, call), answer) in calls.zip(answers) {
+                        done(index, ending(call, answer));
+                    }
+                }
             }
         };
         let calls = calls(hook, tasks, None);
@@ -230,9 +236,10 @@ impl RustHandler {
     /// Calls the handler. A panic is an answer, too.
     fn call(&self, calls: &[Call]) -> BatchAnswer {
         let answer = catch_unwind(AssertUnwindSafe(|| match self {
-            Self::Single(handler) => {
-                BatchAnswer::Each(calls.iter().map(|call| handler.handle(call)).collect())
-            }
+            Self::Single(handler) => match calls {
+                [call] => BatchAnswer::All(handler.handle(call)),
+                calls => BatchAnswer::Each(calls.iter().map(|call| handler.handle(call)).collect()),
+            },
             Self::Batch(handler) => handler.handle(calls),
         }));
         answer.unwrap_or_else(|panic| BatchAnswer::All(Answer::panicked(panic_text(&*panic))))
@@ -245,13 +252,11 @@ fn is_unwanted(task: &Task<'_>) -> bool {
 
 /// The calls for some tasks, which may run from now on for as long as their hook says; `alone` is the position of one
 /// that is given by itself.
-fn calls(hook: &Hook, tasks: &[Task<'_>], alone: Option<usize>) -> Vec<Call> {
-    let now = Instant::now();
+fn calls(hook: &Hook, tasks: &[Task<'_>], alone: Option<usize>) -> SmallVec<[Call; 1]> {
     let timeout = hook.timeout_for(tasks.len());
-    if let Some(task) = tasks.first() {
-        (task.watch)(timeout, alone);
-    }
-    let deadline = now.checked_add(timeout).unwrap_or(now);
+    let Some(deadline) = tasks.first().map(|task| (task.watch)(timeout, alone)) else {
+        return SmallVec::new();
+    };
     let call = |task: &Task<'_>| Call {
         hook: hook.name.clone(),
         event: task.event.clone(),

@@ -8,7 +8,7 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use super::runs::RunCounts;
-use super::shard::{Counter, Mine, Sharded};
+use super::shard::{Counter, Mine, Sharded, Striped};
 use super::snapshot::{Counts, Part};
 use super::timing::Durations;
 use crate::class::{PerClass, PriorityClass};
@@ -27,7 +27,7 @@ pub(crate) struct HookCounters {
 #[derive(Debug, Default)]
 struct Cell {
     counts: Sharded<CellCounters>,
-    times: Mutex<Times>,
+    times: Striped<Times>,
 }
 
 #[derive(Debug, Default)]
@@ -91,14 +91,14 @@ impl HookCounters {
         mine.count(|cell| &cell.retries);
     }
 
-    /// The job has its outcome. `run`: how long its handler ran, if it did.
+    /// The job has its outcome. `run`: how long its handler ran, if it did. `waited`: for its first start, or its end.
     pub(crate) fn resolved(
         &self,
         class: PriorityClass,
         kind: EventKind,
         was_started: bool,
-        outcome: OutcomeKind,
-        run: Option<Duration>,
+        (outcome, run): (OutcomeKind, Option<Duration>),
+        waited: &WaitSplit,
     ) {
         let cell = self.cell(class, kind);
         if let Some(run) = run {
@@ -109,13 +109,8 @@ impl HookCounters {
             mine.count(|cell| &cell.ended);
         }
         mine.count_at(|cell| &cell.outcomes, outcome.index());
-    }
-
-    /// The job waits no more and has its outcome: what it waited for.
-    pub(crate) fn waited(&self, class: PriorityClass, kind: EventKind, split: &WaitSplit) {
-        let mine = self.mine(class, kind);
-        for cause in WaitCause::ALL {
-            mine.add_at(|cell| &cell.waited_for, cause.index(), split.nanos(*cause));
+        for cause in WaitCause::ALL.iter().filter(|cause| waited.nanos(**cause) > 0) {
+            mine.add_at(|cell| &cell.waited_for, cause.index(), waited.nanos(*cause));
         }
     }
 
@@ -166,7 +161,7 @@ impl HookCounters {
 
     fn time(&self, cell: &Cell, record: impl FnOnce(&mut Times)) {
         if self.measures {
-            record(&mut lock(&cell.times));
+            record(&mut cell.times.mine());
         }
     }
 
@@ -186,7 +181,11 @@ impl Cell {
         let admitted = from.sum(|cell| &cell.admitted);
         let resolved: u64 = outcomes.iter().sum();
         let running = started.saturating_sub(ended);
-        let times = lock(&self.times);
+        let (mut wait, mut run) = (Durations::default(), Durations::default());
+        for times in self.times.parts() {
+            wait.add(&times.wait);
+            run.add(&times.run);
+        }
         Counts {
             admitted,
             refused: from.sums(|cell| &cell.refused),
@@ -196,8 +195,8 @@ impl Cell {
             waited_for: WaitSplit::from(from.sums(|cell| &cell.waited_for)),
             queued: admitted.saturating_sub(resolved + running),
             running,
-            wait: times.wait.clone(),
-            run: times.run.clone(),
+            wait,
+            run,
         }
     }
 }
@@ -243,7 +242,13 @@ mod tests {
         let counters = HookCounters::new(true);
         counters.admitted(High, PreTool);
         counters.started(High, PreTool, Duration::from_millis(2));
-        counters.resolved(High, PreTool, true, OutcomeKind::Failed, Some(Duration::from_millis(3)));
+        counters.resolved(
+            High,
+            PreTool,
+            true,
+            (OutcomeKind::Failed, Some(Duration::from_millis(3))),
+            &WaitSplit::default(),
+        );
         counters.admitted(Low, PostTool);
         counters.refused(Low, PreTool, Refusal::Full);
         let parts = counters.parts();
@@ -298,7 +303,13 @@ mod tests {
             scope.spawn(|| {
                 for () in taken {
                     counters.started(High, PreTool, Duration::ZERO);
-                    counters.resolved(High, PreTool, true, OutcomeKind::Succeeded, None);
+                    counters.resolved(
+                        High,
+                        PreTool,
+                        true,
+                        (OutcomeKind::Succeeded, None),
+                        &WaitSplit::default(),
+                    );
                 }
             });
             let until = Instant::now() + AT_MOST;

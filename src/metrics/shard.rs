@@ -11,8 +11,8 @@
 //! **Order.** Counting releases and reading acquires: who reads a count sees in every other counter what its writer knew
 //! of when it counted. So a reader that reads effects before causes never sees an effect without its cause.
 
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use crossbeam_utils::CachePadded;
 
@@ -52,6 +52,11 @@ impl Drop for Number {
     }
 }
 
+/// The number of the calling thread. A thread that is about to end has none any more.
+fn number() -> Option<u32> {
+    NUMBER.try_with(|number| number.0).ok().flatten()
+}
+
 /// A number that goes up.
 #[derive(Debug, Default)]
 pub(super) struct Counter(AtomicU64);
@@ -79,8 +84,7 @@ pub(super) struct Mine<'a, C> {
 
 impl<C: Default> Sharded<C> {
     pub(super) fn mine(&self) -> Mine<'_, C> {
-        // A thread that is about to end has no number any more.
-        self.of(NUMBER.try_with(|number| number.0).ok().flatten())
+        self.of(number())
     }
 
     /// The shard of the thread that has this number.
@@ -146,6 +150,31 @@ impl<'a, C> Mine<'a, C> {
             count.fetch_add(n, Ordering::Release);
         }
     }
+}
+
+/// What is too large for a shard of each thread: in a few parts, each behind a lock that a thread seldom finds taken by
+/// another one. A part is made when it is used first.
+#[derive(Debug, Default)]
+pub(super) struct Striped<T>([OnceLock<Box<CachePadded<Mutex<T>>>>; STRIPES]);
+
+const STRIPES: usize = 4;
+
+impl<T: Default> Striped<T> {
+    /// The part of the calling thread.
+    pub(super) fn mine(&self) -> MutexGuard<'_, T> {
+        let [first, ..] = &self.0;
+        let stripe = self.0.get(number().map_or(0, |number| number as usize % STRIPES)).unwrap_or(first);
+        lock(stripe.get_or_init(Box::default))
+    }
+
+    /// All parts that there are.
+    pub(super) fn parts(&self) -> impl Iterator<Item = MutexGuard<'_, T>> {
+        self.0.iter().filter_map(|stripe| stripe.get().map(|part| lock(part)))
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

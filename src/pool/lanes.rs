@@ -11,8 +11,12 @@
 
 use crossbeam_deque::{Injector, Steal};
 use crossbeam_utils::Backoff;
+use smallvec::SmallVec;
 
 use crate::class::{PerClass, PriorityClass};
+
+/// What one look finds: mostly little.
+pub(super) type Found<P> = SmallVec<[P; 16]>;
 
 pub(super) struct Lanes<P> {
     lanes: PerClass<Injector<P>>,
@@ -28,7 +32,7 @@ impl<P> Lanes<P> {
     }
 
     /// Moves everything to `found`, in the order of numbers. Under the core's lock. See "Taking in".
-    pub(super) fn take_all(&self, found: &mut Vec<P>, number: impl Fn(&P) -> u64) {
+    pub(super) fn take_all(&self, found: &mut Found<P>, number: impl Fn(&P) -> u64) {
         gather(found, |class| {
             let lane = &self.lanes[class];
             // A steal costs a fence, which most looks can spare: most lanes are empty.
@@ -39,7 +43,7 @@ impl<P> Lanes<P> {
 }
 
 /// Everything that is in the lanes, and with each job what was pushed before it: ends with a round that finds nothing.
-fn gather<T>(found: &mut Vec<T>, next_of: impl Fn(PriorityClass) -> Option<T>) {
+fn gather<T>(found: &mut Found<T>, next_of: impl Fn(PriorityClass) -> Option<T>) {
     loop {
         let before = found.len();
         for class in PriorityClass::ALL {
@@ -88,9 +92,9 @@ mod tests {
             }
             lanes.borrow_mut()[class].pop()
         };
-        let mut found = Vec::new();
+        let mut found = Found::new();
         gather(&mut found, next_of);
         found.sort_unstable();
-        assert_eq!(found, [1, 2]);
+        assert_eq!(found[..], [1, 2]);
     }
 }

@@ -42,8 +42,11 @@ mod threads;
 mod worker;
 
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::Duration;
+
+use crossbeam_utils::Backoff;
+use smallvec::SmallVec;
 
 use self::admission::Admission;
 use self::lanes::Lanes;
@@ -71,10 +74,10 @@ pub(crate) trait Host: Send + Sync + 'static {
     /// The job, and what the core has to know of it. Under the core's lock: it must be quick and not call the pool.
     fn arrival(&self, pushed: Self::Pushed) -> Arrival<Self::Job>;
 
-    /// Runs the jobs of one pick on the calling worker thread, resolves them, and says how long it took. It should not
+    /// Runs the jobs of one pick on the calling worker thread, resolves them, and says how long it took since `now`. It should not
     /// panic: the seat is freed, and what was dropped unresolved is the host's to find out. `None`: meanwhile the
     /// worker was [replaced](Pool::replace), and its run [completed](Pool::complete).
-    fn run(&self, worker: usize, dispatch: Dispatch<Self::Job>) -> Option<Finished<Self::Job>>;
+    fn run(&self, worker: usize, dispatch: Dispatch<Self::Job>, now: Time) -> Option<Finished<Self::Job>>;
 
     /// A job left the queue without being picked. On the thread that made it leave, without a lock: it may call the
     /// pool. It must be quick and must not panic. `waited`: what it waited for; nothing, if it had run before.
@@ -313,7 +316,7 @@ impl<H: Host> Shared<H> {
     /// Takes in what is in the lanes. Answers with the time, which is read after the last of them was found: none of
     /// them was admitted later.
     fn take_in(&self, core: &mut Core<H::Job>) -> Time {
-        let mut found = Vec::new();
+        let mut found = SmallVec::new();
         self.lanes.take_all(&mut found, H::number);
         let now = self.clock.now();
         for pushed in found {
@@ -401,7 +404,17 @@ impl<H: Host> Shared<H> {
         self.may_be_quiet.notify_all();
     }
 
+    /// It is held for less than a microsecond mostly, so who finds it taken looks again for a while: to sleep and to be
+    /// woken costs more, and a mutex that somebody sleeps on costs a system call at each unlock.
     fn lock(&self) -> MutexGuard<'_, Core<H::Job>> {
+        let backoff = Backoff::new();
+        while !backoff.is_completed() {
+            match self.core.try_lock() {
+                Ok(core) => return core,
+                Err(TryLockError::Poisoned(poisoned)) => return poisoned.into_inner(),
+                Err(TryLockError::WouldBlock) => backoff.snooze(),
+            }
+        }
         self.core.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

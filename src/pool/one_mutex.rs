@@ -140,7 +140,7 @@ impl<H: Host> Shared<H> {
             }
             if let Some(dispatch) = found {
                 let run = dispatch.run;
-                ran = self.host.run(worker, dispatch).map(|finished| (run, finished));
+                ran = self.host.run(worker, dispatch, now).map(|finished| (run, finished));
             }
         }
     }

@@ -212,7 +212,11 @@ impl Parking {
         let bits = |of: PerClass<bool>| {
             of.iter().filter(|(_, is)| **is).fold(0, |bits, (class, _)| bits | bit(class))
         };
-        self.open.store(bits(open) | bits(paused) << PriorityClass::COUNT, Ordering::SeqCst);
+        let bits = bits(open) | bits(paused) << PriorityClass::COUNT;
+        // Nobody else writes it meanwhile, and a store costs as much as a lock.
+        if self.open.load(Ordering::Relaxed) != bits {
+            self.open.store(bits, Ordering::SeqCst);
+        }
     }
 
     /// True when nobody watches a deadline as early as this one.

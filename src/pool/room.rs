@@ -56,6 +56,10 @@ impl Room {
 
     /// Like [`Room::tell`], by a worker that has picked a job; `plenty`: much more waits. May be put off then.
     pub(super) fn tell_lazily(&self, plenty: bool) {
+        // SeqCst, as in `tell`.
+        if self.waiters.load(Ordering::SeqCst) == 0 {
+            return;
+        }
         // A race of two workers tells a little earlier or later than a handful.
         if plenty && self.held_back.fetch_add(1, Ordering::Relaxed) + 1 < HANDFUL {
             return;

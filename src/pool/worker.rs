@@ -14,10 +14,10 @@ pub(super) fn work<H: Host>(shared: &Shared<H>, worker: usize, course: &Course) 
     let _leaving = Leaving { shared, course };
     shared.parking.check_in(worker);
     let mut ran = None;
-    while let Some(dispatch) = next(shared, worker, course, ran.take()) {
+    while let Some((dispatch, now)) = next(shared, worker, course, ran.take()) {
         let run = dispatch.run;
         // A panic must not cost the seat, or the jobs behind this one in its chain.
-        let finished = catch_unwind(AssertUnwindSafe(|| shared.host.run(worker, dispatch)));
+        let finished = catch_unwind(AssertUnwindSafe(|| shared.host.run(worker, dispatch, now)));
         let Some(finished) = finished.unwrap_or_else(|_| Some(Finished::after(Duration::ZERO))) else {
             return;
         };
@@ -42,6 +42,7 @@ type Ran<H> = (RunKey, Finished<<H as Host>::Job>);
 
 /// What a look at the core has shown.
 struct Look<J> {
+    now: Time,
     found: Option<Dispatch<J>>,
     /// Another worker would find something, too.
     more: bool,
@@ -49,25 +50,26 @@ struct Look<J> {
     left: Vec<Resolved<J>>,
 }
 
-/// Completes what ran last, and answers with what to run next. `None`: the pool is left, or has a worker too many.
+/// Completes what ran last, and answers with what to run next, and the time. `None`: the pool is left, or has a worker too many.
 fn next<H: Host>(
     shared: &Shared<H>,
     worker: usize,
     course: &Course,
     mut ran: Option<Ran<H>>,
-) -> Option<Dispatch<H::Job>> {
+) -> Option<(Dispatch<H::Job>, Time)> {
     shared.parking.start_search();
     loop {
         let epoch = shared.parking.epoch();
         let completed = ran.is_some();
-        let Look { found, more, deadline, left } = shared.look(worker, course, ran.take());
+        let Look { now, found, more, deadline, left } = shared.look(worker, course, ran.take());
         if let Some(dispatch) = found {
             let to_watch = deadline.is_some_and(|deadline| shared.parking.is_unwatched(deadline));
             shared.parking.stop_search(epoch, more || to_watch);
             // Its place is free, and so are the bytes of the jobs that ran.
             shared.room.tell_lazily(shared.admission.is_well_filled());
+            let is_later = !left.is_empty();
             shared.tell(left);
-            return Some(dispatch);
+            return Some((dispatch, if is_later { shared.clock.now() } else { now }));
         }
         if completed {
             // The bytes of the jobs that ran are free, though nothing takes their seat.
@@ -131,7 +133,7 @@ impl<H: Host> Shared<H> {
         let more = found.is_some() && core.has_eligible();
         let deadline = core.next_deadline();
         self.parking.set_open(core.seats_open(), core.paused());
-        Look { found, more, deadline, left }
+        Look { now, found, more, deadline, left }
     }
 }
 

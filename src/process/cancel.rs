@@ -8,11 +8,12 @@
 //! run's look at the level and its wait.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Cancels runs. Clones are the same token.
 #[derive(Clone, Default)]
-pub struct Cancel(Arc<Mutex<State>>);
+pub struct Cancel(Arc<State>);
 
 /// How far a token has gone.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -37,11 +38,17 @@ pub(crate) enum Waited {
 
 #[derive(Default)]
 struct State {
-    level: CancelLevel,
+    /// A [`CancelLevel`] as a number: whoever merely looks at it takes no lock.
+    level: AtomicU8,
+    wakes: Mutex<Wakes>,
+}
+
+#[derive(Default)]
+struct Wakes {
     #[cfg(target_os = "linux")]
-    stop_wake: Option<Arc<Wake>>,
+    stop: Option<Arc<Wake>>,
     #[cfg(target_os = "linux")]
-    kill_wake: Option<Arc<Wake>>,
+    kill: Option<Arc<Wake>>,
 }
 
 impl Cancel {
@@ -68,19 +75,27 @@ impl Cancel {
 
     /// How far it has gone.
     pub fn level(&self) -> CancelLevel {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).level
+        match self.0.level.load(Ordering::SeqCst) {
+            0 => CancelLevel::None,
+            1 => CancelLevel::Stop,
+            _ => CancelLevel::Kill,
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Wakes> {
+        self.0.wakes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn raise(&self, level: CancelLevel) {
-        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if level <= state.level {
+        let wakes = self.lock();
+        if level <= self.level() {
             return;
         }
-        state.level = level;
+        self.0.level.store(level as u8, Ordering::SeqCst);
         #[cfg(target_os = "linux")]
         {
             let kills = level == CancelLevel::Kill;
-            let wakes = [state.stop_wake.as_ref(), state.kill_wake.as_ref().filter(|_| kills)];
+            let wakes = [wakes.stop.as_ref(), wakes.kill.as_ref().filter(|_| kills)];
             wakes.into_iter().flatten().for_each(|wake| wake.ring());
         }
     }
@@ -125,9 +140,9 @@ impl Cancel {
     /// then has to look now and then.
     #[cfg(target_os = "linux")]
     pub(super) fn wake(&self, level: CancelLevel) -> Option<Arc<Wake>> {
-        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let reached = state.level >= level;
-        let slot = if level == CancelLevel::Kill { &mut state.kill_wake } else { &mut state.stop_wake };
+        let mut wakes = self.lock();
+        let reached = self.level() >= level;
+        let slot = if level == CancelLevel::Kill { &mut wakes.kill } else { &mut wakes.stop };
         if slot.is_none() {
             let wake = Wake::new()?;
             if reached {

@@ -21,13 +21,8 @@ pub(super) struct ByteBudget {
     limit: AtomicU64,
 }
 
-/// Who keeps the account of the bytes of an event.
-#[derive(Debug)]
-pub(super) enum Account {
-    /// A job that was admitted, for itself and those of the same event that joined it.
-    Own(Users),
-    Of(Arc<JobShared>),
-}
+/// The job of the same event that keeps the account of its bytes. `None`: the job does so itself.
+pub(super) type Owner = Option<Arc<JobShared>>;
 
 /// The jobs that use the bytes of an event, which are counted until the last of them has left.
 #[derive(Debug)]
@@ -87,18 +82,14 @@ impl ByteBudget {
 impl<'a> Charge<'a> {
     /// For another job of the event of `job`. `None`: no job uses its bytes any more, and they are not counted.
     pub(super) fn with(job: &Arc<JobShared>, accounts: &'a Accounts) -> Option<Self> {
-        let owner = match &job.account {
-            Account::Own(_) => job,
-            Account::Of(owner) => owner,
-        };
-        let Account::Own(users) = &owner.account else { return None };
-        users.join().then(|| Self { bytes: 0, accounts, joined: Some(Arc::clone(owner)) })
+        let owner = job.owner.as_ref().unwrap_or(job);
+        owner.users.join().then(|| Self { bytes: 0, accounts, joined: Some(Arc::clone(owner)) })
     }
 
     /// A job uses them from now on.
-    pub(super) fn keep(mut self) -> Account {
+    pub(super) fn keep(mut self) -> Owner {
         self.bytes = 0;
-        self.joined.take().map_or_else(|| Account::Own(Users(AtomicU32::new(1))), Account::Of)
+        self.joined.take()
     }
 }
 
@@ -113,6 +104,10 @@ impl Drop for Charge<'_> {
 }
 
 impl Users {
+    pub(super) fn one() -> Self {
+        Self(AtomicU32::new(1))
+    }
+
     /// One more. False: the last one has left.
     fn join(&self) -> bool {
         let one_more = |users: u32| (users > 0).then_some(users + 1);
@@ -135,7 +130,8 @@ mod tests {
         let charge = accounts.charge(6).unwrap();
         assert!(accounts.charge(5).is_none());
         drop(charge);
-        let Account::Own(users) = accounts.charge(10).unwrap().keep() else { panic!("it is the first") };
+        assert!(accounts.charge(10).unwrap().keep().is_none());
+        let users = Users::one();
         assert_eq!(accounts.bytes.used(), 10, "kept bytes stay");
         assert!(users.join() && !users.leave() && users.leave());
         assert!(!users.join(), "they have been given back");

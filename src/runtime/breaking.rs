@@ -5,22 +5,25 @@
 //! exit status 2 is the work of a handler that works, and a cancelled job says nothing. A batch that failed as a whole
 //! has failed once.
 
+use std::sync::Arc;
+
 use super::engine::Engine;
 use super::flight::Flight;
 use super::hooks::HookEntry;
-use super::job::Job;
-use crate::breaker::{Pass, Turn};
+use super::job::More;
+use super::leaving::Leaving;
+use crate::breaker::{Breaker, Pass, Turn};
 use crate::hook::Hook;
 use crate::outcome::{Ending, OutcomeKind};
 use crate::telemetry;
 
-/// Ends a dispatch for its hook's breaker when it is dropped.
-pub(super) struct Releases<'a>(pub(super) &'a Engine, pub(super) &'a HookEntry, pub(super) Option<Pass>);
+/// Ends a dispatch for its hook's breaker, if it has one, when it is dropped.
+pub(super) struct Releases<'a>(pub(super) &'a Engine, pub(super) Option<(Arc<Breaker>, Pass)>);
 
 impl Drop for Releases<'_> {
     fn drop(&mut self) {
-        let Self(engine, entry, pass) = self;
-        if let (Some(breaker), Some(pass)) = (&entry.breaker, pass) {
+        let Self(engine, held) = self;
+        if let Some((breaker, pass)) = held {
             breaker.release(*pass, engine.clock.now());
         }
     }
@@ -57,14 +60,14 @@ impl Engine {
     }
 
     /// Ends a job that was picked and may not run: one that has been tried, as its last attempt ended.
-    pub(super) fn turn_away(&self, job: Job, why: &str) {
-        if job.shared.is_unwanted() {
+    pub(super) fn turn_away(&self, entry: &HookEntry, leaving: Leaving, why: &str) {
+        if leaving.job.is_unwanted() {
             let reason = "it was stopped before its handler was started";
-            self.end(job, false, Ending::new(OutcomeKind::Cancelled, reason));
-        } else if job.attempts().is_empty() {
-            self.end(job, false, Ending::new(OutcomeKind::NotStarted, why));
+            self.end(entry, leaving, false, Ending::new(OutcomeKind::Cancelled, reason));
+        } else if More::attempts(leaving.more.as_deref()).is_empty() {
+            self.end(entry, leaving, false, Ending::new(OutcomeKind::NotStarted, why));
         } else {
-            self.give_up(job);
+            self.give_up(entry, leaving);
         }
     }
 }

@@ -12,7 +12,6 @@ use super::engine::{Engine, Observer};
 use super::hooks::HookMaker;
 use super::registered::{HandlerProblem, Registered};
 use super::reload::Changes;
-use super::submit::Intake;
 use super::{HookPool, Inner};
 use crate::config::Config;
 use crate::dead_letters::DeadLetters;
@@ -200,9 +199,7 @@ impl HookPoolBuilder {
         };
         let residents = Arc::clone(&surroundings.residents);
         let has_handlers = !self.registered.is_empty();
-        let accounts = Arc::new(Accounts::new(config.queue.max_bytes));
-        let mut hook_maker =
-            HookMaker::new(surroundings, self.registered, self.timings, Arc::clone(&accounts));
+        let mut hook_maker = HookMaker::new(surroundings, self.registered, self.timings, self.replay);
         let config = Arc::new(config);
         let made = hook_maker.make(Arc::clone(&config), None).map_err(BuildError::Handlers)?;
         made.warn();
@@ -218,7 +215,8 @@ impl HookPoolBuilder {
         letters.prepare(config.dead_letters.as_ref()).map_err(BuildError::Thread)?;
         letters.set(config.dead_letters.as_ref());
         let files = (letters, self.recorder);
-        let engine = Engine::new(threads, clock, telemetry, self.observers, files);
+        let accounts = Accounts::new(config.queue.max_bytes);
+        let engine = Engine::new(threads, clock, (telemetry, accounts), self.observers, files);
         let pool = Pool::start(params, &hooks, clock, Arc::clone(&engine)).map_err(BuildError::Thread)?;
         let pool = Arc::new(pool);
         engine.attach(&pool);
@@ -230,7 +228,7 @@ impl HookPoolBuilder {
         } else {
             None
         };
-        let intake = Intake { accounts, replay: self.replay, unmatched: UnmatchedCounters::default() };
+        let unmatched = UnmatchedCounters::default();
         let end = End {
             pool: Arc::clone(&pool),
             engine: Arc::clone(&engine),
@@ -246,7 +244,7 @@ impl HookPoolBuilder {
         Ok(HookPool {
             inner: Arc::new(Inner {
                 hooks,
-                intake,
+                unmatched,
                 pool,
                 engine,
                 changes,

@@ -4,7 +4,7 @@
 //! anything of it, it is stopped. Invariant: it is stopped only while a cancelled member has no outcome: a handler
 //! that has answered all may end in peace.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::process::Cancel;
 
@@ -18,15 +18,37 @@ pub(super) struct Crew {
 
 #[derive(Debug, Default)]
 struct State {
-    members: Vec<Member>,
+    members: Vec<Interest>,
     wanted: usize,
     unwanted: usize,
     /// There will be no more members.
     is_complete: bool,
 }
 
+/// One member of a crew.
+#[derive(Debug)]
+pub(super) struct Member {
+    /// Says that it is not wanted any more.
+    pub(super) cancel: Cancel,
+    crew: Arc<Crew>,
+    number: usize,
+}
+
+impl Member {
+    /// It is not wanted any more.
+    pub(super) fn cancel(&self) {
+        self.cancel.cancel();
+        self.crew.turn(self.number, Interest::Unwanted);
+    }
+
+    /// It has its outcome, or will have it at once.
+    pub(super) fn gone(&self) {
+        self.crew.turn(self.number, Interest::Gone);
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Member {
+enum Interest {
     Wanted,
     Unwanted,
     /// It has its outcome.
@@ -38,12 +60,13 @@ impl Crew {
         Self { stop, state: Mutex::default() }
     }
 
-    /// One more member; gives back its number.
-    pub(super) fn add(&self) -> usize {
+    /// One more member.
+    pub(super) fn add(self: &Arc<Self>) -> Arc<Member> {
         let mut state = self.lock();
         state.wanted += 1;
-        state.members.push(Member::Wanted);
-        state.members.len() - 1
+        state.members.push(Interest::Wanted);
+        let number = state.members.len() - 1;
+        Arc::new(Member { cancel: Cancel::new(), crew: Arc::clone(self), number })
     }
 
     /// There will be no more members.
@@ -53,29 +76,19 @@ impl Crew {
         self.look(&state);
     }
 
-    /// The member has been cancelled.
-    pub(super) fn cancelled(&self, member: usize) {
-        self.turn(member, Member::Unwanted);
-    }
-
-    /// The member has its outcome, or will have it at once.
-    pub(super) fn gone(&self, member: usize) {
-        self.turn(member, Member::Gone);
-    }
-
-    fn turn(&self, member: usize, into: Member) {
+    fn turn(&self, member: usize, into: Interest) {
         let mut state = self.lock();
         let Some(was) = state.members.get_mut(member).map(|was| std::mem::replace(was, into)) else { return };
         match was {
-            Member::Wanted => state.wanted -= 1,
-            Member::Unwanted => state.unwanted -= 1,
-            Member::Gone => {
+            Interest::Wanted => state.wanted -= 1,
+            Interest::Unwanted => state.unwanted -= 1,
+            Interest::Gone => {
                 // A cancellation that came too late.
-                state.members.get_mut(member).into_iter().for_each(|member| *member = Member::Gone);
+                state.members.get_mut(member).into_iter().for_each(|member| *member = Interest::Gone);
                 return;
             }
         }
-        state.unwanted += usize::from(into == Member::Unwanted);
+        state.unwanted += usize::from(into == Interest::Unwanted);
         self.look(&state);
     }
 
@@ -98,14 +111,15 @@ mod tests {
     fn it_is_stopped_when_the_last_who_has_no_outcome_is_cancelled() {
         let crew = |steps: &str| {
             let stop = Cancel::new();
-            let crew = Crew::new(stop.clone());
+            let crew = Arc::new(Crew::new(stop.clone()));
+            let mut members = Vec::new();
             for step in steps.split(' ') {
-                let member = || step[1..].parse().unwrap();
+                let member = || step[1..].parse::<usize>().unwrap();
                 match &step[..1] {
-                    "+" => assert_eq!(crew.add(), member()),
+                    "+" => members.push(crew.add()),
                     "=" => crew.complete(),
-                    "x" => crew.cancelled(member()),
-                    _ => crew.gone(member()),
+                    "x" => members[member()].cancel(),
+                    _ => members[member()].gone(),
                 }
             }
             stop.is_cancelled()

@@ -1,31 +1,33 @@
 //! The engine: what the pool runs. It takes jobs from the pool, runs their handlers, and resolves every job.
 //!
 //! Everything that a job meets after its admission is here or below: the pool picks it, [`Engine::run`] runs its
-//! handler, [`Engine::resolve`] gives it its outcome, counts it, logs it, and tells who waits for it.
+//! handler (`boarding.rs`, `flight.rs`), and it leaves with its outcome (`leaving.rs`).
 
 use std::cell::{Cell, RefCell};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use smallvec::SmallVec;
 
+use super::accounts::Accounts;
+use super::boarding::Boarding;
 use super::breaking::Releases;
-use super::crew::Crew;
-use super::flight::{Flight, Running};
-use super::handle::{JobShared, Stop};
-use super::hooks::HookEntry;
-use super::job::{Job, Pushed};
+use super::crew::{Crew, Member};
+use super::flight::{Flight, Jobs, Running};
+use super::job::{Job, More};
+use super::leaving::Leaving;
 use super::numbered::Numbered;
-use super::outcomes::{Subscribers, Told};
+use super::outcomes::Subscribers;
 use super::retry::reason_to_leave;
 use super::watchdog::Watchdog;
-use crate::breaker::Pass;
+use crate::class::PriorityClass;
 use crate::dead_letters::DeadLetters;
+use crate::event::Event;
 use crate::handler::{Task, panic_text};
 use crate::hook::Hook;
-use crate::outcome::{Answer, Ending, Outcome, OutcomeKind, WaitSplit};
+use crate::outcome::{Answer, Ending, JobId, Outcome, OutcomeKind, WaitSplit};
 use crate::pool::{Finished, Host, Pool};
 use crate::process::{Cancel, CancelLevel};
 use crate::recording::Recorder;
@@ -42,10 +44,10 @@ thread_local! {
 }
 
 /// The calling thread is inside of somebody else's code, until this is dropped.
-struct Inside;
+pub(super) struct Inside;
 
 impl Inside {
-    fn enter(engine: &Engine) -> Self {
+    pub(super) fn enter(engine: &Engine) -> Self {
         INSIDE.with_borrow_mut(|inside| inside.push(engine.identity()));
         Self
     }
@@ -62,7 +64,8 @@ pub(super) struct Engine {
     pub(super) number: Numbered,
     pub(super) clock: Clock,
     pub(super) telemetry: Telemetry,
-    observers: Vec<Observer>,
+    pub(super) accounts: Accounts,
+    pub(super) observers: Vec<Observer>,
     pub(super) letters: DeadLetters,
     pub(super) recorder: Option<Recorder>,
     pub(super) subscribers: Subscribers,
@@ -84,7 +87,7 @@ impl Engine {
     pub(super) fn new(
         (workers, max_overrun): (usize, u16),
         clock: Clock,
-        telemetry: Telemetry,
+        (telemetry, accounts): (Telemetry, Accounts),
         observers: Vec<Observer>,
         (letters, recorder): (DeadLetters, Option<Recorder>),
     ) -> Arc<Self> {
@@ -92,6 +95,7 @@ impl Engine {
             number: Numbered::new(Weak::clone(engine)),
             clock,
             telemetry,
+            accounts,
             observers,
             letters,
             recorder,
@@ -138,52 +142,6 @@ impl Engine {
         cancel.clone()
     }
 
-    /// The jobs of a dispatch whose handler is about to run. Those that nobody wants any more get their outcome.
-    fn start(
-        &self,
-        entry: &HookEntry,
-        dispatch: Dispatch<Job>,
-        (stop, now): (&Cancel, Time),
-        pass: &Result<Option<Pass>, String>,
-    ) -> Vec<Option<Running>> {
-        let picked_as = dispatch.class;
-        debug_assert_eq!(dispatch.hook, entry.record.slot, "hooks are numbered alike");
-        let crew = (!dispatch.rest.is_empty()).then(|| Arc::new(Crew::new(stop.clone())));
-        let mut running = Vec::with_capacity(1 + dispatch.rest.len());
-        for picked in std::iter::once(dispatch.first).chain(dispatch.rest) {
-            let (place, mut job) = picked.part();
-            let class = job.shared.class;
-            let is_first = job.is_new();
-            let waited = job.has_waited(place.waited, || now);
-            if let Err(why) = pass {
-                self.turn_away(job, why);
-                continue;
-            }
-            if is_first {
-                entry.record.counters.started(class, job.kind(), waited.total());
-            } else {
-                entry.record.counters.restarted(class, job.kind());
-            }
-            // Who cancels one member of a batch does not stop the others.
-            let stop = match &crew {
-                None => Stop { cancel: stop.clone(), crew: None },
-                Some(crew) => Stop { cancel: Cancel::new(), crew: Some((Arc::clone(crew), crew.add())) },
-            };
-            if !job.shared.start(stop.clone()) {
-                stop.is_over();
-                let reason = "it was stopped before its handler was started";
-                self.end(job, true, Ending::new(OutcomeKind::Cancelled, reason));
-                continue;
-            }
-            telemetry::started(&entry.hook, &job.shared.event, job.shared.id, class, picked_as, &waited);
-            running.push(Some(Running { job, place, stop }));
-        }
-        if let Some(crew) = crew {
-            crew.complete();
-        }
-        running
-    }
-
     pub(super) fn has_observers(&self) -> bool {
         !self.observers.is_empty()
     }
@@ -204,78 +162,44 @@ impl Engine {
         }
         self.watchdog.end(level);
     }
-
-    /// Gives the job its outcome. `started`: it has been picked.
-    pub(super) fn end(&self, mut job: Job, started: bool, ending: Ending) {
-        let attempts = std::mem::take(job.attempts_mut());
-        let waited = job.has_waited(WaitSplit::default(), || self.clock.now());
-        let (kind, share) = (job.kind(), job.shared);
-        let JobShared { id, class, .. } = **share;
-        let entry = &*share.entry;
-        entry.record.counters.resolved(class, kind, started, ending.kind, ending.run);
-        entry.record.counters.waited(class, kind, &waited);
-        self.record_end(id, started, &attempts, &ending);
-        let outcome = Outcome {
-            job: id,
-            hook: entry.hook.name.clone(),
-            event: share.event.clone(),
-            class,
-            kind: ending.kind,
-            wait: waited.total(),
-            waited_for: waited,
-            attempts,
-            run: ending.run,
-            reason: ending.reason,
-            hint: ending.hint,
-            message: ending.message,
-            verdict: ending.verdict,
-            process: ending.process,
-        };
-        let outcome = Arc::new(outcome);
-        share.tell(&outcome);
-        telemetry::finished(&outcome, &entry.hook.redactor, &entry.record.complaints, self.clock);
-        entry.record.recent.note(&outcome);
-        self.letters.offer(&outcome, &entry.hook.redactor);
-        let inside = Inside::enter(self);
-        for observer in &self.observers {
-            // An observer is the caller's code: its panic must not take a worker with it.
-            if catch_unwind(AssertUnwindSafe(|| observer(&outcome))).is_err() {
-                telemetry::observer_panicked(id);
-            }
-        }
-        drop(inside);
-        if self.subscribers.tell(&outcome) == Told::SomebodyIsSlow {
-            telemetry::subscriber_is_slow();
-        }
-        share.resolve(outcome);
-    }
 }
 
 impl Host for Engine {
     type Job = Job;
-    type Pushed = Pushed;
+    type Pushed = Job;
 
-    fn number(pushed: &Pushed) -> u64 {
-        pushed.place()
+    fn number(job: &Job) -> u64 {
+        job.place()
     }
 
-    fn arrival(&self, pushed: Pushed) -> Arrival<Job> {
-        pushed.into_job().arrival()
+    fn arrival(&self, job: Job) -> Arrival<Job> {
+        job.arrival()
     }
 
-    fn run(&self, worker: usize, dispatch: Dispatch<Job>) -> Option<Finished<Job>> {
-        let started = self.clock.now();
+    fn run(&self, worker: usize, dispatch: Dispatch<Job>, started: Time) -> Option<Finished<Job>> {
+        let Dispatch { run, hook, class: picked_as, first, rest } = dispatch;
         let elapsed = || self.clock.now().since(started);
-        let stop = self.fresh_cancel(worker);
-        // Once: all workers and submitters count who uses a definition, at one place.
-        let (run, entry) = (dispatch.run, Arc::clone(&dispatch.first.body.shared.entry));
+        let (first, entry) = Boarding::of(first, started);
+        debug_assert_eq!(hook, entry.record.slot, "hooks are numbered alike");
         let pass = self.pass(&entry);
         let given = pass.as_ref().ok().copied().flatten();
-        let flight = Arc::new(Flight::new(worker, run, entry, started, (stop, given)));
-        let entry = &*flight.entry;
         // Whatever becomes of the dispatch: when it is over, it holds up no other one.
-        let _releases = Releases(self, entry, given);
-        let running = self.start(entry, dispatch, (&flight.stop, started), &pass);
+        let _releases = Releases(self, entry.breaker.clone().zip(given));
+        let stop = self.fresh_cancel(worker);
+        let crew = (!rest.is_empty()).then(|| Arc::new(Crew::new(stop.clone())));
+        let rest = rest.into_iter().map(|picked| Boarding::of(picked, started).0);
+        let running: Jobs = std::iter::once(first)
+            .chain(rest)
+            .filter_map(|boarding| self.start(&entry, boarding, (&stop, crew.as_ref()), &pass))
+            .inspect(|Running { job, place, .. }| {
+                let what = (&job.event, job.id, job.class);
+                telemetry::started(&entry.hook, what, picked_as, &place.waited);
+            })
+            .map(Some)
+            .collect();
+        if let Some(crew) = crew {
+            crew.complete();
+        }
         if running.is_empty() {
             return Some(Finished::after(elapsed()));
         }
@@ -284,12 +208,20 @@ impl Host for Engine {
         }
         // A job that has its outcome is gone, while the handler may look at its event.
         let views: SmallVec<[_; 1]> = running.iter().flatten().map(View::of).collect();
-        flight.board(running);
+        let flight = Arc::new(Flight::new((worker, run), entry, started, (stop, given), running));
+        let entry = &flight.entry;
         let is_watched = Cell::new(false);
         let watch = |timeout, alone| {
-            let from = if is_watched.replace(true) { self.clock.now() } else { started };
-            flight.gives(alone);
-            self.watchdog.set(&flight, from + timeout);
+            let deadline = if is_watched.replace(true) {
+                flight.gives(alone);
+                let deadline = self.clock.now() + timeout;
+                self.watchdog.set_again(&flight, deadline);
+                deadline
+            } else {
+                self.watchdog.set(&flight, started + timeout);
+                started + timeout
+            };
+            self.clock.instant(deadline)
         };
         let task = |view| View::task(view, &entry.hook, &flight.stop, &watch);
         let tasks: SmallVec<[_; 1]> = views.iter().map(task).collect();
@@ -334,14 +266,16 @@ impl Host for Engine {
         None
     }
 
-    fn resolve(&self, mut job: Job, outcome: OutcomeKind, waited: WaitSplit) {
-        job.has_waited(waited, || self.clock.now());
-        let reason = reason_to_leave(&job, outcome);
-        self.end(job, false, Ending::new(outcome, reason));
+    fn resolve(&self, job: Job, outcome: OutcomeKind, waited: WaitSplit) {
+        let admitted = job.admitted;
+        let waited = || waited.until(self.clock.now().since(admitted));
+        let (entry, leaving) = Leaving::of(job, |before| before.unwrap_or_else(waited));
+        let reason = reason_to_leave(More::attempts(leaving.more.as_deref()), outcome);
+        self.end(&entry, leaving, false, Ending::new(outcome, reason));
     }
 
     fn placed(&self, job: &Job, key: JobKey) {
-        job.shared.placed(key);
+        job.placed(key);
     }
 
     fn stop_running(&self) {
@@ -355,30 +289,33 @@ impl Host for Engine {
 
 /// What the handler sees of a job, and keeps seeing when that has its outcome.
 struct View {
-    job: Arc<JobShared>,
+    event: Event,
+    job: JobId,
+    class: PriorityClass,
     attempt: u32,
-    cancel: Cancel,
+    member: Option<Arc<Member>>,
 }
 
 impl View {
     fn of(running: &Running) -> Self {
-        let job = &running.job;
-        Self { job: Arc::clone(&job.shared), attempt: job.attempt(), cancel: running.stop.cancel.clone() }
+        let Running { job, more, member, .. } = running;
+        let attempt = More::attempt(more.as_deref());
+        Self { event: job.event.clone(), job: job.id, class: job.class, attempt, member: member.clone() }
     }
 
     fn task<'a>(
         &'a self,
         hook: &'a Hook,
         stop: &'a Cancel,
-        watch: &'a dyn Fn(Duration, Option<usize>),
+        watch: &'a dyn Fn(Duration, Option<usize>) -> Instant,
     ) -> Task<'a> {
         Task {
             hook,
-            event: &self.job.event,
-            job: self.job.id,
-            class: self.job.class,
+            event: &self.event,
+            job: self.job,
+            class: self.class,
             attempt: self.attempt,
-            cancel: &self.cancel,
+            cancel: self.member.as_ref().map_or(stop, |member| &member.cancel),
             stop,
             watch,
         }

@@ -7,9 +7,11 @@
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
-use super::handle::Stop;
+use smallvec::SmallVec;
+
+use super::crew::Member;
 use super::hooks::HookEntry;
-use super::job::Job;
+use super::job::{Job, More};
 use crate::breaker::Pass;
 use crate::process::Cancel;
 use crate::scheduler::{Picked, Retry, RunKey};
@@ -32,7 +34,7 @@ pub(super) struct Flight {
 
 #[derive(Debug)]
 struct State {
-    jobs: Vec<Option<Running>>,
+    jobs: Jobs,
     /// The only one that the handler has now; `None`: it has all.
     alone: Option<usize>,
     /// Jobs of several that the worker has taken out and has not seen to.
@@ -72,27 +74,36 @@ impl Drop for InHand<'_> {
 #[derive(Debug)]
 pub(super) struct Running {
     pub(super) job: Job,
-    /// Its place in the queue, if it goes back there.
+    pub(super) more: Option<Box<More>>,
+    /// Its place in the queue, if it goes back there, and its wait.
     pub(super) place: Picked<()>,
-    pub(super) stop: Stop,
+    /// Of the crew of its batch.
+    pub(super) member: Option<Arc<Member>>,
 }
+
+impl Running {
+    /// It has its outcome, or will have it at once.
+    pub(super) fn is_over(&self) {
+        if let Some(member) = &self.member {
+            member.gone();
+        }
+    }
+}
+
+/// Those of one dispatch.
+pub(super) type Jobs = SmallVec<[Option<Running>; 1]>;
 
 impl Flight {
     pub(super) fn new(
-        worker: usize,
-        run: RunKey,
+        (worker, run): (usize, RunKey),
         entry: Arc<HookEntry>,
         started: Time,
         (stop, pass): (Cancel, Option<Pass>),
+        jobs: Jobs,
     ) -> Self {
-        let (jobs, again) = (Vec::new(), Vec::new());
-        let state = Mutex::new(State { jobs, alone: None, in_hand: 0, again, phase: Phase::InTime });
-        Self { worker, run, entry, started, stop, pass, state, seen_to: Condvar::new() }
-    }
-
-    /// The jobs are about to run.
-    pub(super) fn board(&self, jobs: Vec<Option<Running>>) {
-        self.lock().jobs = jobs;
+        let state = State { jobs, alone: None, in_hand: 0, again: Vec::new(), phase: Phase::InTime };
+        let (state, seen_to) = (Mutex::new(state), Condvar::new());
+        Self { worker, run, entry, started, stop, pass, state, seen_to }
     }
 
     /// Takes one job out; `None`: somebody else has. The other answer is kept until the job has its outcome, or is to
@@ -104,7 +115,7 @@ impl Flight {
         let has_others = state.jobs.len() > 1;
         state.in_hand += usize::from(has_others);
         drop(state);
-        running.stop.is_over();
+        running.is_over();
         Some((running, InHand(has_others.then_some(self))))
     }
 
@@ -133,7 +144,7 @@ impl Flight {
         let left: Vec<_> =
             left.filter_map(|(index, job)| job.take().map(|running| (running, has(index)))).collect();
         for (running, _) in &left {
-            running.stop.is_over();
+            running.is_over();
         }
         if left.is_empty() {
             return None;

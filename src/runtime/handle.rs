@@ -1,16 +1,17 @@
 //! What a job and its handles share: the way to its outcome, and back for who does not want it any more.
 //!
-//! Invariant: the state goes from pushed to waiting to running, back to waiting for a retry, and ends with the outcome,
-//! which is told to observers before anybody who waits sees it.
+//! Invariant: the state goes from waiting to running, back to waiting for a retry, and ends with the outcome, which is
+//! told to observers before anybody who waits sees it. A job that nobody has a handle on needs neither of the last two,
+//! and is not in them.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, ThreadId};
 use std::time::{Duration, Instant};
 
-use super::accounts::{Account, Accounts};
-use super::crew::Crew;
-use super::hooks::HookEntry;
-use super::job::More;
+use super::accounts::{Accounts, Owner, Users};
+use super::crew::Member;
+use super::job::Own;
 use super::numbered::PoolNumber;
 use crate::class::PriorityClass;
 use crate::event::Event;
@@ -20,26 +21,26 @@ use crate::scheduler::JobKey;
 use crate::time::Time;
 
 /// How a running job is stopped.
-#[derive(Clone, Debug)]
-pub(super) struct Stop {
-    /// Says that the job is not wanted any more.
-    pub(super) cancel: Cancel,
-    /// The batch that it runs in, and its number there.
-    pub(super) crew: Option<(Arc<Crew>, usize)>,
+#[derive(Debug)]
+pub(super) enum Stop {
+    /// With its handler.
+    All(Cancel),
+    /// As one of the batch that its handler runs.
+    Member(Arc<Member>),
 }
 
 impl Stop {
     fn stop(&self) {
-        self.cancel.cancel();
-        if let Some((crew, member)) = &self.crew {
-            crew.cancelled(*member);
+        match self {
+            Self::All(cancel) => cancel.cancel(),
+            Self::Member(member) => member.cancel(),
         }
     }
 
-    /// The job has its outcome, or will have it at once.
-    pub(super) fn is_over(&self) {
-        if let Some((crew, member)) = &self.crew {
-            crew.gone(*member);
+    fn is_cancelled(&self) -> bool {
+        match self {
+            Self::All(cancel) => cancel.is_cancelled(),
+            Self::Member(member) => member.cancel.is_cancelled(),
         }
     }
 }
@@ -51,107 +52,125 @@ pub(super) struct Admitted {
     pub(super) event: Event,
     pub(super) class: PriorityClass,
     pub(super) at: Time,
-    pub(super) max_wait: Option<Duration>,
-    pub(super) account: Account,
+    pub(super) owner: Owner,
 }
 
-/// What a job and its handle share: one allocation for both, and for what the jobs of one event have in common.
+/// What a job and its handle share: one allocation for both, and for what the jobs of one event have in common. There may
+/// be a million of them.
 #[derive(Debug)]
 pub(super) struct JobShared {
     pub(super) id: JobId,
+    pub(super) event: Event,
+    pub(super) admitted: Time,
+    /// Of the account of the event's bytes.
+    pub(super) owner: Owner,
+    /// Of that account, if this job keeps it.
+    pub(super) users: Users,
+    state: Mutex<State>,
+    /// Where in the core it waits, or waited last: a [`JobKey`]. Written and read under the core's lock.
+    key: AtomicU64,
+    resolved: Condvar,
     /// By which a handle finds it.
     pool: PoolNumber,
-    pub(super) event: Event,
     pub(super) class: PriorityClass,
-    pub(super) admitted: Time,
-    /// Longest wait from admission to the first start.
-    pub(super) max_wait: Option<Duration>,
-    pub(super) account: Account,
-    state: Mutex<State>,
-    resolved: Condvar,
 }
 
 #[derive(Debug)]
 enum State {
-    /// On its way to the core, with what is the job's alone.
-    Pushed(Arc<HookEntry>, Option<Box<More>>),
+    /// On its way to the core, in it, or picked from it: then what is the job's alone has been taken out.
     Waiting {
-        /// Where in the core. A retry waits under a new key.
-        key: Option<JobKey>,
-        /// False: it was cancelled after it was picked and before it was started.
+        own: Option<Own>,
+        /// False: it was cancelled when it was not in the queue (any more), and before it was started.
         wanted: bool,
     },
-    /// Its handler runs, and stops when this is cancelled.
+    /// Its handler runs, and stops when this is cancelled. Only if there is a handle: nobody else can look.
     Running(Stop),
     /// It has its outcome, and observers are told of it on this thread.
     Telling(Arc<Outcome>, ThreadId),
     Resolved(Arc<Outcome>),
 }
 
-impl State {
-    const NEW: Self = Self::Waiting { key: None, wanted: true };
-
-    fn is_unwanted(&self) -> bool {
-        matches!(self, Self::Waiting { wanted: false, .. })
-    }
+/// What a job that was picked had with it.
+pub(super) struct Taken {
+    pub(super) own: Own,
+    /// It has been cancelled meanwhile.
+    pub(super) is_unwanted: bool,
+    /// Somebody may still cancel it. If nobody can now, nobody ever will: handles come from handles.
+    pub(super) has_handle: bool,
 }
 
 impl JobShared {
     /// Of a job that is on its way to the core, with what is the job's alone.
-    pub(super) fn new(job: Admitted, entry: Arc<HookEntry>, more: Option<Box<More>>) -> Self {
-        let Admitted { id, pool, event, class, at: admitted, max_wait, account } = job;
-        let (state, resolved) = (Mutex::new(State::Pushed(entry, more)), Condvar::new());
-        Self { id, pool, event, class, admitted, max_wait, account, state, resolved }
+    pub(super) fn new(job: Admitted, own: Own) -> Self {
+        let Admitted { id, pool, event, class, at: admitted, owner } = job;
+        let state = Mutex::new(State::Waiting { own: Some(own), wanted: true });
+        let (key, resolved) = (AtomicU64::new(JobKey::NONE), Condvar::new());
+        Self { id, event, admitted, owner, users: Users::one(), state, key, resolved, pool, class }
     }
 
-    /// It waits from now on. `None`: it has done so before.
-    pub(super) fn taken_in(&self) -> Option<(Arc<HookEntry>, Option<Box<More>>)> {
-        match std::mem::replace(&mut *self.lock(), State::NEW) {
-            State::Pushed(entry, more) => Some((entry, more)),
+    /// Looks at what is the job's alone while it waits. `None`: it waits no more.
+    pub(super) fn with_own<T>(&self, look: impl FnOnce(&mut Own) -> T) -> Option<T> {
+        match &mut *self.lock() {
+            State::Waiting { own: Some(own), .. } => Some(look(own)),
             _ => None,
         }
     }
 
-    /// A job uses the bytes of its event no more.
-    pub(super) fn leave(&self, accounts: &Accounts) {
-        match &self.account {
-            Account::Own(users) => {
-                if users.leave() {
-                    accounts.bytes.give_back(self.event.payload().len() as u64);
-                }
+    /// It was picked, or leaves without. `None`: it has done so before.
+    pub(super) fn take_own(self: &Arc<Self>) -> Option<Taken> {
+        match &mut *self.lock() {
+            State::Waiting { own, wanted } => {
+                let (own, is_unwanted) = (own.take()?, !*wanted);
+                // Under the lock: whoever cancels and drops a handle later finds that it waits no more.
+                Some(Taken { own, is_unwanted, has_handle: self.has_handle() })
             }
-            Account::Of(owner) => owner.leave(accounts),
+            _ => None,
         }
     }
 
-    /// It waits in the core, under this key.
-    pub(super) fn placed(&self, at: JobKey) {
-        if let State::Waiting { key, .. } = &mut *self.lock() {
-            *key = Some(at);
+    /// Somebody has a handle, or another job of the same event uses this one's account.
+    pub(super) fn has_handle(self: &Arc<Self>) -> bool {
+        Arc::strong_count(self) > 1
+    }
+
+    /// A job uses the bytes of its event no more.
+    pub(super) fn leave(&self, accounts: &Accounts) {
+        if self.owner.as_ref().map_or(&self.users, |owner| &owner.users).leave() {
+            accounts.bytes.give_back(self.event.payload().len() as u64);
         }
+    }
+
+    /// It waits in the core, under this key. Under the core's lock.
+    pub(super) fn placed(&self, key: JobKey) {
+        self.key.store(key.to_bits(), Ordering::Relaxed);
     }
 
     /// Its handler is about to run. False: nobody wants it any more.
     pub(super) fn start(&self, stop: Stop) -> bool {
         let mut state = self.lock();
-        let is_wanted = !state.is_unwanted();
+        let is_wanted = !matches!(&*state, State::Waiting { wanted: false, .. });
         *state = State::Running(stop);
         is_wanted
     }
 
-    /// Its attempt has failed, and it is to wait for the next one. False: it has been cancelled meanwhile.
-    pub(super) fn wait_again(&self) -> bool {
+    /// Its attempt has failed, and it is to wait for the next one. `Err`: it has been cancelled meanwhile.
+    pub(super) fn wait_again(&self, own: Own) -> Result<(), Own> {
         let mut state = self.lock();
-        let is_wanted = matches!(&*state, State::Running(stop) if !stop.cancel.is_cancelled());
-        if is_wanted {
-            *state = State::NEW;
+        let is_wanted = match &*state {
+            State::Waiting { wanted, .. } => *wanted,
+            State::Running(stop) => !stop.is_cancelled(),
+            State::Telling(..) | State::Resolved(_) => false,
+        };
+        if !is_wanted {
+            return Err(own);
         }
-        is_wanted
+        *state = State::Waiting { own: Some(own), wanted: true };
+        Ok(())
     }
 
     /// It was cancelled between two attempts, when it was not in the queue.
     pub(super) fn is_unwanted(&self) -> bool {
-        self.lock().is_unwanted()
+        matches!(&*self.lock(), State::Waiting { wanted: false, .. })
     }
 
     /// It has its outcome, which observers see before those who wait for it.
@@ -162,13 +181,21 @@ impl JobShared {
     pub(super) fn resolve(self: &Arc<Self>, outcome: Arc<Outcome>) {
         *self.lock() = State::Resolved(outcome);
         // Without a handle nobody waits, and a notification is a system call all the same.
-        if Arc::strong_count(self) > 1 {
+        if self.has_handle() {
             self.resolved.notify_all();
         }
     }
 
+    pub(super) fn pool(&self) -> PoolNumber {
+        self.pool
+    }
+
+    /// Under the core's lock, which has taken in everything that was pushed.
     fn key(&self) -> Option<JobKey> {
-        if let State::Waiting { key, .. } = *self.lock() { key } else { None }
+        match *self.lock() {
+            State::Waiting { .. } => JobKey::from_bits(self.key.load(Ordering::Relaxed)),
+            _ => None,
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -194,7 +221,7 @@ impl JobHandle {
     pub fn outcome(&self) -> Option<Arc<Outcome>> {
         match &*self.shared.lock() {
             State::Telling(outcome, _) | State::Resolved(outcome) => Some(Arc::clone(outcome)),
-            State::Pushed(..) | State::Waiting { .. } | State::Running(_) => None,
+            State::Waiting { .. } | State::Running(_) => None,
         }
     }
 
@@ -250,8 +277,6 @@ impl JobHandle {
     /// For a job that waits no more: stops it, or keeps it from starting. False: it has its outcome.
     fn stop_or_forbid(&self) -> bool {
         match &mut *self.shared.lock() {
-            // Whoever looked for it in the core has taken it in.
-            State::Pushed(..) => {}
             State::Waiting { wanted, .. } => *wanted = false,
             State::Running(stop) => stop.stop(),
             State::Telling(..) | State::Resolved(_) => return false,
@@ -262,7 +287,6 @@ impl JobHandle {
     /// `None`: it waits. False: it has its outcome.
     fn stop_if_running(&self) -> Option<bool> {
         match &*self.shared.lock() {
-            State::Pushed(..) => None,
             State::Waiting { wanted, .. } => (!wanted).then_some(true),
             State::Running(stop) => {
                 stop.stop();

@@ -10,11 +10,12 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
-use super::accounts::Accounts;
 use super::recent::Recent;
 use super::registered::{HandlerProblem, Registered};
 use crate::breaker::Breaker;
+use crate::class::{PerClass, PriorityClass};
 use crate::config::Config;
 use crate::event::Event;
 use crate::handler::{Handler, Surroundings};
@@ -46,17 +47,17 @@ pub(super) struct HookRecord {
     /// Keeps a hook that always fails from flooding the log.
     pub(super) complaints: Limiter,
     pub(super) recent: Recent,
-    /// Those of the pool.
-    pub(super) accounts: Arc<Accounts>,
 }
 
 /// One definition of a hook, with everything that belongs to it at run time.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct HookEntry {
     pub(super) record: Arc<HookRecord>,
     pub(super) hook: Arc<Hook>,
     pub(super) handler: Arc<Handler>,
     pub(super) breaker: Option<Arc<Breaker>>,
+    /// Longest wait of its jobs from admission to the first start, by their class.
+    pub(super) max_wait: PerClass<Option<Duration>>,
     /// Of all definitions of the pool's hooks.
     definition: u32,
     bounds: Option<BatchParams>,
@@ -127,7 +128,8 @@ pub(super) struct HookMaker {
     registered: Registered,
     /// Of the hooks' counters.
     timings: bool,
-    accounts: Arc<Accounts>,
+    /// Only limits that somebody has set count.
+    replay: bool,
     records: BTreeMap<HookName, Arc<HookRecord>>,
     definitions: u32,
 }
@@ -158,9 +160,9 @@ impl HookMaker {
         surroundings: Surroundings,
         registered: Registered,
         timings: bool,
-        accounts: Arc<Accounts>,
+        replay: bool,
     ) -> Self {
-        Self { surroundings, registered, timings, accounts, records: BTreeMap::new(), definitions: 0 }
+        Self { surroundings, registered, timings, replay, records: BTreeMap::new(), definitions: 0 }
     }
 
     /// The hooks of the configuration. What stays as it is `before` is the same afterwards.
@@ -177,12 +179,16 @@ impl HookMaker {
         let mut entries = Vec::with_capacity(config.hooks.len());
         for hook in &config.hooks {
             let old = before.and_then(|before| before.entry(hook.name.as_str()));
+            let max_wait = PerClass::from_fn(|class| self.max_wait(&config, hook, class));
             if let Some(old) = old.filter(|old| old.hook == *hook && old.handler.fault().is_none()) {
-                entries.push(Arc::clone(old));
+                // The waits may be those of the queue, or of a class.
+                let is_same = old.max_wait == max_wait;
+                let with_waits = || Arc::new(HookEntry { max_wait, ..HookEntry::clone(old) });
+                entries.push(if is_same { Arc::clone(old) } else { with_waits() });
                 continue;
             }
             let is_known = self.records.contains_key(&hook.name);
-            let entry = self.define(hook, old);
+            let entry = self.define(hook, max_wait, old);
             if is_known { &mut redefined } else { &mut added }.push(entry.params());
             // Once: each reload looks for what was missing.
             let told = old.filter(|old| old.hook.enabled).and_then(|old| old.handler.fault());
@@ -198,7 +204,17 @@ impl HookMaker {
         Ok(Made { set, added, redefined, faults })
     }
 
-    fn define(&mut self, hook: &Arc<Hook>, old: Option<&Arc<HookEntry>>) -> HookEntry {
+    fn max_wait(&self, config: &Config, hook: &Hook, class: PriorityClass) -> Option<Duration> {
+        let max_wait = config.max_wait(hook, class);
+        max_wait.limit.filter(|_| max_wait.explicit || !self.replay)
+    }
+
+    fn define(
+        &mut self,
+        hook: &Arc<Hook>,
+        max_wait: PerClass<Option<Duration>>,
+        old: Option<&Arc<HookEntry>>,
+    ) -> HookEntry {
         let next = HookSlot(u32::try_from(self.records.len()).unwrap_or(u32::MAX));
         let record = self.records.entry(hook.name.clone()).or_insert_with(|| {
             Arc::new(HookRecord {
@@ -207,7 +223,6 @@ impl HookMaker {
                 counters: Arc::new(HookCounters::new(self.timings)),
                 complaints: Limiter::default(),
                 recent: Recent::default(),
-                accounts: Arc::clone(&self.accounts),
             })
         });
         let same = old.filter(|old| old.handler.fault().is_none() && has_same_handler(&old.hook, hook));
@@ -228,6 +243,7 @@ impl HookMaker {
             hook: Arc::clone(hook),
             handler,
             breaker,
+            max_wait,
             definition: self.definitions,
         }
     }

@@ -10,8 +10,10 @@
 //! | `registered.rs` | which hook a handler in Rust is for |
 //! | `submit.rs` | the way of an event to the lanes: match, class, admission |
 //! | `engine.rs` | the way of a job from its pick to its outcome |
+//! | `boarding.rs` | a job that was picked, before its handler runs |
 //! | `crew.rs` | the members of a batch, and when none of them is wanted any more |
 //! | `flight.rs` | the jobs of one dispatch while their handler runs |
+//! | `leaving.rs` | the outcome of a job, and who is told |
 //! | `retry.rs` | what follows from the end of an attempt |
 //! | `breaking.rs` | what the hooks' breakers let run, and what they count |
 //! | `record.rs` | what a recording is told |
@@ -26,6 +28,7 @@
 //! | `submission.rs` | what a submit answers |
 
 mod accounts;
+mod boarding;
 mod breaking;
 mod builder;
 mod crew;
@@ -35,6 +38,7 @@ mod flight;
 mod handle;
 mod hooks;
 mod job;
+mod leaving;
 mod numbered;
 mod outcomes;
 mod overdue;
@@ -67,12 +71,11 @@ use self::end::End;
 use self::engine::Engine;
 use self::hooks::HookSet;
 use self::reload::Changes;
-use self::submit::Intake;
 use crate::class::PriorityClass;
 use crate::config::Config;
 use crate::dead_letters::DeadLetterCounts;
 use crate::event::{Event, Subject};
-use crate::metrics::{Ledger, Snapshot};
+use crate::metrics::{Ledger, Snapshot, UnmatchedCounters};
 use crate::outcome::Outcome;
 use crate::pool::Pool;
 use crate::process::sweep_dead_pools;
@@ -117,7 +120,8 @@ pub struct HookPool {
 #[derive(Debug)]
 struct Inner {
     hooks: ArcSwap<HookSet>,
-    intake: Intake,
+    /// Events that no hook wanted.
+    unmatched: UnmatchedCounters,
     pool: Arc<Pool<Engine>>,
     engine: Arc<Engine>,
     /// Whoever holds it changes the pool. Nobody's code is called meanwhile.

@@ -94,8 +94,12 @@ impl Subscribers {
         Outcomes { receiver, lost }
     }
 
+    pub(super) fn has_some(&self) -> bool {
+        self.count.load(Ordering::SeqCst) > 0
+    }
+
     pub(super) fn tell(&self, outcome: &Arc<Outcome>) -> Told {
-        if self.count.load(Ordering::SeqCst) == 0 {
+        if !self.has_some() {
             return Told::All;
         }
         let (mut told, mut somebody_left) = (Told::All, false);

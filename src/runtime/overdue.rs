@@ -6,7 +6,8 @@ use std::thread::JoinHandle;
 
 use super::breaking::{tell_turn, too_long};
 use super::engine::Engine;
-use super::flight::{Flight, Running};
+use super::flight::Flight;
+use super::leaving::Leaving;
 use crate::handler::more_time;
 use crate::outcome::{Ending, OutcomeKind};
 use crate::telemetry;
@@ -35,14 +36,15 @@ impl Engine {
         let mut turn = None;
         let late = flight.time_out(|| turn = self.record_overdue(flight)).unwrap_or_default();
         tell_turn(&flight.entry, turn);
-        for (Running { job, .. }, was_given) in late {
+        for (running, was_given) in late {
             flight.stop.cancel();
-            let hook = &flight.entry.hook;
+            let (entry, leaving) = (&*flight.entry, Leaving::from(running));
+            let hook = &entry.hook;
             if !was_given {
                 let reason =
                     "its batch failed, and there was no time left to give it to the handler by itself";
                 let ending = Ending { run: Some(ran()), ..Ending::new(OutcomeKind::Failed, reason) };
-                self.end(job, true, ending);
+                self.end(entry, leaving, true, ending);
                 continue;
             }
             let reason = if self.is_stopping() {
@@ -52,7 +54,7 @@ impl Engine {
             };
             let hint = (!self.is_stopping()).then(|| more_time(hook));
             let ending = Ending { run: Some(ran()), hint, ..Ending::new(OutcomeKind::TimedOut, reason) };
-            self.end(job, true, ending);
+            self.end(entry, leaving, true, ending);
         }
         let Some(pool) = self.pool.get().and_then(Weak::upgrade) else { return };
         // At the end nothing is picked, so nobody needs the seat; but the run has to be over.
@@ -70,7 +72,8 @@ impl Engine {
             Ok(Some(again)) => {
                 // Before its run is over: who waits for the end finds that they have an outcome.
                 for retry in again {
-                    self.give_up(retry.job.body);
+                    let (entry, leaving) = Leaving::of(retry.job.body, Option::unwrap_or_default);
+                    self.give_up(&entry, leaving);
                 }
                 pool.complete(flight.run, ran());
             }

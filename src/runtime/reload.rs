@@ -317,7 +317,7 @@ impl Inner {
         if let Err(error) = answer {
             return Err(ReloadError::Thread(error));
         }
-        self.intake.accounts.bytes.set_limit(config.queue.max_bytes);
+        self.engine.accounts.bytes.set_limit(config.queue.max_bytes);
         self.engine.telemetry.set_bounds(config.queue.capacity, config.queue.warn_at);
         self.engine.max_overrun.store(config.pool.max_overrun.into(), Ordering::Relaxed);
         self.engine.letters.set(config.dead_letters.as_ref());

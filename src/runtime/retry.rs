@@ -5,10 +5,13 @@
 //! which a handler that works says no: to an event, or to all of a batch that it answered none of. Nor is one whose hook's breaker is open, nor a handler
 //! in Rust that was still running when its time was over.
 
+use std::sync::Arc;
+
 use super::engine::Engine;
 use super::flight::Running;
 use super::hooks::HookEntry;
-use super::job::Job;
+use super::job::{Job, More, Own};
+use super::leaving::Leaving;
 use crate::breaker::Pass;
 use crate::hook::RetryPolicy;
 use crate::outcome::{Attempt, Ending, OutcomeKind};
@@ -19,52 +22,58 @@ impl Engine {
     /// Ends the job, or gives it back for its next attempt.
     pub(super) fn settle(
         &self,
-        entry: &HookEntry,
+        entry: &Arc<HookEntry>,
         running: Running,
         pass: Option<Pass>,
         ending: Ending,
     ) -> Option<Retry<Job>> {
-        let Running { mut job, place, .. } = running;
+        let Running { job, more, place, .. } = running;
         self.judge(entry, pass, &ending);
         let is_blocked = entry.breaker.as_ref().is_some_and(|breaker| breaker.blocks());
         let policy = entry.hook.retry.filter(|policy| !is_blocked && covers(policy, &ending));
-        let wait = policy.and_then(|policy| policy.wait_after(job.attempt()));
-        let Some(wait) = wait.filter(|_| !self.is_stopping() && job.shared.wait_again()) else {
-            self.end(job, true, ending);
+        let wait = policy.and_then(|policy| policy.wait_after(More::attempt(more.as_deref())));
+        let leaving = Leaving { job, more, waited: place.waited };
+        let Some(wait) = wait.filter(|_| !self.is_stopping()) else {
+            self.end(entry, leaving, true, ending);
             return None;
         };
-        entry.record.counters.retried(job.shared.class, job.kind(), ending.run);
+        let Leaving { job, more, waited } = leaving;
+        let number = More::attempt(more.as_deref());
+        let mut more = more.unwrap_or_default();
+        let attempt = Attempt { kind: ending.kind, reason: ending.reason.clone(), run: ending.run };
+        more.attempts.push(attempt.clone());
+        more.waited = Some(waited);
+        if let Err(own) = job.wait_again(Own { entry: Arc::clone(entry), more: Some(more) }) {
+            let mut more = own.more;
+            more.iter_mut().for_each(|more| drop(more.attempts.pop()));
+            self.end(entry, Leaving { job, more, waited }, true, ending);
+            return None;
+        }
+        entry.record.counters.retried(job.class, job.kind(), ending.run);
         let attempts = policy.map_or(1, |policy| policy.attempts);
-        let attempt = Attempt { kind: ending.kind, reason: ending.reason, run: ending.run };
-        telemetry::retried(
-            &entry.hook,
-            &job.shared.event,
-            job.shared.id,
-            &attempt,
-            (job.attempt(), attempts),
-            wait,
-        );
-        job.attempts_mut().push(attempt);
+        telemetry::retried(&entry.hook, &job.event, job.id, &attempt, (number, attempts), wait);
         Some(Retry { job: place.with(job), at: self.clock.now() + wait })
     }
 
     /// Those that nobody has cancelled since their attempt ended: the others of a batch may have run on.
     pub(super) fn still_wanted(&self, mut again: Vec<Retry<Job>>) -> Vec<Retry<Job>> {
-        let unwanted = again.extract_if(.., |retry| retry.job.body.shared.is_unwanted()).collect::<Vec<_>>();
+        let unwanted = again.extract_if(.., |retry| retry.job.body.is_unwanted()).collect::<Vec<_>>();
         for retry in unwanted {
             let reason = "it was cancelled before its next attempt";
-            self.end(retry.job.body, false, Ending::new(OutcomeKind::Cancelled, reason));
+            let (entry, leaving) = Leaving::of(retry.job.body, |waited| waited.unwrap_or_default());
+            self.end(&entry, leaving, false, Ending::new(OutcomeKind::Cancelled, reason));
         }
         again
     }
 
     /// Ends a job that cannot be tried again after all, as its last attempt ended.
-    pub(super) fn give_up(&self, mut job: Job) {
-        let ending = match job.attempts_mut().pop() {
+    pub(super) fn give_up(&self, entry: &HookEntry, mut leaving: Leaving) {
+        let last = leaving.more.as_mut().and_then(|more| more.attempts.pop());
+        let ending = match last {
             Some(Attempt { kind, reason, .. }) => Ending::new(kind, reason),
             None => Ending::new(OutcomeKind::Failed, "it could not be tried again"),
         };
-        self.end(job, false, ending);
+        self.end(entry, leaving, false, ending);
     }
 }
 
@@ -78,7 +87,7 @@ fn covers(policy: &RetryPolicy, ending: &Ending) -> bool {
 }
 
 /// Why a job left the queue without being picked.
-pub(super) fn reason_to_leave(job: &Job, outcome: OutcomeKind) -> String {
+pub(super) fn reason_to_leave(attempts: &[Attempt], outcome: OutcomeKind) -> String {
     let mut reason = match outcome {
         OutcomeKind::Displaced => "it gave up its place to a more important job".to_owned(),
         OutcomeKind::Expired => "it waited longer than its max_wait".to_owned(),
@@ -87,9 +96,9 @@ pub(super) fn reason_to_leave(job: &Job, outcome: OutcomeKind) -> String {
         _ => String::new(),
     };
     if outcome == OutcomeKind::Abandoned
-        && let Some(Attempt { kind, reason: why, .. }) = job.attempts().last()
+        && let Some(Attempt { kind, reason: why, .. }) = attempts.last()
     {
-        let attempt = job.attempts().len();
+        let attempt = attempts.len();
         reason =
             format!("the shutdown's deadline came before its next attempt; attempt {attempt} {kind}: {why}");
     }

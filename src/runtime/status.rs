@@ -21,14 +21,14 @@ impl Inner {
             ..of(&entry.record)
         });
         let removed = hooks.removed.iter().map(|record| HookSnapshot { removed: true, ..of(record) });
-        let snapshot = Snapshot::new(configured.chain(removed), self.intake.unmatched.by_kind());
+        let snapshot = Snapshot::new(configured.chain(removed), self.unmatched.by_kind());
         Snapshot { pool: self.gauges(&pool), reloads: self.reloads.load(Ordering::Relaxed), ..snapshot }
     }
 
     pub(super) fn ledger(&self, leaked: usize) -> Ledger {
         Ledger {
             snapshot: self.status(),
-            lost: self.intake.accounts.lost.load(Ordering::Relaxed),
+            lost: self.engine.accounts.lost.load(Ordering::Relaxed),
             leaked,
             still_admitted: self.pool.waiting().values().map(|n| u64::from(*n)).sum(),
         }
@@ -41,8 +41,8 @@ impl Inner {
             threads: pool.threads,
             asleep: pool.asleep,
             capacity: pool.capacity,
-            bytes: self.intake.accounts.bytes.used(),
-            max_bytes: self.intake.accounts.bytes.limit(),
+            bytes: self.engine.accounts.bytes.used(),
+            max_bytes: self.engine.accounts.bytes.limit(),
             lanes: PerClass::from_fn(|class| LaneGauges {
                 waiting: pool.waiting[class],
                 oldest: pool.oldest[class],

@@ -5,38 +5,25 @@
 //! refusal costs next to nothing.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use smallvec::SmallVec;
 
 use super::Inner;
-use super::accounts::{Account, Accounts, Charge};
+use super::accounts::{Charge, Owner};
 use super::handle::{Admitted, JobHandle, JobShared};
 use super::hooks::{HookEntry, HookSet};
-use super::job::Pushed;
+use super::job::Job;
 use super::record::Submitted;
 use super::submission::{Decision, Preview, Submission, SubmittedHook};
 use crate::breaker::Breaker;
 use crate::class::PriorityClass;
 use crate::config::Config;
 use crate::event::{Event, Subject};
-use crate::hook::Hook;
 use crate::matcher::Matched;
-use crate::metrics::UnmatchedCounters;
 use crate::outcome::{Refusal, Skip};
 use crate::pool::Reserved;
 use crate::recording::Fate;
 use crate::telemetry;
-
-/// What an event meets on its way to the queue, whatever hooks there are.
-#[derive(Debug)]
-pub(super) struct Intake {
-    pub(super) accounts: Arc<Accounts>,
-    /// Only limits that somebody has set count.
-    pub(super) replay: bool,
-    /// Events that no hook wanted.
-    pub(super) unmatched: UnmatchedCounters,
-}
 
 /// What the hooks that want one event have in common.
 struct Incoming<'a> {
@@ -73,7 +60,7 @@ impl Inner {
         let mut incoming = Incoming { hooks: &hooks, when_room, submission: Submission::default() };
         let Some((last, matched)) = wanted.pop() else {
             if !event.is_impossible() {
-                self.intake.unmatched.count(event.kind());
+                self.unmatched.count(event.kind());
             }
             return incoming.submission;
         };
@@ -184,7 +171,7 @@ impl Inner {
         incoming: &Incoming<'_>,
         event: &Event,
         class: PriorityClass,
-    ) -> Result<(Reserved, Account), Refusal> {
+    ) -> Result<(Reserved, Owner), Refusal> {
         let bytes = event.payload().len() as u64;
         if bytes > incoming.hooks.max_event_bytes() {
             return Err(Refusal::TooLarge);
@@ -193,7 +180,7 @@ impl Inner {
         if !incoming.when_room && self.pool.is_plainly_full() {
             return Err(Refusal::Full);
         }
-        let accounts = &*self.intake.accounts;
+        let accounts = &self.engine.accounts;
         let joined = incoming.latest().and_then(|job| Charge::with(job, accounts));
         let charge = joined.map_or_else(|| self.charge(bytes, incoming.when_room), Ok)?;
         let place =
@@ -202,11 +189,11 @@ impl Inner {
     }
 
     fn charge(&self, bytes: u64, when_room: bool) -> Result<Charge<'_>, Refusal> {
-        let attempt = || match self.intake.accounts.charge(bytes) {
+        let attempt = || match self.engine.accounts.charge(bytes) {
             Some(charge) => Ok(charge),
             None if self.pool.is_closed() => Err(Refusal::Closed),
             // There is room for less than that since it was waited for.
-            None if bytes > self.intake.accounts.bytes.limit() => Err(Refusal::TooLarge),
+            None if bytes > self.engine.accounts.bytes.limit() => Err(Refusal::TooLarge),
             None => Err(Refusal::BytesFull),
         };
         match attempt() {
@@ -223,28 +210,21 @@ impl Inner {
         incoming: &Incoming<'_>,
         entry: &Arc<HookEntry>,
         (event, class): (Event, PriorityClass),
-        (place, account): (Reserved, Account),
+        (place, owner): (Reserved, Owner),
     ) -> JobHandle {
-        let id = Pushed::id(place.number);
+        let id = Job::id(place.number);
         let at = self.engine.clock.now();
-        let max_wait = self.max_wait(&incoming.hooks.config, &entry.hook, class);
         let pool = self.engine.number.get();
-        let admitted = Admitted { id, pool, event, class, at, max_wait, account };
-        let pushed = Pushed::new(admitted, entry);
-        let handle = pushed.handle();
+        let job = Job::new(Admitted { id, pool, event, class, at, owner }, entry);
+        let handle = job.handle();
         let event = &handle.shared.event;
         entry.record.counters.admitted(class, event.kind());
         // Before the push: the job may have started when that returns.
         self.engine.telemetry.queued(&entry.hook, event, id, class, place.waiting);
         let submitted = Submitted { entry, event, class, waits: incoming.when_room };
         self.engine.record_arrival(&submitted, Fate::Admitted(None), Some(at), Some(id));
-        let expires = max_wait.map(|max_wait| at + max_wait);
-        self.pool.push(place, pushed, expires);
+        let expires = entry.max_wait[class].map(|max_wait| at + max_wait);
+        self.pool.push(place, job, expires);
         handle
-    }
-
-    fn max_wait(&self, config: &Config, hook: &Hook, class: PriorityClass) -> Option<Duration> {
-        let max_wait = config.max_wait(hook, class);
-        max_wait.limit.filter(|_| max_wait.explicit || !self.intake.replay)
     }
 }

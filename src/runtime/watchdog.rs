@@ -3,7 +3,13 @@
 //! There is one only in pools with such handlers. It sleeps until the earliest deadline, and without one until there is
 //! one; a worker that sets a deadline wakes it only if that is earlier than what it sleeps until. So a pool that is
 //! idle wakes nobody, and one that is busy wakes it about once for each timeout.
+//!
+//! **No deadline is missed.** Workers set theirs each at its own place, and look then until when the thread sleeps. The
+//! thread first says that it sleeps for ever, then looks at all places, one lock after the other, then says until when it
+//! really sleeps, and goes to sleep under a lock that whoever wakes it takes. A worker that came to its place before the
+//! thread was seen there; one that came after the thread sees "for ever" or what came later, and wakes it if need be.
 
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread::JoinHandle;
 
@@ -18,30 +24,32 @@ const NEVER: Time = Time(u64::MAX);
 /// See the module's description.
 #[derive(Debug)]
 pub(super) struct Watchdog {
-    state: Mutex<State>,
+    /// For each worker, what it runs and until when. One that is overdue and keeps its seat is here until [`NEVER`].
+    places: Vec<Mutex<Option<Watched>>>,
+    /// Until when the thread sleeps; 0 while it is awake and will look at all places before it sleeps.
+    asleep_until: AtomicU64,
+    /// How the pool is ending: a [`CancelLevel`] as a number.
+    ending: AtomicU8,
+    closed: AtomicBool,
+    /// Held by the thread from its look at the places until it sleeps.
+    looking: Mutex<()>,
     changed: Condvar,
     clock: Clock,
 }
 
-#[derive(Debug)]
-struct State {
-    /// For each worker, what it runs and until when. One that is overdue and keeps its seat is here until [`NEVER`].
-    watched: Vec<Option<(Time, Arc<Flight>)>>,
-    asleep_until: Time,
-    /// How the pool is ending.
-    ending: CancelLevel,
-    closed: bool,
-}
+type Watched = (Time, Arc<Flight>);
 
 impl Watchdog {
     pub(super) fn new(workers: usize, clock: Clock) -> Arc<Self> {
-        let state = State {
-            watched: (0..workers).map(|_| None).collect(),
-            asleep_until: Time(0),
-            ending: CancelLevel::None,
-            closed: false,
-        };
-        Arc::new(Self { state: Mutex::new(state), changed: Condvar::new(), clock })
+        Arc::new(Self {
+            places: (0..workers).map(|_| Mutex::default()).collect(),
+            asleep_until: AtomicU64::new(0),
+            ending: AtomicU8::new(CancelLevel::None as u8),
+            closed: AtomicBool::new(false),
+            looking: Mutex::default(),
+            changed: Condvar::new(),
+            clock,
+        })
     }
 
     /// Starts the thread.
@@ -67,102 +75,119 @@ impl Watchdog {
 
     /// Waits until a flight is overdue. `None`: there is nothing more to watch.
     fn next(&self) -> Option<Arc<Flight>> {
-        let mut state = self.lock();
-        loop {
-            if state.closed {
-                return None;
-            }
-            let of = |slot: &Option<(Time, _)>| slot.as_ref().map(|(deadline, _)| *deadline);
-            let earliest = state.watched.iter().filter_map(of).min().unwrap_or(NEVER);
+        let mut looking = lock(&self.looking);
+        while !self.closed.load(Ordering::SeqCst) {
+            self.asleep_until.store(NEVER.0, Ordering::SeqCst);
+            let places =
+                self.places.iter().map(|place| (place, lock(place).as_ref().map_or(NEVER, |set| set.0)));
+            let (place, earliest) = places.min_by_key(|(_, deadline)| *deadline)?;
             let left = self.clock.until(earliest);
             if left.is_zero() {
-                let due = state.watched.iter_mut().find(|slot| of(slot) == Some(earliest));
-                return due.and_then(Option::take).map(|(_, flight)| flight);
+                self.asleep_until.store(0, Ordering::SeqCst);
+                // Its flight may have landed meanwhile, and another one have followed it.
+                match lock(place).take_if(|set| set.0 <= earliest) {
+                    Some((_, flight)) => return Some(flight),
+                    None => continue,
+                }
             }
-            state.asleep_until = earliest;
-            state = if earliest == NEVER {
-                self.changed.wait(state).unwrap_or_else(PoisonError::into_inner)
+            self.asleep_until.store(earliest.0, Ordering::SeqCst);
+            looking = if earliest == NEVER {
+                self.changed.wait(looking).unwrap_or_else(PoisonError::into_inner)
             } else {
-                self.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0
+                self.changed.wait_timeout(looking, left).unwrap_or_else(PoisonError::into_inner).0
             };
             // Awake, it looks at everything: nobody need wake it.
-            state.asleep_until = Time(0);
+            self.asleep_until.store(0, Ordering::SeqCst);
+        }
+        None
+    }
+
+    /// The flight may last until then, or, if the pool is ending, for its grace. For the first time: later, see
+    /// [`Watchdog::set_again`].
+    pub(super) fn set(&self, flight: &Arc<Flight>, deadline: Time) {
+        if let Some(place) = self.place_of(flight) {
+            self.put(place, flight, deadline);
         }
     }
 
-    /// The flight may last until then, or, if the pool is ending, for its grace.
-    pub(super) fn set(&self, flight: &Arc<Flight>, deadline: Time) {
-        let state = self.lock();
-        // Its worker's number may be somebody else's.
-        if !flight.was_given_away() {
-            self.put(state, flight, deadline);
+    /// The same, unless its place has been given away: its worker's number may be somebody else's.
+    pub(super) fn set_again(&self, flight: &Arc<Flight>, deadline: Time) {
+        if let Some(place) = self.place_of(flight)
+            && !flight.was_given_away()
+        {
+            self.put(place, flight, deadline);
         }
     }
 
     /// An overdue flight keeps its seat, until it lands or the pool ends. False: it has landed. Then another one may
     /// have followed it, whose deadline must stay.
     pub(super) fn set_aside(&self, flight: &Arc<Flight>) -> bool {
-        let state = self.lock();
+        let Some(place) = self.place_of(flight) else { return flight.is_overdue() };
         let is_overdue = flight.is_overdue();
         if is_overdue {
-            self.put(state, flight, NEVER);
+            self.put(place, flight, NEVER);
         }
         is_overdue
     }
 
-    fn put(&self, mut state: MutexGuard<'_, State>, flight: &Arc<Flight>, deadline: Time) {
-        let deadline = deadline.min(self.last(flight, state.ending));
-        if let Some(slot) = state.watched.get_mut(flight.worker) {
-            *slot = Some((deadline, Arc::clone(flight)));
+    fn place_of(&self, flight: &Flight) -> Option<MutexGuard<'_, Option<Watched>>> {
+        self.places.get(flight.worker).map(lock)
+    }
+
+    fn put(&self, mut place: MutexGuard<'_, Option<Watched>>, flight: &Arc<Flight>, deadline: Time) {
+        // Under the lock of the place: the end either finds this deadline there, or is seen here.
+        let deadline = deadline.min(self.last(flight));
+        let before = place.replace((deadline, Arc::clone(flight)));
+        drop(place);
+        drop(before);
+        if deadline.0 < self.asleep_until.load(Ordering::SeqCst) {
+            self.wake();
         }
-        self.wake_for(deadline, &state);
     }
 
     /// The flight has landed, and is not set aside any more.
     pub(super) fn clear(&self, flight: &Flight) {
-        let mut state = self.lock();
-        let is_it = |slot: &Option<(Time, Arc<Flight>)>| {
-            slot.as_ref().is_some_and(|(_, watched)| std::ptr::eq(&raw const **watched, flight))
-        };
-        if let Some(slot) = state.watched.get_mut(flight.worker).filter(|slot| is_it(slot)) {
-            *slot = None;
-        }
+        let Some(mut place) = self.place_of(flight) else { return };
+        let watched = place.take_if(|(_, watched)| std::ptr::eq(&raw const **watched, flight));
+        drop(place);
+        drop(watched);
     }
 
     /// The pool ends: whatever flies has its grace, or nothing.
     pub(super) fn end(&self, level: CancelLevel) {
-        let mut state = self.lock();
-        state.ending = state.ending.max(level);
-        let ending = state.ending;
-        for (deadline, flight) in state.watched.iter_mut().flatten() {
-            *deadline = (*deadline).min(self.last(flight, ending));
+        self.ending.fetch_max(level as u8, Ordering::SeqCst);
+        for place in &self.places {
+            if let Some((deadline, flight)) = &mut *lock(place) {
+                *deadline = (*deadline).min(self.last(flight));
+            }
         }
-        drop(state);
-        self.changed.notify_all();
+        self.wake();
     }
 
     /// Ends the thread.
     pub(super) fn close(&self) {
-        self.lock().closed = true;
+        self.closed.store(true, Ordering::SeqCst);
+        self.wake();
+    }
+
+    fn wake(&self) {
+        drop(lock(&self.looking));
         self.changed.notify_all();
     }
 
     /// Until when the flight may last at most.
-    fn last(&self, flight: &Flight, ending: CancelLevel) -> Time {
-        match ending {
-            CancelLevel::None => NEVER,
-            CancelLevel::Stop => self.clock.now() + flight.entry.hook.grace,
-            CancelLevel::Kill => self.clock.now(),
+    fn last(&self, flight: &Flight) -> Time {
+        let ending = self.ending.load(Ordering::SeqCst);
+        if ending >= CancelLevel::Kill as u8 {
+            self.clock.now()
+        } else if ending >= CancelLevel::Stop as u8 {
+            self.clock.now() + flight.entry.hook.grace
+        } else {
+            NEVER
         }
     }
+}
 
-    fn wake_for(&self, deadline: Time, state: &MutexGuard<'_, State>) {
-        if deadline < state.asleep_until {
-            self.changed.notify_all();
-        }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -13,6 +13,16 @@ use super::{BatchParams, BatchSlot, Batching, Core, HookSlot, JobSlot, ListKind,
 use crate::class::PriorityClass;
 use crate::time::Time;
 
+/// How a job may share a batch, and what only such a job has.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Joining {
+    pub(super) batching: Batching,
+    /// Size of the payload.
+    pub(super) bytes: u32,
+    /// Of its wait: see [`Tally`](super::Tally).
+    pub(super) lingered: u64,
+}
+
 /// What the members of a batch have in common.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct BatchKey {
@@ -108,8 +118,8 @@ impl<T> Core<T> {
     }
 
     fn try_join(&mut self, slot: BatchSlot, job: JobSlot) -> bool {
-        let Some(batching) = self.job(job).batching.as_deref().copied() else { return false };
-        let (key, bytes) = (self.batch_key(job, batching), u64::from(self.job(job).bytes));
+        let Some(joining) = self.job(job).batching.as_deref().copied() else { return false };
+        let (key, bytes) = (self.batch_key(job, joining.batching), u64::from(joining.bytes));
         let batch = self.batch(slot);
         let fits = batch.open && batch.key == key && batch.bytes + bytes <= batch.limits.bytes;
         if fits {
@@ -119,7 +129,7 @@ impl<T> Core<T> {
     }
 
     fn add_member(&mut self, slot: BatchSlot, job: JobSlot) {
-        let bytes = u64::from(self.job(job).bytes);
+        let bytes = self.bytes_of(job);
         self.job_mut(job).place = Place::Batch(slot);
         let batch = self.batch(slot);
         batch.members.push(job);
@@ -141,7 +151,7 @@ impl<T> Core<T> {
 
     /// Takes a member out that is resolved; the last one takes the batch with it.
     pub(super) fn leave_batch(&mut self, slot: BatchSlot, member: JobSlot) {
-        let bytes = u64::from(self.job(member).bytes);
+        let bytes = self.bytes_of(member);
         let batch = self.batch(slot);
         batch.members.retain(|other| *other != member);
         batch.bytes -= bytes;
@@ -266,6 +276,10 @@ impl<T> Core<T> {
 
     pub(super) fn batch(&mut self, slot: BatchSlot) -> &mut Batch {
         self.batches.get_mut(slot.index()).expect("a batch lives as long as its members")
+    }
+
+    fn bytes_of(&self, member: JobSlot) -> u64 {
+        self.job(member).batching.as_ref().map_or(0, |joining| joining.bytes.into())
     }
 
     fn batch_key(&self, slot: JobSlot, batching: Batching) -> BatchKey {

@@ -9,7 +9,9 @@
 //! head takes a seat of the class in which it stands. A class that is paused lends nothing: its pause holds up its own
 //! jobs, not the others in front of them.
 
-use super::{Core, HookSlot, JobSlot, List, ListKind, Place, Unit, Waits};
+use slab::Slab;
+
+use super::{ChainSlot, Core, HookSlot, JobSlot, List, ListKind, Place, Unit, Waits};
 use crate::class::{PerClass, PriorityClass};
 use crate::time::Time;
 
@@ -22,8 +24,9 @@ pub(super) struct ChainKey {
 }
 
 /// A chain that has jobs, waiting or running. It is gone when the last one has.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Chain {
+    key: ChainKey,
     pub(super) waiting: List,
     /// The same jobs by class.
     pub(super) by_class: PerClass<List>,
@@ -32,10 +35,18 @@ pub(super) struct Chain {
 }
 
 impl<T> Core<T> {
+    /// The chain of that name, to which the caller adds a job.
+    pub(super) fn chain_of(&mut self, key: ChainKey) -> ChainSlot {
+        *self.named.entry(key).or_insert_with(|| {
+            let (waiting, by_class) = (List::default(), PerClass::default());
+            ChainSlot::from_index(self.chains.insert(Chain { key, waiting, by_class, running: 0 }))
+        })
+    }
+
     /// Adds an arrival to its chain.
-    pub(super) fn join_chain(&mut self, slot: JobSlot, key: ChainKey, now: Time) {
+    pub(super) fn join_chain(&mut self, slot: JobSlot, of: ChainSlot, now: Time) {
         let class = self.job(slot).class;
-        let chain = self.chains.entry(key).or_default();
+        let chain = kept(&mut self.chains, of);
         let (running, before) = (chain.running, chain.waiting.last());
         let first_of_class = chain.by_class[class].first().is_none();
         chain.waiting.push_back(&mut self.jobs, ListKind::Chain, slot);
@@ -46,48 +57,49 @@ impl<T> Core<T> {
             Some(before) => {
                 self.extend_batch(before);
                 if first_of_class {
-                    self.restand(key);
+                    self.restand(of);
                 }
             }
         }
     }
 
     /// Puts a job that is to be retried back to the front of its chain.
-    pub(super) fn rejoin_chain(&mut self, slot: JobSlot, key: ChainKey) {
+    pub(super) fn rejoin_chain(&mut self, slot: JobSlot, of: ChainSlot) {
         let class = self.job(slot).class;
-        let chain = self.chains.entry(key).or_default();
+        let chain = kept(&mut self.chains, of);
         chain.waiting.push_front(&mut self.jobs, ListKind::Chain, slot);
         chain.by_class[class].push_front(&mut self.jobs, ListKind::ChainClass, slot);
     }
 
     /// Takes a job out of the list of its chain; the caller sees to what follows.
-    pub(super) fn unlink(&mut self, slot: JobSlot, key: ChainKey) {
+    pub(super) fn unlink(&mut self, slot: JobSlot, of: ChainSlot) {
         let class = self.job(slot).class;
-        let chain = self.chains.get_mut(&key).expect("a chain lives as long as its jobs");
+        let chain = kept(&mut self.chains, of);
         chain.waiting.remove(&mut self.jobs, ListKind::Chain, slot);
         chain.by_class[class].remove(&mut self.jobs, ListKind::ChainClass, slot);
     }
 
     /// A run has completed one job of the chain.
-    pub(super) fn leave_chain(&mut self, key: ChainKey, now: Time) {
-        self.chain(key).running -= 1;
-        self.advance_chain(key, now);
+    pub(super) fn leave_chain(&mut self, of: ChainSlot, now: Time) {
+        self.chain(of).running -= 1;
+        self.advance_chain(of, now);
     }
 
     /// Sees to it that the head of a chain that is not running is placed, and stands where it should.
-    pub(super) fn advance_chain(&mut self, key: ChainKey, now: Time) {
-        let chain = self.chain(key);
+    pub(super) fn advance_chain(&mut self, of: ChainSlot, now: Time) {
+        let chain = self.chain(of);
         if chain.running > 0 {
             return;
         }
         match chain.waiting.first() {
             None => {
-                self.chains.remove(&key);
+                let Chain { key, .. } = self.chains.remove(of.index());
+                self.named.remove(&key);
             }
             Some(head) if self.job(head).place == Place::Behind => self.place(head, now),
             Some(head) => {
                 self.extend_batch(head);
-                self.restand(key);
+                self.restand(of);
             }
         }
     }
@@ -97,14 +109,14 @@ impl<T> Core<T> {
         self.job_mut(slot).place = Place::Behind;
         match self.job(slot).chain {
             None => self.place(slot, now),
-            Some(key) => self.advance_chain(key, now),
+            Some(of) => self.advance_chain(of, now),
         }
     }
 
     /// In which class, and at which key, the head of a chain stands: its own, or those of its lender.
     pub(super) fn standing(&self, head: JobSlot) -> (PriorityClass, u64) {
         let job = self.job(head);
-        let lender = job.chain.and_then(|key| self.lender(key)).map(|lender| self.job(lender));
+        let lender = job.chain.and_then(|of| self.lender(of)).map(|lender| self.job(lender));
         match lender {
             Some(lender) if lender.class.is_more_important_than(job.class) => (lender.class, lender.seq),
             _ => (job.class, job.seq),
@@ -112,22 +124,22 @@ impl<T> Core<T> {
     }
 
     /// The first waiting job of the most important class that waits in the chain and is not paused.
-    fn lender(&self, key: ChainKey) -> Option<JobSlot> {
-        let lists = self.chains.get(&key)?.by_class.iter();
+    fn lender(&self, of: ChainSlot) -> Option<JobSlot> {
+        let lists = self.chains.get(of.index())?.by_class.iter();
         lists.filter(|(class, _)| !self.paused[*class]).find_map(|(_, list)| list.first())
     }
 
     /// Moves the head of every chain to where it stands since a class was paused or resumed.
     pub(super) fn restand_all(&mut self) {
-        let keys: Vec<_> = self.chains.keys().copied().collect();
-        for key in keys {
-            self.restand(key);
+        let all: Vec<_> = self.chains.iter().map(|(slot, _)| ChainSlot::from_index(slot)).collect();
+        for of in all {
+            self.restand(of);
         }
     }
 
     /// Moves the head of a chain to where it stands since its lender changed.
-    fn restand(&mut self, key: ChainKey) {
-        let Some(head) = self.chain(key).waiting.first() else { return };
+    fn restand(&mut self, of: ChainSlot) {
+        let Some(head) = self.chain(of).waiting.first() else { return };
         match self.job(head).place {
             Place::Behind | Place::Delayed => {}
             Place::Batch(batch) => self.restand_batch(batch),
@@ -146,7 +158,11 @@ impl<T> Core<T> {
         }
     }
 
-    pub(super) fn chain(&mut self, key: ChainKey) -> &mut Chain {
-        self.chains.get_mut(&key).expect("a chain lives as long as its jobs")
+    pub(super) fn chain(&mut self, of: ChainSlot) -> &mut Chain {
+        kept(&mut self.chains, of)
     }
+}
+
+fn kept(chains: &mut Slab<Chain>, of: ChainSlot) -> &mut Chain {
+    chains.get_mut(of.index()).expect("a chain lives as long as its jobs")
 }

@@ -9,17 +9,13 @@
 
 use std::time::Duration;
 
-use super::{Core, HookSlot, JobSlot, List, ListKind, Timer};
+use super::{Core, GroupSlot, HookSlot, JobSlot, List, ListKind, Timer};
 use crate::class::PriorityClass;
 use crate::outcome::OutcomeKind;
-use crate::time::Time;
+use crate::time::{Time, nanos};
 
-/// Where a group is kept. Groups are never removed, and used again when nothing waits in them: there are as many as
-/// ways to wait at once, not as jobs, and not as limits that were ever configured.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) struct GroupSlot(usize);
-
-/// Jobs whose deadlines come in the order of their arrivals.
+/// Jobs whose deadlines come in the order of their arrivals. Groups are never removed, and used again when nothing waits
+/// in them: there are as many as ways to wait at once, not as jobs, and not as limits that were ever configured.
 #[derive(Debug)]
 pub(super) struct ExpiryGroup {
     hook: HookSlot,
@@ -33,31 +29,24 @@ pub(super) struct ExpiryGroup {
     paused_since: Option<Time>,
 }
 
-/// What a job knows of its group.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Expiry {
-    pub(super) group: GroupSlot,
-    /// How long the group had been paused in all when the job was admitted.
-    paused_before: Duration,
-}
-
 impl<T> Core<T> {
     /// From now on the job expires when it has waited for `max_wait`.
     pub(super) fn watch_expiry(&mut self, slot: JobSlot, max_wait: Duration, now: Time) {
         let job = self.job(slot);
         let (hook, class, admitted) = (job.hook, job.class, job.admitted);
         let slot_of_group = self.group_for(hook, class, max_wait, now);
-        let group = self.groups.get_mut(slot_of_group.0).expect("groups are never removed");
+        let group = self.groups.get_mut(slot_of_group.index()).expect("groups are never removed");
         let current_pause = group.paused_since.map_or(Duration::ZERO, |since| admitted.since(since));
-        let paused_before = group.paused_for + current_pause;
+        let paused_before = nanos(group.paused_for + current_pause);
         group.jobs.push_back(&mut self.jobs, ListKind::Expiry, slot);
-        self.job_mut(slot).expiry = Some(Expiry { group: slot_of_group, paused_before });
+        let job = self.job_mut(slot);
+        (job.group, job.paused_before) = (Some(slot_of_group), paused_before);
         self.arm(slot_of_group);
     }
 
     /// The job starts or goes: it expires no more.
     pub(super) fn unwatch_expiry(&mut self, slot: JobSlot, group: GroupSlot) {
-        let group = self.groups.get_mut(group.0).expect("groups are never removed");
+        let group = self.groups.get_mut(group.index()).expect("groups are never removed");
         group.jobs.remove(&mut self.jobs, ListKind::Expiry, slot);
     }
 
@@ -121,7 +110,7 @@ impl<T> Core<T> {
     /// Starts and stops the clocks of the groups after a pause or a resume.
     fn update_clocks(&mut self, now: Time) {
         for index in 0..self.groups.len() {
-            let slot = GroupSlot(index);
+            let slot = GroupSlot::from_index(index);
             let (hook, class) = (self.group(slot).hook, self.group(slot).class);
             let paused = self.paused[class] || self.hook(hook).paused;
             let group = self.group(slot);
@@ -147,7 +136,9 @@ impl<T> Core<T> {
         now: Time,
     ) -> GroupSlot {
         let is_it = |slot: &GroupSlot| {
-            self.groups.get(slot.0).is_some_and(|group| group.class == class && group.max_wait == max_wait)
+            self.groups
+                .get(slot.index())
+                .is_some_and(|group| group.class == class && group.max_wait == max_wait)
         };
         let known = self.hooks.get(hook.0 as usize).and_then(|hook| hook.groups.iter().copied().find(is_it));
         if let Some(known) = known {
@@ -158,7 +149,7 @@ impl<T> Core<T> {
             return unused;
         }
         let paused = self.paused[class] || self.hook(hook).paused;
-        let slot = GroupSlot(self.groups.len());
+        let slot = GroupSlot::from_index(self.groups.len());
         self.groups.push(ExpiryGroup {
             hook,
             class,
@@ -175,7 +166,9 @@ impl<T> Core<T> {
     /// A group of the hook and class in which nothing waits.
     fn unused_group(&mut self, hook: HookSlot, class: PriorityClass) -> Option<GroupSlot> {
         let is_unused = |slot: &GroupSlot| {
-            self.groups.get(slot.0).is_some_and(|group| group.class == class && group.jobs.first().is_none())
+            self.groups
+                .get(slot.index())
+                .is_some_and(|group| group.class == class && group.jobs.first().is_none())
         };
         let unused = self.hooks.get(hook.0 as usize)?.groups.iter().copied().find(is_unused)?;
         // Its timer may be set for a job that has gone, and later than the next one's deadline.
@@ -197,16 +190,16 @@ impl<T> Core<T> {
 
     /// When the first job of the group expires. `None`: there is none, or the clock stands still.
     fn group_deadline(&self, slot: GroupSlot) -> Option<Time> {
-        let group = self.groups.get(slot.0)?;
+        let group = self.groups.get(slot.index())?;
         if group.paused_since.is_some() {
             return None;
         }
         let first = self.job(group.jobs.first()?);
-        let paused_before = first.expiry.map_or(Duration::ZERO, |expiry| expiry.paused_before);
+        let paused_before = Duration::from_nanos(first.paused_before);
         Some(first.admitted + group.max_wait + group.paused_for.saturating_sub(paused_before))
     }
 
     fn group(&mut self, slot: GroupSlot) -> &mut ExpiryGroup {
-        self.groups.get_mut(slot.0).expect("groups are never removed")
+        self.groups.get_mut(slot.index()).expect("groups are never removed")
     }
 }

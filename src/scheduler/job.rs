@@ -5,10 +5,9 @@ use std::time::Duration;
 
 use crate::class::PriorityClass;
 use crate::outcome::{OutcomeKind, WaitSplit};
-use crate::scheduler::chain::ChainKey;
-use crate::scheduler::expiry::Expiry;
+use crate::scheduler::batch::Joining;
 use crate::scheduler::list::{Linked, Links};
-use crate::scheduler::wait::Tally;
+use crate::scheduler::wait::{Tally, Waits};
 use crate::scheduler::{Batching, HookSlot};
 use crate::time::Time;
 
@@ -37,16 +36,49 @@ slots! {
     JobSlot,
     /// Where a batch is kept.
     BatchSlot,
+    /// Where a chain is kept as long as it has jobs.
+    ChainSlot,
+    /// Where an expiry group is kept.
+    GroupSlot,
     /// Where a run is kept until it completes.
     RunKey,
 }
 
-/// Names one waiting job, for [`Core::cancel`](super::Core::cancel). Never names another one; a job that waits for
-/// its retry has a new one.
+/// Names one waiting job, for [`Core::cancel`](super::Core::cancel). A job that waits for its retry has a new one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct JobKey {
     pub(super) slot: JobSlot,
-    pub(super) seq: u64,
+    /// Low bits of its arrival number: they tell it from the next four thousand million that wait in its slot.
+    pub(super) seq: u32,
+}
+
+impl JobKey {
+    /// The bits of no key.
+    pub(crate) const NONE: u64 = 0;
+
+    pub(super) fn of(slot: JobSlot, seq: u64) -> Self {
+        Self { slot, seq: low(seq) }
+    }
+
+    /// True for the arrival number of its job.
+    pub(super) fn is_of(self, seq: u64) -> bool {
+        low(seq) == self.seq
+    }
+
+    /// Itself as one number, for whoever keeps it where no lock is.
+    pub(crate) fn to_bits(self) -> u64 {
+        u64::from(self.slot.0.get()) << 32 | u64::from(self.seq)
+    }
+
+    pub(crate) fn from_bits(bits: u64) -> Option<Self> {
+        let slot = u32::try_from(bits >> 32).ok().and_then(NonZeroU32::new);
+        slot.map(|slot| Self { slot: JobSlot(slot), seq: low(bits) })
+    }
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "the low bits are what is wanted")]
+fn low(number: u64) -> u32 {
+    number as u32
 }
 
 /// A job on its way in.
@@ -58,7 +90,7 @@ pub(crate) struct Arrival<T> {
     pub(crate) session: Option<u64>,
     /// Whether and how it may share a batch.
     pub(crate) batching: Option<Batching>,
-    /// Size of the payload.
+    /// Size of the payload, which counts in a batch.
     pub(crate) bytes: u32,
     pub(crate) admitted: Time,
     /// Longest wait from admission to the first start.
@@ -73,24 +105,27 @@ impl Arrival<()> {
     }
 }
 
-/// A job that waits.
+/// A job that waits. There may be a million of them, so a field of all is worth its bytes, and what few have is boxed.
 #[derive(Debug)]
 pub(super) struct Waiting<T> {
     /// Arrival number: the order of everything.
     pub(super) seq: u64,
     pub(super) hook: HookSlot,
     pub(super) class: PriorityClass,
-    pub(super) chain: Option<ChainKey>,
-    /// Boxed, as most have none.
-    pub(super) batching: Option<Box<Batching>>,
-    pub(super) bytes: u32,
+    pub(super) chain: Option<ChainSlot>,
+    pub(super) batching: Option<Box<Joining>>,
     pub(super) admitted: Time,
     pub(super) place: Place,
-    pub(super) expiry: Option<Expiry>,
+    /// In which it expires.
+    pub(super) group: Option<GroupSlot>,
+    /// How long that had been paused in all when the job was admitted, in nanoseconds.
+    pub(super) paused_before: u64,
     /// It has run before: it is in no lane, cannot expire and cannot be displaced.
     pub(super) started: bool,
     pub(super) links: Links,
     pub(super) tally: Tally,
+    /// What it waits for, since the tally was begun.
+    pub(super) waits: Waits,
     pub(super) body: T,
 }
 
@@ -131,9 +166,9 @@ pub(crate) struct Picked<T> {
     pub(super) key: u64,
     /// Its own class.
     pub(crate) class: PriorityClass,
-    pub(super) session: Option<u64>,
-    pub(super) batching: Option<Box<Batching>>,
-    pub(super) bytes: u32,
+    /// Kept as long as the run is.
+    pub(super) chain: Option<ChainSlot>,
+    pub(super) batching: Option<Box<Joining>>,
     pub(crate) admitted: Time,
     /// What it has waited for until now; nothing, if it has run before.
     pub(crate) waited: WaitSplit,
@@ -143,16 +178,16 @@ pub(crate) struct Picked<T> {
 impl<T> Picked<T> {
     /// The job without its body, and that.
     pub(crate) fn part(self) -> (Picked<()>, T) {
-        let Self { key, class, session, batching, bytes, admitted, waited, body } = self;
-        (Picked { key, class, session, batching, bytes, admitted, waited, body: () }, body)
+        let Self { key, class, chain, batching, admitted, waited, body } = self;
+        (Picked { key, class, chain, batching, admitted, waited, body: () }, body)
     }
 }
 
 impl Picked<()> {
     /// The job with its body again.
     pub(crate) fn with<T>(self, body: T) -> Picked<T> {
-        let Self { key, class, session, batching, bytes, admitted, waited, body: () } = self;
-        Picked { key, class, session, batching, bytes, admitted, waited, body }
+        let Self { key, class, chain, batching, admitted, waited, body: () } = self;
+        Picked { key, class, chain, batching, admitted, waited, body }
     }
 }
 
@@ -183,7 +218,7 @@ impl Run {
 
 #[derive(Debug)]
 pub(super) struct RunJob {
-    pub(super) chain: Option<ChainKey>,
+    pub(super) chain: Option<ChainSlot>,
 }
 
 /// A job that left without being picked.

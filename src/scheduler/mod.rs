@@ -52,11 +52,11 @@ pub(crate) use self::job::{Arrival, Dispatch, JobKey, Picked, Resolved, Retry, R
 pub(crate) use self::params::{BatchParams, Batching, CoreParams, HookParams, PickParams, SeatParams};
 pub(crate) use self::rule::AdmissionRule;
 
-use self::batch::{Batch, BatchKey};
+use self::batch::{Batch, BatchKey, Joining};
 use self::chain::{Chain, ChainKey};
-use self::expiry::{ExpiryGroup, GroupSlot};
+use self::expiry::ExpiryGroup;
 use self::hashing::Keyed;
-use self::job::{BatchSlot, JobSlot, Place, Run, RunJob, Waiting};
+use self::job::{BatchSlot, ChainSlot, GroupSlot, JobSlot, Place, Run, RunJob, Waiting};
 use self::list::{List, ListKind};
 use self::pick::Picker;
 use self::ready::{ReadyQueue, Unit};
@@ -74,7 +74,9 @@ pub(crate) struct Core<T> {
     params: CoreParams,
     hooks: Vec<HookState>,
     jobs: Slab<Waiting<T>>,
-    chains: HashMap<ChainKey, Chain, Keyed>,
+    chains: Slab<Chain>,
+    /// The chain of each hook and session that has one.
+    named: HashMap<ChainKey, ChainSlot, Keyed>,
     batches: Slab<Batch>,
     /// The batch of each key that still takes members.
     open: HashMap<BatchKey, BatchSlot, Keyed>,
@@ -87,6 +89,8 @@ pub(crate) struct Core<T> {
     /// Every waiting job, by its own class.
     waiting: PerClass<u32>,
     picker: Picker,
+    /// Hooks that may not run more now: they are paused, or run as much as they may.
+    saturated: u32,
     timers: PriorityQueue<Timer, Reverse<(Time, u64)>, Keyed>,
     resolved: Vec<Resolved<T>>,
     paused: PerClass<bool>,
@@ -122,11 +126,14 @@ enum Timer {
 impl<T> Core<T> {
     pub(crate) fn new(params: CoreParams) -> Self {
         let keyed = Keyed::default();
+        let mut picker = Picker::default();
+        picker.count_seats(&params.seats);
         Self {
             params,
             hooks: Vec::new(),
             jobs: Slab::new(),
-            chains: HashMap::with_hasher(keyed),
+            chains: Slab::new(),
+            named: HashMap::with_hasher(keyed),
             batches: Slab::new(),
             open: HashMap::with_hasher(keyed),
             lingering: BTreeSet::new(),
@@ -135,7 +142,8 @@ impl<T> Core<T> {
             lanes: PerClass::default(),
             ready: PerClass::default(),
             waiting: PerClass::default(),
-            picker: Picker::default(),
+            picker,
+            saturated: 0,
             timers: PriorityQueue::with_hasher(keyed),
             resolved: Vec::new(),
             paused: PerClass::default(),
@@ -168,21 +176,22 @@ impl<T> Core<T> {
         let seq = self.arrivals;
         self.arrivals += 1;
         let Arrival { hook, class, session, batching, bytes, admitted, max_wait, body } = arrival;
-        let chain = session.map(|session| ChainKey { hook, session });
+        let chain = session.map(|session| self.chain_of(ChainKey { hook, session }));
         let slot = JobSlot::from_index(self.jobs.insert(Waiting {
             seq,
             hook,
             class,
             chain,
-            batching: batching.map(Box::new),
-            bytes,
+            batching: batching.map(|batching| Box::new(Joining { batching, bytes, lingered: 0 })),
             // A clock that is read twice at the same moment may be a little ahead of the core's.
             admitted: admitted.min(now),
             place: Place::Behind,
-            expiry: None,
+            group: None,
+            paused_before: 0,
             started: false,
             links: list::Links::default(),
             tally: Tally::default(),
+            waits: Waits::Not,
             body,
         }));
         self.waiting[class] += 1;
@@ -196,7 +205,7 @@ impl<T> Core<T> {
         }
         self.begin_wait(slot);
         self.relieve();
-        JobKey { slot, seq }
+        JobKey::of(slot, seq)
     }
 
     pub(crate) fn params(&self) -> &CoreParams {
@@ -211,6 +220,7 @@ impl<T> Core<T> {
             self.repick(&params.pick);
         }
         self.params = params;
+        self.picker.count_seats(&self.params.seats);
         self.relieve();
     }
 
@@ -231,7 +241,7 @@ impl<T> Core<T> {
     /// Cancels a waiting job. False: it does not wait (any more).
     pub(crate) fn cancel(&mut self, key: JobKey, now: Time) -> bool {
         self.tick(now);
-        let waits = self.jobs.get(key.slot.index()).is_some_and(|job| job.seq == key.seq);
+        let waits = self.jobs.get(key.slot.index()).is_some_and(|job| key.is_of(job.seq));
         if waits {
             self.resolve(key.slot, OutcomeKind::Cancelled, now);
         }
@@ -311,7 +321,7 @@ impl<T> Core<T> {
 
     /// The classes for which a seat is free.
     pub(crate) fn seats_open(&self) -> PerClass<bool> {
-        PerClass::from_fn(|class| !self.paused[class] && self.picker.seat_is_free(&self.params.seats, class))
+        PerClass::from_fn(|class| !self.paused[class] && self.picker.seat_is_free(class))
     }
 
     pub(crate) fn paused(&self) -> PerClass<bool> {
@@ -330,7 +340,7 @@ impl<T> Core<T> {
 
     /// The body of a waiting job.
     pub(crate) fn body(&self, key: JobKey) -> Option<&T> {
-        self.jobs.get(key.slot.index()).filter(|job| job.seq == key.seq).map(|job| &job.body)
+        self.jobs.get(key.slot.index()).filter(|job| key.is_of(job.seq)).map(|job| &job.body)
     }
 
     /// Ends the linger of every batch when too much waits.
@@ -370,8 +380,8 @@ impl<T> Core<T> {
 
     /// Puts a job that nothing of its chain is in front of where it can be picked: in a batch, or ready by itself.
     fn place(&mut self, slot: JobSlot, now: Time) {
-        if let Some(batching) = self.job(slot).batching.as_deref().copied() {
-            self.join_batch(slot, batching, now);
+        if let Some(joining) = self.job(slot).batching.as_deref().copied() {
+            self.join_batch(slot, joining.batching, now);
         } else {
             let (class, key) = self.standing(slot);
             self.job_mut(slot).place = Place::Ready { class, key, parked: false };
@@ -398,12 +408,12 @@ impl<T> Core<T> {
     /// Takes a job out of its lane and its expiry group: it starts, or it goes.
     fn forget(&mut self, slot: JobSlot) {
         let job = self.job_mut(slot);
-        let (class, expiry) = (job.class, job.expiry.take());
+        let (class, group) = (job.class, job.group.take());
         if !std::mem::replace(&mut job.started, true) {
             self.lanes[class].remove(&mut self.jobs, ListKind::Lane, slot);
         }
-        if let Some(expiry) = expiry {
-            self.unwatch_expiry(slot, expiry.group);
+        if let Some(group) = group {
+            self.unwatch_expiry(slot, group);
         }
     }
 

@@ -23,7 +23,7 @@
 
 use std::time::Duration;
 
-use super::{Core, HookSlot, HookState, PickParams, Place, Run, SeatParams, Unit};
+use super::{Core, HookSlot, HookState, PickParams, Place, ReadyQueue, Run, SeatParams, Unit};
 use crate::class::{PerClass, PriorityClass};
 
 /// Seat time, in nanoseconds, that a class may claim for a time in which it had nothing to run.
@@ -33,6 +33,8 @@ const CREDIT: u64 = 100_000_000;
 #[derive(Debug, Default)]
 pub(super) struct Picker {
     running: PerClass<u32>,
+    /// The classes for which a seat is free: it is asked for far more often than it changes.
+    free: PerClass<bool>,
     /// How often the class could have run and was passed over, since it was served last.
     passed_over: PerClass<u32>,
     /// The number of the pick since which the class has been due.
@@ -56,13 +58,20 @@ impl Picker {
         self.due_since[class].is_some()
     }
 
-    pub(super) fn seat_is_free(&self, seats: &SeatParams, class: PriorityClass) -> bool {
+    pub(super) fn seat_is_free(&self, class: PriorityClass) -> bool {
+        self.free[class]
+    }
+
+    /// The seats are these, or others of them are taken than before.
+    pub(super) fn count_seats(&mut self, seats: &SeatParams) {
         let in_all: u32 = self.running.values().sum();
         let without_standby: u32 =
             self.running.iter().filter(|(other, _)| !seats.stands_by(*other)).map(|(_, n)| n).sum();
-        in_all < seats.workers.saturating_add(seats.standby)
-            && (seats.stands_by(class) || without_standby < seats.workers)
-            && self.running[class] < seats.per_class[class]
+        self.free = PerClass::from_fn(|class| {
+            in_all < seats.workers.saturating_add(seats.standby)
+                && (seats.stands_by(class) || without_standby < seats.workers)
+                && self.running[class] < seats.per_class[class]
+        });
     }
 
     fn choose(&self, params: &PickParams, eligible: PerClass<bool>) -> Option<PriorityClass> {
@@ -118,7 +127,7 @@ impl Picker {
         }
     }
 
-    fn free(&mut self, params: &PickParams, class: PriorityClass, expected: u64, elapsed: u64) {
+    fn release(&mut self, params: &PickParams, class: PriorityClass, expected: u64, elapsed: u64) {
         self.running[class] -= 1;
         let weight = weight(params, class);
         self.used[class] =
@@ -138,9 +147,7 @@ impl<T> Core<T> {
             self.park_saturated(class);
         }
         let eligible = PerClass::from_fn(|class| {
-            !self.ready[class].is_empty()
-                && !self.paused[class]
-                && self.picker.seat_is_free(&self.params.seats, class)
+            !self.ready[class].is_empty() && !self.paused[class] && self.picker.seat_is_free(class)
         });
         self.picker.choose(&self.params.pick, eligible).map(|class| (class, eligible))
     }
@@ -157,15 +164,20 @@ impl<T> Core<T> {
     pub(super) fn take_seat(&mut self, class: PriorityClass, eligible: PerClass<bool>) -> u64 {
         let expected = self.picker.expected[class];
         self.picker.serve(&self.params.pick, eligible, class);
+        self.picker.count_seats(&self.params.seats);
         expected
     }
 
     pub(super) fn free_seat(&mut self, run: &Run, elapsed: Duration) {
-        self.picker.free(&self.params.pick, run.class, run.expected, crate::time::nanos(elapsed));
+        self.picker.release(&self.params.pick, run.class, run.expected, crate::time::nanos(elapsed));
+        self.picker.count_seats(&self.params.seats);
     }
 
     /// Parks the units at the front of the class whose hooks may not run more.
     pub(super) fn park_saturated(&mut self, class: PriorityClass) {
+        if self.saturated == 0 {
+            return;
+        }
         while let Some((key, unit)) = self.ready[class].front() {
             let hook = self.hook_of(unit);
             if self.hook(hook).has_room() {
@@ -180,7 +192,8 @@ impl<T> Core<T> {
     /// Puts the first parked unit of each class back, if the hook may run more. To be called whenever the hook may have
     /// got room, or what it has ready has changed.
     pub(super) fn unpark(&mut self, hook: HookSlot) {
-        if !self.hook(hook).has_room() {
+        let state = self.hook(hook);
+        if !state.has_room() || state.parked.values().all(ReadyQueue::is_empty) {
             return;
         }
         for class in PriorityClass::ALL {

@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use super::wait::Tally;
 use super::{
-    BatchSlot, ChainKey, Core, Dispatch, HookSlot, JobKey, JobSlot, Picked, Place, Retry, Run, RunJob,
-    RunKey, Timer, Unit, Waiting, list,
+    BatchSlot, Core, Dispatch, HookSlot, JobKey, JobSlot, Picked, Place, Retry, Run, RunJob, RunKey, Timer,
+    Unit, Waiting, Waits, list,
 };
 use crate::class::PriorityClass;
 use crate::time::Time;
@@ -40,8 +40,8 @@ impl<T> Core<T> {
             self.set_timer(Timer::Retry(key.slot), *at);
         }
         for job in run.jobs() {
-            if let Some(key) = job.chain {
-                self.leave_chain(key, now);
+            if let Some(of) = job.chain {
+                self.leave_chain(of, now);
             }
         }
         self.unpark(run.hook);
@@ -77,9 +77,9 @@ impl<T> Core<T> {
     fn take_out(&mut self, slot: JobSlot) -> (RunJob, Picked<T>) {
         let waited = self.end_wait(slot);
         self.forget(slot);
-        if let Some(key) = self.job(slot).chain {
-            self.unlink(slot, key);
-            self.chain(key).running += 1;
+        if let Some(of) = self.job(slot).chain {
+            self.unlink(slot, of);
+            self.chain(of).running += 1;
         }
         let job = self.jobs.remove(slot.index());
         self.waiting[job.class] -= 1;
@@ -87,9 +87,8 @@ impl<T> Core<T> {
         let picked = Picked {
             key: job.seq,
             class: job.class,
-            session: job.chain.map(|c| c.session),
+            chain: job.chain,
             batching: job.batching,
-            bytes: job.bytes,
             admitted: job.admitted,
             waited,
             body: job.body,
@@ -108,27 +107,27 @@ impl<T> Core<T> {
 
     /// Puts a job that has run back where it was: at the front of its chain. The caller sets the timer of its delay.
     fn delay(&mut self, hook: HookSlot, job: Picked<T>) -> JobKey {
-        let chain = job.session.map(|session| ChainKey { hook, session });
-        let class = job.class;
+        let (class, chain) = (job.class, job.chain);
         let slot = JobSlot::from_index(self.jobs.insert(Waiting {
             seq: job.key,
             hook,
             class,
             chain,
             batching: job.batching,
-            bytes: job.bytes,
             admitted: job.admitted,
             place: Place::Delayed,
-            expiry: None,
+            group: None,
+            paused_before: 0,
             started: true,
             links: list::Links::default(),
             tally: Tally::default(),
+            waits: Waits::Not,
             body: job.body,
         }));
         self.waiting[class] += 1;
-        if let Some(key) = chain {
-            self.rejoin_chain(slot, key);
+        if let Some(of) = chain {
+            self.rejoin_chain(slot, of);
         }
-        JobKey { slot, seq: job.key }
+        JobKey::of(slot, job.key)
     }
 }

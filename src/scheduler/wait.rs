@@ -89,13 +89,12 @@ impl Reading {
 pub(super) struct Tally {
     held: Reading,
     behind: u64,
-    lingered: u64,
-    waits: Waits,
 }
 
 impl Tally {
-    fn split(&self, total: u64) -> WaitSplit {
-        let Self { held, behind, lingered, waits: _ } = *self;
+    /// `lingered` is kept with what else only jobs of batches have.
+    fn split(&self, lingered: u64, total: u64) -> WaitSplit {
+        let Self { held, behind } = *self;
         let known = [held.more_important, held.no_seat, held.limit, held.paused, behind, lingered];
         let known = known.iter().fold(0_u64, |sum, part| sum.saturating_add(*part));
         debug_assert!(known <= total, "a moment has one cause: {self:?} of {total}");
@@ -215,7 +214,7 @@ impl<T> Core<T> {
             Some(Hold::Paused)
         } else if is_at_limit(&self.picker, seats, class) {
             Some(Hold::Limit)
-        } else if self.picker.seat_is_free(seats, class) {
+        } else if self.picker.seat_is_free(class) {
             None
         } else if more_important {
             Some(Hold::MoreImportant)
@@ -227,19 +226,22 @@ impl<T> Core<T> {
     /// The job waits for something else from now on.
     pub(super) fn wait_for(&mut self, slot: JobSlot, waits: Waits) {
         let job = self.jobs.get_mut(slot.index()).expect("a slot that something refers to is occupied");
-        if job.started || job.tally.waits == waits {
+        if job.started || job.waits == waits {
             return;
         }
         let hook = self.hooks.get(job.hook.0 as usize).expect("hooks are never removed");
         let read = |class| self.clocks.read(&hook.clocks, class);
         let Time(now) = self.clocks.now;
         let tally = &mut job.tally;
-        match tally.waits {
+        // No other job lingers.
+        let mut none = 0;
+        let lingered = job.batching.as_mut().map_or(&mut none, |joining| &mut joining.lingered);
+        match job.waits {
             Waits::Not => {}
             Waits::Behind | Waits::Lingers => {
                 let paused = read(job.class).paused;
                 tally.held.paused = tally.held.paused.wrapping_add(paused);
-                let of = if tally.waits == Waits::Behind { &mut tally.behind } else { &mut tally.lingered };
+                let of = if job.waits == Waits::Behind { &mut tally.behind } else { &mut *lingered };
                 *of = of.wrapping_add(now.wrapping_sub(paused));
             }
             Waits::Stands(class) => tally.held = tally.held.plus(read(class)),
@@ -249,12 +251,12 @@ impl<T> Core<T> {
             Waits::Behind | Waits::Lingers => {
                 let paused = read(job.class).paused;
                 tally.held.paused = tally.held.paused.wrapping_sub(paused);
-                let of = if waits == Waits::Behind { &mut tally.behind } else { &mut tally.lingered };
+                let of = if waits == Waits::Behind { &mut tally.behind } else { lingered };
                 *of = of.wrapping_sub(now.wrapping_sub(paused));
             }
             Waits::Stands(class) => tally.held = tally.held.minus(read(class)),
         }
-        tally.waits = waits;
+        job.waits = waits;
     }
 
     /// The job has arrived and has its place: it begins to wait for what that says, and has waited since its admission.
@@ -270,7 +272,7 @@ impl<T> Core<T> {
         let hook = self.hooks.get(job.hook.0 as usize).expect("hooks are never removed");
         let tally = &mut job.tally;
         match self.clocks.held(&hook.clocks, job.class) {
-            hold if hold != Some(Hold::Paused) && tally.waits == Waits::Behind => {
+            hold if hold != Some(Hold::Paused) && job.waits == Waits::Behind => {
                 tally.behind = tally.behind.wrapping_add(before);
             }
             Some(hold) => tally.held.add(hold, before),
@@ -285,7 +287,8 @@ impl<T> Core<T> {
         if job.started {
             return WaitSplit::default();
         }
-        job.tally.split(nanos(self.clocks.now.since(job.admitted)))
+        let lingered = job.batching.as_ref().map_or(0, |joining| joining.lingered);
+        job.tally.split(lingered, nanos(self.clocks.now.since(job.admitted)))
     }
 
     /// The hook was paused or resumed, or has another number of runs.
@@ -294,6 +297,8 @@ impl<T> Core<T> {
         let state = hook.hold();
         let before = std::mem::replace(&mut hook.clocks.state, state);
         if before != state {
+            self.saturated += u32::from(state != HookHold::Open);
+            self.saturated -= u32::from(before != HookHold::Open);
             for (class, offset) in hook.clocks.offsets.iter_mut() {
                 let change = self.clocks.face(before, class).minus(self.clocks.face(state, class));
                 *offset = offset.plus(change);

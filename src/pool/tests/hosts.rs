@@ -332,7 +332,7 @@ impl Host for TestHost {
         }
     }
 
-    fn run(&self, _worker: usize, dispatch: Dispatch<Job>) -> Option<Finished<Job>> {
+    fn run(&self, _worker: usize, dispatch: Dispatch<Job>, _now: Time) -> Option<Finished<Job>> {
         let mut finished = Finished::after(Duration::from_micros(1));
         for mut picked in std::iter::once(dispatch.first).chain(dispatch.rest) {
             self.mark(Mark::Start(picked.body.id));

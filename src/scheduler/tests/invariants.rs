@@ -29,6 +29,8 @@ impl<T> Core<T> {
         assert_eq!(running as usize, self.runs.len(), "seats that are taken");
         let by_hook: u32 = self.hooks.iter().map(|hook| hook.running).sum();
         assert_eq!(running, by_hook, "runs by hook");
+        let saturated = self.hooks.iter().filter(|hook| !hook.has_room()).count();
+        assert_eq!(self.saturated as usize, saturated, "hooks that may not run more");
     }
 
     /// Each waiting job is in exactly one place, and each unit in a queue is where it stands.
@@ -58,7 +60,9 @@ impl<T> Core<T> {
         let running = self.runs.iter().flat_map(|(_, run)| run.jobs()).filter_map(|job| job.chain);
         let alive: HashSet<_> = alive.into_iter().chain(running).collect();
         assert_eq!(alive.len(), self.chains.len(), "chains that have jobs, and chains that are kept");
-        for (key, chain) in &self.chains {
+        assert_eq!(self.named.len(), self.chains.len(), "chains that can be found");
+        for (key, slot) in &self.named {
+            let chain = &self.chains[slot.index()];
             let jobs = self.listed(chain.waiting, ListKind::Chain);
             let numbers: Vec<_> = jobs.iter().map(|slot| self.job(*slot).seq).collect();
             assert!(numbers.is_sorted(), "order of {key:?}: {numbers:?}");
