@@ -75,6 +75,8 @@ pub(crate) struct Plan {
     pub(crate) workers: u64,
     pub(crate) standby: u64,
     pub(crate) most_seats: usize,
+    /// Outcomes are observed and subscribed to. Otherwise only handles tell of them, and many have none.
+    pub(crate) heard: bool,
 }
 
 impl Plan {
@@ -97,6 +99,7 @@ impl Plan {
             workers,
             standby,
             most_seats: usize::try_from(workers + standby).expect("it is small"),
+            heard: dice.below(3) > 0,
         }
     }
 

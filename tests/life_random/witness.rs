@@ -240,7 +240,7 @@ impl Witness {
         }
     }
 
-    /// The observer of outcomes.
+    /// The observer of outcomes; where there is none, whoever has a handle tells.
     pub(crate) fn end(&self, outcome: &Outcome) {
         let mut seen = self.seen();
         let Outcome { job, hook, kind, .. } = outcome;
@@ -248,7 +248,7 @@ impl Witness {
         if seen.ends.insert(*job, *kind).is_some() {
             faults.push("a second outcome".to_owned());
         }
-        if self.is_over.load(Ordering::SeqCst) {
+        if self.plan.heard && self.is_over.load(Ordering::SeqCst) {
             faults.push("an outcome after the end".to_owned());
         }
         if outcome.wait != outcome.waited_for.total() {
@@ -283,6 +283,6 @@ impl Witness {
         *seen.books.entry((hook.clone(), kind.name())).or_default() += 1;
         drop(seen);
         // An observer that panics is nobody's fault but its own.
-        assert!(!job.to_string().ends_with("77"), "as asked");
+        assert!(!self.plan.heard || !job.to_string().ends_with("77"), "as asked");
     }
 }
