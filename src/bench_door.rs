@@ -23,6 +23,7 @@ struct Pushed<J>(J, u64, Time);
 impl<J: Send + 'static> Host for Runner<J> {
     type Job = J;
     type Pushed = Pushed<J>;
+    type Station = ();
 
     fn number(pushed: &Pushed<J>) -> u64 {
         pushed.1
@@ -41,7 +42,9 @@ impl<J: Send + 'static> Host for Runner<J> {
         }
     }
 
-    fn run(&self, _worker: usize, dispatch: Dispatch<J>, _now: Time) -> Option<Finished<J>> {
+    fn station(&self, _worker: usize) {}
+
+    fn run(&self, _: &mut (), dispatch: Dispatch<J>, _now: Time) -> Option<Finished<J>> {
         (self.run)(dispatch.first.body);
         Some(Finished::after(Duration::ZERO))
     }

@@ -182,7 +182,7 @@ impl<'a, 'd> Batch<'a, 'd> {
         done: &'d mut dyn FnMut(usize, Ending, bool),
     ) -> Self {
         members.retain(|&index| {
-            let is_wanted = tasks.get(index).is_some_and(|task| !task.cancel.is_cancelled());
+            let is_wanted = tasks.get(index).is_some_and(|task| !task.is_cancelled());
             if !is_wanted {
                 done(index, Ending::not_wanted(), false);
             }
@@ -306,7 +306,7 @@ mod tests {
             job: JobId(17),
             class: crate::PriorityClass::Normal,
             attempt,
-            cancel: &cancel,
+            cancel: None,
             stop: &cancel,
             watch: &|_, _| Instant::now(),
         };

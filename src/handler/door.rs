@@ -85,7 +85,7 @@ fn endings(
         job: JobId(job),
         class: crate::PriorityClass::Normal,
         attempt: 1,
-        cancel: &cancel,
+        cancel: None,
         stop: &cancel,
         watch: &|_, _| std::time::Instant::now(),
     };

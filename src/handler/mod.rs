@@ -59,13 +59,20 @@ pub(crate) struct Task<'a> {
     pub(crate) class: PriorityClass,
     /// 1 for the first.
     pub(crate) attempt: u32,
-    /// Says that this job is not wanted any more. That of a job which runs alone is `stop` itself.
-    pub(crate) cancel: &'a Cancel,
+    /// Says that this member of a batch is not wanted any more. `None`: it runs alone, and `stop` says so.
+    pub(crate) cancel: Option<&'a Cancel>,
     /// Stops the handler, whatever it runs.
     pub(crate) stop: &'a Cancel,
     /// Told by a handler that cannot be stopped how long it may run from now on, and, if it has been given this task
     /// alone of those of the dispatch, its position. Answers with when that is over: then its tasks are taken from it.
     pub(crate) watch: &'a dyn Fn(Duration, Option<usize>) -> Instant,
+}
+
+impl Task<'_> {
+    /// Nobody wants this job any more.
+    pub(crate) fn is_cancelled(&self) -> bool {
+        self.cancel.unwrap_or(self.stop).is_cancelled()
+    }
 }
 
 impl Handler {

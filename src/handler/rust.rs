@@ -24,7 +24,8 @@ pub struct Call {
     job: JobId,
     attempt: u32,
     deadline: Instant,
-    cancel: Cancel,
+    /// Of a member of a batch; of one that runs alone, `stop`.
+    cancel: Option<Cancel>,
     stop: Cancel,
 }
 
@@ -81,7 +82,7 @@ impl Call {
     /// its end. A handler that does long work should look at this now and then, and return.
     #[must_use]
     pub fn is_cancelled(&self) -> bool {
-        self.cancel.is_cancelled() || self.stop.is_cancelled()
+        self.stop.is_cancelled() || self.cancel.as_ref().is_some_and(Cancel::is_cancelled)
     }
 }
 
@@ -247,7 +248,7 @@ impl RustHandler {
 }
 
 fn is_unwanted(task: &Task<'_>) -> bool {
-    task.stop.is_cancelled() || task.cancel.is_cancelled()
+    task.stop.is_cancelled() || task.is_cancelled()
 }
 
 /// The calls for some tasks, which may run from now on for as long as their hook says; `alone` is the position of one
@@ -263,7 +264,7 @@ fn calls(hook: &Hook, tasks: &[Task<'_>], alone: Option<usize>) -> SmallVec<[Cal
         job: task.job,
         attempt: task.attempt,
         deadline,
-        cancel: task.cancel.clone(),
+        cancel: task.cancel.cloned(),
         stop: task.stop.clone(),
     };
     tasks.iter().map(call).collect()

@@ -68,16 +68,27 @@ pub(crate) trait Host: Send + Sync + 'static {
     /// A job on its way to the core. Best of one word: see `lanes.rs`.
     type Pushed: Send + 'static;
 
+    /// What a worker's thread keeps from one run to the next.
+    type Station;
+
     /// The number of its place.
     fn number(pushed: &Self::Pushed) -> u64;
 
     /// The job, and what the core has to know of it. Under the core's lock: it must be quick and not call the pool.
     fn arrival(&self, pushed: Self::Pushed) -> Arrival<Self::Job>;
 
+    /// Called by each thread once, before it runs anything. One that replaces another has its number.
+    fn station(&self, worker: usize) -> Self::Station;
+
     /// Runs the jobs of one pick on the calling worker thread, resolves them, and says how long it took since `now`. It should not
     /// panic: the seat is freed, and what was dropped unresolved is the host's to find out. `None`: meanwhile the
     /// worker was [replaced](Pool::replace), and its run [completed](Pool::complete).
-    fn run(&self, worker: usize, dispatch: Dispatch<Self::Job>, now: Time) -> Option<Finished<Self::Job>>;
+    fn run(
+        &self,
+        station: &mut Self::Station,
+        dispatch: Dispatch<Self::Job>,
+        now: Time,
+    ) -> Option<Finished<Self::Job>>;
 
     /// A job left the queue without being picked. On the thread that made it leave, without a lock: it may call the
     /// pool. It must be quick and must not panic. `waited`: what it waited for; nothing, if it had run before.

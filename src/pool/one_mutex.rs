@@ -107,6 +107,7 @@ impl<H: Host> Shared<H> {
     }
 
     fn work(&self, worker: usize) {
+        let mut station = self.host.station(worker);
         let mut ran: Option<(RunKey, Finished<H::Job>)> = None;
         loop {
             let mut state = self.lock();
@@ -140,7 +141,7 @@ impl<H: Host> Shared<H> {
             }
             if let Some(dispatch) = found {
                 let run = dispatch.run;
-                ran = self.host.run(worker, dispatch, now).map(|finished| (run, finished));
+                ran = self.host.run(&mut station, dispatch, now).map(|finished| (run, finished));
             }
         }
     }

@@ -15,6 +15,11 @@
 //! 4. found nothing: it goes from searching to asleep in one compare-and-swap, which fails if the epoch has moved since
 //!    step 2; then it goes on at step 2. The list of sleepers is changed under its lock together with the word.
 //!
+//! A worker that comes from a run looks once before it counts itself as searching, as it mostly finds its next job at once:
+//! it reads the epoch, then looks. Nobody relies on it meanwhile, so it owes a wake-up only for what it leaves, or has
+//! opened: if there is more, or it has changed for which classes a seat is free and the epoch has moved, it notifies like
+//! whoever makes work. If it finds nothing it goes to step 1.
+//!
 //! Whoever makes work (a submit, mostly):
 //!
 //! 1. makes it visible, by a push to a lane;
@@ -29,9 +34,9 @@
 //! when it completes.
 //!
 //! *Nobody is woken in vain* where that can be known: a submit whose class has no free seat wakes nobody. `open` tells
-//! for which classes there is one; it is written under the core's lock before the writer's next step 3 or 4, and read
-//! after the epoch has moved, so a reader sees at least what was true at the last of those steps that came before it,
-//! and the writer of any later change sees that the epoch has moved. Who opens a class without being on the way to one
+//! for which classes there is one; it is written under the core's lock before the writer's next step 3 or 4, or its next
+//! look at the epoch if it came from a run, and read after the epoch has moved, so a reader sees at least what was true at
+//! the last of those that came before it, and the writer of any later change sees that the epoch has moved. Who opens a class without being on the way to one
 //! of those steps (a resume) notifies afterwards. A submit to a paused class wakes nobody for the deadline either: the
 //! time of its jobs stands still.
 //!
@@ -125,6 +130,14 @@ impl Parking {
         }
     }
 
+    /// A worker that comes from a run, and has not counted itself as searching, has a job. `opened`: there is a free seat
+    /// for a class that had none.
+    pub(super) fn go_on(&self, since: Epoch, more: bool, opened: bool) {
+        if more || opened && self.epoch().0 != since.0 {
+            self.notify();
+        }
+    }
+
     /// Step 4: the searcher has nothing, and sleeps until it is woken or the deadline comes. Returns at once, still
     /// searching, if the epoch has moved. Searching again when it returns.
     pub(super) fn sleep(&self, worker: usize, since: Epoch, deadline: Option<Time>) {
@@ -207,16 +220,19 @@ impl Parking {
     }
 
     /// Says for which classes a seat is free, and which are paused. Under the core's lock. Who opens a class otherwise
-    /// than on the way to step 3 or 4 must notify afterwards.
-    pub(super) fn set_open(&self, open: PerClass<bool>, paused: PerClass<bool>) {
+    /// than on the way to step 3 or 4, or to [`Parking::go_on`], must notify afterwards. True: that is another answer than
+    /// before.
+    pub(super) fn set_open(&self, open: PerClass<bool>, paused: PerClass<bool>) -> bool {
         let bits = |of: PerClass<bool>| {
             of.iter().filter(|(_, is)| **is).fold(0, |bits, (class, _)| bits | bit(class))
         };
         let bits = bits(open) | bits(paused) << PriorityClass::COUNT;
         // Nobody else writes it meanwhile, and a store costs as much as a lock.
-        if self.open.load(Ordering::Relaxed) != bits {
+        let is_other = self.open.load(Ordering::Relaxed) != bits;
+        if is_other {
             self.open.store(bits, Ordering::SeqCst);
         }
+        is_other
     }
 
     /// True when nobody watches a deadline as early as this one.

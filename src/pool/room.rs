@@ -55,13 +55,13 @@ impl Room {
     }
 
     /// Like [`Room::tell`], by a worker that has picked a job; `plenty`: much more waits. May be put off then.
-    pub(super) fn tell_lazily(&self, plenty: bool) {
+    pub(super) fn tell_lazily(&self, plenty: impl FnOnce() -> bool) {
         // SeqCst, as in `tell`.
         if self.waiters.load(Ordering::SeqCst) == 0 {
             return;
         }
         // A race of two workers tells a little earlier or later than a handful.
-        if plenty && self.held_back.fetch_add(1, Ordering::Relaxed) + 1 < HANDFUL {
+        if plenty() && self.held_back.fetch_add(1, Ordering::Relaxed) + 1 < HANDFUL {
             return;
         }
         self.held_back.store(0, Ordering::Relaxed);
@@ -87,7 +87,7 @@ mod tests {
         let room = Room::default();
         room.waiters.store(1, Ordering::SeqCst);
         let told_after = |plenty, times| {
-            (0..times).for_each(|_| room.tell_lazily(plenty));
+            (0..times).for_each(|_| room.tell_lazily(|| plenty));
             *room.lock()
         };
         assert_eq!(told_after(true, HANDFUL - 1), 0);

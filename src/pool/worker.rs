@@ -13,11 +13,12 @@ use crate::time::Time;
 pub(super) fn work<H: Host>(shared: &Shared<H>, worker: usize, course: &Course) {
     let _leaving = Leaving { shared, course };
     shared.parking.check_in(worker);
+    let mut station = shared.host.station(worker);
     let mut ran = None;
     while let Some((dispatch, now)) = next(shared, worker, course, ran.take()) {
         let run = dispatch.run;
         // A panic must not cost the seat, or the jobs behind this one in its chain.
-        let finished = catch_unwind(AssertUnwindSafe(|| shared.host.run(worker, dispatch, now)));
+        let finished = catch_unwind(AssertUnwindSafe(|| shared.host.run(&mut station, dispatch, now)));
         let Some(finished) = finished.unwrap_or_else(|_| Some(Finished::after(Duration::ZERO))) else {
             return;
         };
@@ -44,9 +45,11 @@ type Ran<H> = (RunKey, Finished<<H as Host>::Job>);
 struct Look<J> {
     now: Time,
     found: Option<Dispatch<J>>,
-    /// Another worker would find something, too.
+    /// Beside what was found there is something for another worker to do, or to watch.
     more: bool,
     deadline: Option<Time>,
+    /// Other classes have a free seat than before.
+    opened: bool,
     left: Vec<Resolved<J>>,
 }
 
@@ -55,38 +58,35 @@ fn next<H: Host>(
     shared: &Shared<H>,
     worker: usize,
     course: &Course,
-    mut ran: Option<Ran<H>>,
+    ran: Option<Ran<H>>,
 ) -> Option<(Dispatch<H::Job>, Time)> {
+    if ran.is_some() {
+        let epoch = shared.parking.epoch();
+        let look = shared.look(worker, course, ran);
+        if look.found.is_some() {
+            shared.parking.go_on(epoch, look.more, look.opened);
+            return shared.set_out(look);
+        }
+        // The bytes of the jobs that ran are free, though nothing takes their seat.
+        shared.room.tell();
+        shared.tell(look.left);
+        shared.tell_quiet();
+    }
     shared.parking.start_search();
     loop {
         let epoch = shared.parking.epoch();
-        let completed = ran.is_some();
-        let Look { now, found, more, deadline, left } = shared.look(worker, course, ran.take());
-        if let Some(dispatch) = found {
-            let to_watch = deadline.is_some_and(|deadline| shared.parking.is_unwatched(deadline));
-            shared.parking.stop_search(epoch, more || to_watch);
-            // Its place is free, and so are the bytes of the jobs that ran.
-            shared.room.tell_lazily(shared.admission.is_well_filled());
-            let is_later = !left.is_empty();
-            shared.tell(left);
-            return Some((dispatch, if is_later { shared.clock.now() } else { now }));
+        let look = shared.look(worker, course, None);
+        if look.found.is_some() {
+            shared.parking.stop_search(epoch, look.more);
+            return shared.set_out(look);
         }
-        if completed {
-            // The bytes of the jobs that ran are free, though nothing takes their seat.
-            shared.room.tell();
-        }
+        let Look { deadline, left, .. } = look;
         if !left.is_empty() {
             // Who searches is relied on to find what comes; the host's time must not be part of that.
             shared.parking.stop_search(epoch, false);
             shared.tell(left);
-            if completed {
-                shared.tell_quiet();
-            }
             shared.parking.start_search();
             continue;
-        }
-        if completed {
-            shared.tell_quiet();
         }
         let retires = course.retires.load(Ordering::Relaxed);
         if retires || shared.leaving.load(Ordering::Acquire) {
@@ -130,10 +130,20 @@ impl<H: Host> Shared<H> {
         }
         self.settle(&mut core, &mut left);
         self.begin_telling(&left);
-        let more = found.is_some() && core.has_eligible();
         let deadline = core.next_deadline();
-        self.parking.set_open(core.seats_open(), core.paused());
-        Look { now, found, more, deadline, left }
+        let to_watch = deadline.is_some_and(|deadline| self.parking.is_unwatched(deadline));
+        let more = found.is_some() && (to_watch || core.has_eligible());
+        let opened = self.parking.set_open(core.seats_open(), core.paused());
+        Look { now, found, more, deadline, opened, left }
+    }
+
+    /// Does what there is to do before the run of what was found.
+    fn set_out(&self, look: Look<H::Job>) -> Option<(Dispatch<H::Job>, Time)> {
+        // Its place is free, and so are the bytes of the jobs that ran.
+        self.room.tell_lazily(|| self.admission.is_well_filled());
+        let is_late = !look.left.is_empty();
+        self.tell(look.left);
+        look.found.map(|dispatch| (dispatch, if is_late { self.clock.now() } else { look.now }))
     }
 }
 

@@ -69,8 +69,8 @@ pub(super) struct Engine {
     pub(super) letters: DeadLetters,
     pub(super) recorder: Option<Recorder>,
     pub(super) subscribers: Subscribers,
-    /// What each worker runs is stopped by its token.
-    cancels: Vec<Mutex<Cancel>>,
+    /// What each worker runs is stopped by its token; `None`: it has not begun.
+    cancels: Vec<Mutex<Option<Cancel>>>,
     /// How what runs is to be stopped: a [`CancelLevel`] as a number.
     stopping: AtomicU8,
     /// Sees to it that handlers in Rust cost nobody else's time.
@@ -128,18 +128,25 @@ impl Engine {
         self.pool.get().and_then(Weak::upgrade).is_some_and(|pool| pool.cancel(key))
     }
 
-    /// The token for the next run of a worker.
-    fn fresh_cancel(&self, worker: usize) -> Cancel {
-        let Some(slot) = self.cancels.get(worker) else { return Cancel::new() };
-        let mut cancel = lock(slot);
-        if cancel.is_cancelled() {
-            *cancel = Cancel::new();
+    /// Another token for what the worker runs from now on.
+    fn renew_cancel(&self, worker: usize) -> Cancel {
+        let cancel = Cancel::new();
+        if let Some(slot) = self.cancels.get(worker) {
+            *lock(slot) = Some(cancel.clone());
         }
-        // Looked at under the lock that `stop_all` takes: this run sees the level, or that sees this token.
+        cancel
+    }
+
+    /// The token for the worker's next run.
+    fn cancel_for_run(&self, station: &mut Station) -> Cancel {
+        if station.cancel.is_cancelled() {
+            station.cancel = self.renew_cancel(station.worker);
+        }
+        // Looked at when the token can be found: this run sees the level, or who raises it finds this token.
         if self.is_stopping() {
-            cancel.cancel();
+            station.cancel.cancel();
         }
-        cancel.clone()
+        station.cancel.clone()
     }
 
     pub(super) fn has_observers(&self) -> bool {
@@ -153,20 +160,26 @@ impl Engine {
     fn stop_all(&self, level: CancelLevel) {
         self.stopping.fetch_max(level as u8, Ordering::SeqCst);
         for cancel in &self.cancels {
-            let cancel = lock(cancel);
-            if level == CancelLevel::Kill {
-                cancel.kill();
-            } else {
-                cancel.cancel();
+            match &*lock(cancel) {
+                Some(cancel) if level == CancelLevel::Kill => cancel.kill(),
+                Some(cancel) => cancel.cancel(),
+                None => {}
             }
         }
         self.watchdog.end(level);
     }
 }
 
+/// What a worker's thread keeps: its number, and the token that stops what it runs.
+pub(super) struct Station {
+    worker: usize,
+    cancel: Cancel,
+}
+
 impl Host for Engine {
     type Job = Job;
     type Pushed = Job;
+    type Station = Station;
 
     fn number(job: &Job) -> u64 {
         job.place()
@@ -176,7 +189,11 @@ impl Host for Engine {
         job.arrival()
     }
 
-    fn run(&self, worker: usize, dispatch: Dispatch<Job>, started: Time) -> Option<Finished<Job>> {
+    fn station(&self, worker: usize) -> Station {
+        Station { worker, cancel: self.renew_cancel(worker) }
+    }
+
+    fn run(&self, station: &mut Station, dispatch: Dispatch<Job>, started: Time) -> Option<Finished<Job>> {
         let Dispatch { run, hook, class: picked_as, first, rest } = dispatch;
         let elapsed = || self.clock.now().since(started);
         let (first, entry) = Boarding::of(first, started);
@@ -185,7 +202,7 @@ impl Host for Engine {
         let given = pass.as_ref().ok().copied().flatten();
         // Whatever becomes of the dispatch: when it is over, it holds up no other one.
         let _releases = Releases(self, entry.breaker.clone().zip(given));
-        let stop = self.fresh_cancel(worker);
+        let stop = self.cancel_for_run(station);
         let crew = (!rest.is_empty()).then(|| Arc::new(Crew::new(stop.clone())));
         let rest = rest.into_iter().map(|picked| Boarding::of(picked, started).0);
         let running: Jobs = std::iter::once(first)
@@ -208,7 +225,7 @@ impl Host for Engine {
         }
         // A job that has its outcome is gone, while the handler may look at its event.
         let views: SmallVec<[_; 1]> = running.iter().flatten().map(View::of).collect();
-        let flight = Arc::new(Flight::new((worker, run), entry, started, (stop, given), running));
+        let flight = Arc::new(Flight::new((station.worker, run), entry, started, (stop, given), running));
         let entry = &flight.entry;
         let is_watched = Cell::new(false);
         let watch = |timeout, alone| {
@@ -225,9 +242,11 @@ impl Host for Engine {
         };
         let task = |view| View::task(view, &entry.hook, &flight.stop, &watch);
         let tasks: SmallVec<[_; 1]> = views.iter().map(task).collect();
+        let ended = Cell::new(0);
         let done = |index: usize, mut ending: Ending| {
             // A second ending of a task, or one that comes too late, is nothing that anybody could use.
             let Some((running, _in_hand)) = flight.take(index) else { return false };
+            ended.set(ended.get() + 1);
             ending = ending.redacted(&entry.hook.redactor);
             if ending.run.is_none() && ending.kind.has_run() {
                 ending.run = Some(elapsed());
@@ -246,8 +265,9 @@ impl Host for Engine {
         };
         let panic = ran.err().map(|panic| panic_text(&*panic));
         let mut repeats = false;
+        let all_have_ended = ended.get() == tasks.len();
         for index in 0..tasks.len() {
-            if flight.has_ended(index) {
+            if all_have_ended || flight.has_ended(index) {
                 continue;
             }
             let ending = panic.as_deref().map_or_else(Ending::forgotten, Ending::panicked);
@@ -315,7 +335,7 @@ impl View {
             job: self.job,
             class: self.class,
             attempt: self.attempt,
-            cancel: self.member.as_ref().map_or(stop, |member| &member.cancel),
+            cancel: self.member.as_ref().map(|member| &member.cancel),
             stop,
             watch,
         }

@@ -134,8 +134,13 @@ impl JobShared {
     }
 
     /// A job uses the bytes of its event no more.
-    pub(super) fn leave(&self, accounts: &Accounts) {
-        if self.owner.as_ref().map_or(&self.users, |owner| &owner.users).leave() {
+    pub(super) fn leave(self: &Arc<Self>, accounts: &Accounts) {
+        let is_last = match &self.owner {
+            Some(owner) => owner.users.leave(),
+            // Who could join has a reference.
+            None => !self.has_handle() || self.users.leave(),
+        };
+        if is_last {
             accounts.bytes.give_back(self.event.payload().len() as u64);
         }
     }

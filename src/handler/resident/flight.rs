@@ -71,7 +71,7 @@ impl<'a, 'd> Flight<'a, 'd> {
         let Self { tasks, open, done, .. } = self;
         if tasks.len() > 1 {
             open.retain(|&index| {
-                let is_wanted = tasks.get(index).is_some_and(|task| !task.cancel.is_cancelled());
+                let is_wanted = tasks.get(index).is_some_and(|task| !task.is_cancelled());
                 if !is_wanted {
                     done(index, Ending::not_wanted());
                 }

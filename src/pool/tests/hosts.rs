@@ -314,6 +314,7 @@ impl TestHost {
 impl Host for TestHost {
     type Job = Job;
     type Pushed = Job;
+    type Station = ();
 
     fn number(job: &Job) -> u64 {
         job.number
@@ -332,7 +333,9 @@ impl Host for TestHost {
         }
     }
 
-    fn run(&self, _worker: usize, dispatch: Dispatch<Job>, _now: Time) -> Option<Finished<Job>> {
+    fn station(&self, _worker: usize) {}
+
+    fn run(&self, _: &mut (), dispatch: Dispatch<Job>, _now: Time) -> Option<Finished<Job>> {
         let mut finished = Finished::after(Duration::from_micros(1));
         for mut picked in std::iter::once(dispatch.first).chain(dispatch.rest) {
             self.mark(Mark::Start(picked.body.id));

@@ -167,6 +167,14 @@ struct Core {
     /// What the next job that ends sets free.
     behind: u32,
     paused: bool,
+    /// No seat is free before the next job ends: one that others are behind takes all.
+    shut: bool,
+}
+
+/// What a look has found.
+struct Found {
+    more: bool,
+    opened: bool,
 }
 
 impl Stage {
@@ -206,16 +214,16 @@ impl Stage {
         self.parking.notify();
     }
 
-    fn tell_open(&self, core: &Core) {
+    fn tell_open(&self, core: &Core) -> bool {
         let all = |is| PerClass::from_fn(|_| is);
-        self.parking.set_open(all(!core.paused), all(core.paused));
+        self.parking.set_open(all(!core.paused && !core.shut), all(core.paused))
     }
 
-    /// A job was found; there is more.
-    fn look(&self, completed: bool) -> Option<bool> {
+    fn look(&self, completed: bool) -> Option<Found> {
         let mut core = self.core.lock().unwrap();
         if completed {
             core.jobs += std::mem::take(&mut core.behind);
+            core.shut = false;
         }
         // A look, and not an exchange, which would find the newest whatever the protocol does.
         let came = self.lanes.load(Ordering::Relaxed);
@@ -223,30 +231,40 @@ impl Stage {
             core.jobs += came;
             self.lanes.fetch_sub(came, Ordering::Relaxed);
         }
-        self.tell_open(&core);
-        if core.paused {
-            return None;
+        let found = !core.paused && !core.shut && core.jobs > 0;
+        if found {
+            core.jobs -= 1;
+            core.shut = core.behind > 0;
         }
-        core.jobs = core.jobs.checked_sub(1)?;
-        Some(core.jobs > 0)
+        let opened = self.tell_open(&core);
+        found.then(|| Found { more: core.jobs > 0 && !core.shut, opened })
     }
 
     fn work(&self, worker: usize, together: u32) {
         self.parking.check_in(worker);
         self.parking.start_search();
-        let mut completed = false;
         loop {
             let epoch = self.parking.epoch();
-            if let Some(more) = self.look(std::mem::take(&mut completed)) {
-                self.parking.stop_search(epoch, more);
+            if let Some(found) = self.look(false) {
+                self.parking.stop_search(epoch, found.more);
                 self.run(together);
-                completed = true;
+                self.go_on(together);
                 self.parking.start_search();
             } else if self.leaving.load(Ordering::Acquire) {
                 return self.parking.stop_search(epoch, false);
             } else {
                 self.parking.sleep(worker, epoch, None);
             }
+        }
+    }
+
+    /// Runs what is found at once, without searching.
+    fn go_on(&self, together: u32) {
+        loop {
+            let epoch = self.parking.epoch();
+            let Some(Found { more, opened }) = self.look(true) else { return };
+            self.parking.go_on(epoch, more, opened);
+            self.run(together);
         }
     }
 
@@ -336,6 +354,19 @@ fn what_the_end_of_a_job_sets_free_gets_two_workers() {
     model(2, || {
         let (stage, threads) = Stage::start(2, 3);
         stage.core.lock().unwrap().behind = 2;
+        stage.push();
+        stage.end(3, threads);
+    });
+}
+
+/// The end of the first job opens the class, and its worker goes on with what was behind it. Who pushes meanwhile sees the
+/// class closed, maybe, and wakes nobody.
+#[test]
+fn what_the_end_of_a_job_opens_gets_two_workers() {
+    model(2, || {
+        let (stage, threads) = Stage::start(2, 3);
+        stage.core.lock().unwrap().behind = 1;
+        stage.push();
         stage.push();
         stage.end(3, threads);
     });
