@@ -51,6 +51,7 @@ impl Way {
 }
 
 /// One life.
+#[expect(clippy::struct_excessive_bools, reason = "each is a side of a life by itself")]
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Plan {
     pub(crate) seed: u64,
