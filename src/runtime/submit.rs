@@ -6,8 +6,6 @@
 
 use std::sync::Arc;
 
-use smallvec::SmallVec;
-
 use super::Inner;
 use super::accounts::{Charge, Owner};
 use super::handle::{Admitted, JobHandle, JobShared};
@@ -50,25 +48,22 @@ impl Inner {
     pub(super) fn submit_to(&self, only: Option<&str>, event: impl Subject, when_room: bool) -> Submission {
         // Once: all of one event's hooks are of one configuration.
         let hooks = self.hooks.load();
-        let mut wanted: SmallVec<[_; 4]> = SmallVec::new();
+        let mut incoming = Incoming { hooks: &hooks, when_room, submission: Submission::default() };
+        let mut last = None;
         hooks.matcher.find_for(&event, hooks.config.kinds, |at, matched| {
             let Some(entry) = hooks.entries.get(at) else { return };
-            if only.is_none_or(|only| only == entry.hook.name.as_str()) {
-                wanted.push((entry, matched));
+            if only.is_none_or(|only| only == entry.hook.name.as_str())
+                && let Some((entry, matched)) = last.replace((entry, matched))
+            {
+                self.decide(&mut incoming, entry, &event, matched);
             }
         });
-        let mut incoming = Incoming { hooks: &hooks, when_room, submission: Submission::default() };
-        let Some((last, matched)) = wanted.pop() else {
-            if !event.is_impossible() {
-                self.unmatched.count(event.kind());
-            }
-            return incoming.submission;
-        };
-        for (entry, matched) in wanted {
-            self.decide(&mut incoming, entry, &event, matched);
+        match last {
+            // The last one has the event itself, where the others have references to it.
+            Some((entry, matched)) => self.decide(&mut incoming, entry, event, matched),
+            None if event.is_impossible() => {}
+            None => self.unmatched.count(event.kind()),
         }
-        // The last one has the event itself, where the others have references to it.
-        self.decide(&mut incoming, last, event, matched);
         incoming.submission
     }
 
