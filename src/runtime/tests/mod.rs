@@ -101,10 +101,14 @@ fn a_pool_may_end_in_an_observer() {
     });
     let pool = pool.build().unwrap();
     *held.lock().unwrap() = Some(pool.clone());
+    let outcomes = pool.outcomes(1);
     let handle = pool.submit(event(r#"{"event":"stop"}"#)).admitted().next().unwrap().clone();
     drop(pool);
     is_done.recv_timeout(LONG).unwrap();
     assert_eq!(handle.wait(LONG).unwrap().kind, OutcomeKind::Succeeded);
+    let (ended, has_ended) = mpsc::channel();
+    std::thread::spawn(move || ended.send(outcomes.count()));
+    assert_eq!(has_ended.recv_timeout(LONG), Ok(1), "somebody else drains it");
 }
 
 #[test]
