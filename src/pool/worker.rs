@@ -7,13 +7,14 @@ use std::time::Duration;
 use super::threads::Course;
 use super::{Finished, Host, Shared};
 use crate::scheduler::{Dispatch, Resolved, RunKey};
-use crate::time::Time;
+use crate::time::{Pace, Time};
 
 /// Runs jobs until the pool is left, or the worker was replaced.
 pub(super) fn work<H: Host>(shared: &Shared<H>, worker: usize, course: &Course) {
     let _leaving = Leaving { shared, course };
     shared.parking.check_in(worker);
     let mut ran = None;
+    let mut pace = Pace::default();
     while let Some(dispatch) = next(shared, worker, course, ran.take()) {
         let run = dispatch.run;
         // A panic must not cost the seat, or the jobs behind this one in its chain.
@@ -22,6 +23,7 @@ pub(super) fn work<H: Host>(shared: &Shared<H>, worker: usize, course: &Course) 
             return;
         };
         ran = Some((run, finished));
+        pace.count(&shared.clock);
     }
 }
 
