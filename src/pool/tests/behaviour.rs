@@ -1,6 +1,7 @@
 //! What the running pool does: order, importance, seats, displacement, expiry, cancelling, pausing, waiting for room.
 //! Its end is in `drain.rs`, its waking in `wakes.rs`.
 
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -13,6 +14,7 @@ use crate::class::{PerClass, PriorityClass};
 use crate::outcome::{OutcomeKind, Refusal};
 use crate::pool::Pool;
 use crate::scheduler::HookSlot;
+use crate::time::is_faster_clock_sought;
 use PriorityClass::{Critical, High, Low, Normal};
 
 const HOUR: Duration = Duration::from_hours(1);
@@ -425,4 +427,16 @@ fn who_waits_for_room_displaces_nobody() {
     });
     finish(&pool, &host, 3);
     assert_eq!(host.count(OutcomeKind::Displaced), 0);
+}
+
+#[test]
+fn a_worker_that_is_quick_has_a_faster_clock_looked_for() {
+    let (pool, host) = pool(params(1, 1000));
+    let admitted = Cell::new(0);
+    await_state("a worker has been quick", || {
+        let is_admitted = pool.submit(Spec::new(admitted.get(), Normal)).is_ok();
+        admitted.set(admitted.get() + u32::from(is_admitted));
+        is_faster_clock_sought()
+    });
+    finish(&pool, &host, admitted.get() as usize);
 }
