@@ -100,10 +100,10 @@ mod tests {
                 });
             }
             while taken.len() < THREADS * EACH {
-                let mut found = Vec::new();
+                let mut found = SmallVec::new();
                 lanes.take_all(&mut found, |job| job.0);
                 assert!(found.is_sorted_by_key(|job| job.0));
-                taken.append(&mut found);
+                taken.extend(found);
                 std::thread::yield_now();
             }
         });
