@@ -18,10 +18,15 @@ use crate::scheduler::tests::world::{Happening, World, run};
 use crate::scheduler::{Arrival, Core, Retry};
 use crate::time::Time;
 
+/// A script takes Miri half a minute.
+fn cases(number: u32) -> u32 {
+    if cfg!(miri) { 1 } else { number }
+}
+
 /// The same scripts every time: a change that breaks a promise is found when it is made. The long run looks further.
 fn few() -> ProptestConfig {
     ProptestConfig {
-        cases: 300,
+        cases: cases(300),
         rng_seed: RngSeed::Fixed(1),
         failure_persistence: None,
         ..ProptestConfig::default()
@@ -29,7 +34,7 @@ fn few() -> ProptestConfig {
 }
 
 fn many() -> ProptestConfig {
-    ProptestConfig { cases: 3000, ..few() }
+    ProptestConfig { cases: cases(3000), ..few() }
 }
 
 fn other_ones_each_time() -> ProptestConfig {
@@ -306,7 +311,7 @@ proptest! {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 1000, ..few() })]
+    #![proptest_config(ProptestConfig { cases: cases(1000), ..few() })]
 
     /// Without a model: in whole milliseconds many deadlines fall together, and nobody calls `tick`. The threads that
     /// come read the time a little apart, so it goes back now and then.
