@@ -8,6 +8,9 @@
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
 
+#[path = "helpers/dice.rs"]
+mod dice;
+
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fs;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -17,6 +20,8 @@ use std::time::{Duration, Instant};
 use hookpool::{
     Answer, BatchAnswer, Call, Config, Event, HookPool, Outcome, OutcomeKind, PriorityClass, Refusal, Skip,
 };
+
+use self::dice::Dice;
 
 const AMPLE: Duration = Duration::from_mins(2);
 const EVENTS: u64 = 4_000;
@@ -160,23 +165,12 @@ const LIVE: &[(&str, &[&str])] = &[
     ("hook.off.enabled", &["true", "false"]),
 ];
 
-/// Numbers from a seed (splitmix64).
-struct Dice(u64);
-
 impl Dice {
-    fn roll(&mut self, below: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (z ^ (z >> 31)) % below
-    }
-
     /// The first that comes up, one in so many; else the first of all.
     fn pick<'a>(&mut self, from: &[(&'a str, u64)]) -> &'a str {
-        let start = usize::try_from(self.roll(from.len() as u64)).unwrap();
+        let start = usize::try_from(self.below(from.len() as u64)).unwrap();
         let turned = from.iter().cycle().skip(start).take(from.len());
-        turned.clone().find(|(_, one_in)| self.roll(*one_in) == 0).unwrap_or(&from[0]).0
+        turned.clone().find(|(_, one_in)| self.below(*one_in) == 0).unwrap_or(&from[0]).0
     }
 }
 
@@ -296,20 +290,20 @@ fn submit(pool: &HookPool, who: u64, events: u64, seed: u64) -> Told {
     let mut handles = Vec::new();
     for n in 0..events {
         let (kind, deed) = (dice.pick(KINDS), dice.pick(DEEDS));
-        let session = if dice.roll(10) == 0 {
+        let session = if dice.below(10) == 0 {
             String::new()
         } else {
-            format!(r#","session_id":"{who}-{}""#, dice.roll(SESSIONS))
+            format!(r#","session_id":"{who}-{}""#, dice.below(SESSIONS))
         };
-        let padding =
-            "x".repeat(usize::try_from(if dice.roll(500) == 0 { 25_000 } else { dice.roll(2_000) }).unwrap());
-        let (free, retried) = (dice.roll(6) == 0, dice.roll(2) == 0);
+        let padding = "x"
+            .repeat(usize::try_from(if dice.below(500) == 0 { 25_000 } else { dice.below(2_000) }).unwrap());
+        let (free, retried) = (dice.below(6) == 0, dice.below(2) == 0);
         let event = format!(
             r#"{{"hook_event_name":"{kind}"{session},"n":{n},"do":"{deed}","free":{free},"retried":{retried},"padding":"{padding}"}}"#
         );
         let event = Event::from_json(event).unwrap();
         // A live source outruns the handlers at once; one that waits for room gives them something to do.
-        let submission = if dice.roll(10) == 0 { pool.submit(event) } else { pool.submit_when_room(event) };
+        let submission = if dice.below(10) == 0 { pool.submit(event) } else { pool.submit_when_room(event) };
         for (_, why) in submission.refused() {
             *told.refused.entry(why).or_default() += 1;
         }
@@ -323,8 +317,8 @@ fn submit(pool: &HookPool, who: u64, events: u64, seed: u64) -> Told {
             told.admitted += 1;
             handles.push(handle.clone());
         }
-        if !handles.is_empty() && dice.roll(15) == 0 {
-            let at = usize::try_from(dice.roll(handles.len() as u64)).unwrap();
+        if !handles.is_empty() && dice.below(15) == 0 {
+            let at = usize::try_from(dice.below(handles.len() as u64)).unwrap();
             handles.swap_remove(at).cancel();
         }
         if handles.len() > 200 {
@@ -348,26 +342,26 @@ fn disturb(pool: &HookPool, is_over: &AtomicBool, seed: u64) -> u64 {
     let mut dice = Dice(seed);
     let mut deeds = 0;
     while !is_over.load(Ordering::Relaxed) {
-        let hook = HOOKS[usize::try_from(dice.roll(HOOKS.len() as u64)).unwrap()];
-        let class = PriorityClass::ALL[usize::try_from(dice.roll(4)).unwrap()];
-        match dice.roll(12) {
+        let hook = dice.of(HOOKS);
+        let class = dice.of(&PriorityClass::ALL);
+        match dice.below(12) {
             0 => assert!(pool.pause(hook)),
             1 | 3 | 8 | 9 => resume_all(pool),
             2 => pool.pause_class(class),
             10 => {
-                let (key, values) = LIVE[usize::try_from(dice.roll(LIVE.len() as u64)).unwrap()];
-                let value = values[usize::try_from(dice.roll(values.len() as u64)).unwrap()];
+                let (key, values) = dice.of(LIVE);
+                let value = dice.of(values);
                 pool.set(key, value).unwrap();
             }
             11 => drop(pool.reload().unwrap()),
             4 => {
-                let (workers, standby) = (1 + dice.roll(8), dice.roll(3));
+                let (workers, standby) = (1 + dice.below(8), dice.below(3));
                 pool.resize(u16::try_from(workers).unwrap(), u16::try_from(standby).unwrap()).unwrap();
             }
             5 => {
                 pool.reset_breaker(hook);
             }
-            6 if dice.roll(30) == 0 => {
+            6 if dice.below(30) == 0 => {
                 // Briefly: what is skipped costs the submitters nothing, so thousands of events fly by.
                 pool.set_performance_mode(true);
                 spin(Duration::from_micros(20));
@@ -379,7 +373,7 @@ fn disturb(pool: &HookPool, is_over: &AtomicBool, seed: u64) -> u64 {
             }
         }
         deeds += 1;
-        spin(Duration::from_micros(dice.roll(4_000)));
+        spin(Duration::from_micros(dice.below(4_000)));
     }
     resume_all(pool);
     pool.resize(4, 1).unwrap();

@@ -1,7 +1,10 @@
 //! A thousand changes of every live key at random, hooks that come and go, while a hundred thousand events pass: the
 //! ledger balances, sessions stay in order, and no thread is left. Alone in its process, since it counts threads.
 
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test panics when it fails")]
+#![expect(clippy::unwrap_used, reason = "a test panics when it fails")]
+
+#[path = "helpers/dice.rs"]
+mod dice;
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
@@ -11,6 +14,8 @@ use std::time::Duration;
 
 use hookpool::{Call, Config, Event, HookPool, OutcomeKind};
 
+use self::dice::Dice;
+
 const CHANGES: u64 = 1_000;
 const SUBMITTERS: u64 = 4;
 const EVENTS: u64 = 100_000;
@@ -18,20 +23,9 @@ const EVENTS: u64 = 100_000;
 const HOOKS: u64 = 6;
 const CLASSES: [&str; 4] = ["critical", "high", "normal", "low"];
 
-/// `SplitMix64`.
-struct Dice(u64);
-
 impl Dice {
-    fn below(&mut self, n: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (z ^ (z >> 31)) % n
-    }
-
     fn class(&mut self) -> &'static str {
-        CLASSES[usize::try_from(self.below(4)).unwrap()]
+        self.of(&CLASSES)
     }
 
     /// A key that is live, and a value that it takes.
@@ -43,10 +37,10 @@ impl Dice {
             2 => ("pool.standby_for".into(), self.class().into()),
             3 => ("queue.capacity".into(), (100 + self.below(900)).to_string()),
             4 => ("queue.max_bytes".into(), format!("{}kB", 10 + self.below(1000))),
-            5 => ("queue.on_full".into(), ["drop_new", "displace"][usize::from(self.below(2) == 0)].into()),
+            5 => ("queue.on_full".into(), self.of(&["drop_new", "displace"]).into()),
             6 => ("queue.max_wait".into(), format!("{}ms", 50 + self.below(30_000))),
             7 => ("queue.warn_at".into(), format!("0.{}", 1 + self.below(9))),
-            8 => ("scheduler.mode".into(), ["strict", "weighted"][usize::from(self.below(2) == 0)].into()),
+            8 => ("scheduler.mode".into(), self.of(&["strict", "weighted"]).into()),
             9 => ("scheduler.bypass".into(), format!("{{ low = {} }}", 1 + self.below(64))),
             10 => (format!("class.{}.seats", self.class()), (1 + self.below(6)).to_string()),
             11 => (format!("class.{}.guarantee", self.class()), self.below(20).to_string()),
@@ -153,7 +147,7 @@ fn change_and_submit(number: u64) {
                     while submitted.load(Ordering::SeqCst) > (changed.load(Ordering::SeqCst) + 3) * share {
                         std::thread::yield_now();
                     }
-                    let name = ["Stop", "UserPromptSubmit"][usize::from(dice.below(2) == 0)];
+                    let name = dice.of(&["Stop", "UserPromptSubmit"]);
                     let session = format!("{submitter}-{}", dice.below(20));
                     let text = format!(r#"{{"event":"{name}","session_id":"{session}","n":{n}}}"#);
                     let event = Event::from_json(text.into_bytes()).unwrap();

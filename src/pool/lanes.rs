@@ -69,6 +69,8 @@ fn insist<T>(steal: impl Fn() -> Steal<T>) -> Option<T> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicU64, Ordering};
+
     use super::*;
     use PriorityClass::{High, Low, Normal};
 
@@ -77,6 +79,39 @@ mod tests {
         let answers = std::cell::RefCell::new(vec![Steal::Success(7), Steal::Retry, Steal::Retry]);
         assert_eq!(insist(|| answers.borrow_mut().pop().unwrap_or(Steal::Empty)), Some(7));
         assert_eq!(insist(|| answers.borrow_mut().pop().unwrap_or(Steal::Empty)), None);
+    }
+
+    /// Beyond one block of a lane, each once and those of a thread in order; what nobody takes is dropped with the lanes.
+    #[test]
+    fn what_threads_push_is_taken_once_and_each_threads_own_in_order() {
+        const THREADS: usize = 3;
+        const EACH: usize = if cfg!(miri) { 80 } else { 20_000 };
+        let lanes = Lanes::<Box<(u64, usize, usize)>>::new();
+        let numbers = AtomicU64::new(0);
+        let mut taken = Vec::new();
+        std::thread::scope(|scope| {
+            for thread in 0..THREADS {
+                let (lanes, numbers) = (&lanes, &numbers);
+                scope.spawn(move || {
+                    for n in 0..EACH {
+                        let class = PriorityClass::ALL[(thread + n) % 4];
+                        lanes.push(class, Box::new((numbers.fetch_add(1, Ordering::Relaxed), thread, n)));
+                    }
+                });
+            }
+            while taken.len() < THREADS * EACH {
+                let mut found = SmallVec::new();
+                lanes.take_all(&mut found, |job| job.0);
+                assert!(found.is_sorted_by_key(|job| job.0));
+                taken.extend(found);
+                std::thread::yield_now();
+            }
+        });
+        for thread in 0..THREADS {
+            let own = taken.iter().filter(|job| job.1 == thread).map(|job| job.2);
+            assert!(own.eq(0..EACH), "of thread {thread}");
+        }
+        taken.drain(..).for_each(|job| lanes.push(Low, job));
     }
 
     /// While the taker is at a later lane, a job comes to an earlier one, and the next of its chain to a later one.

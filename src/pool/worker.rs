@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::threads::Course;
 use super::{Finished, Host, Shared};
 use crate::scheduler::{Dispatch, Resolved, RunKey};
-use crate::time::Time;
+use crate::time::{Pace, Time};
 
 /// Runs jobs until the pool is left, or the worker was replaced.
 pub(super) fn work<H: Host>(shared: &Shared<H>, worker: usize, course: &Course) {
@@ -15,6 +15,7 @@ pub(super) fn work<H: Host>(shared: &Shared<H>, worker: usize, course: &Course) 
     shared.parking.check_in(worker);
     let mut station = shared.host.station(worker);
     let mut ran = None;
+    let mut pace = Pace::default();
     while let Some((dispatch, now)) = next(shared, worker, course, ran.take()) {
         let run = dispatch.run;
         // A panic must not cost the seat, or the jobs behind this one in its chain.
@@ -23,6 +24,7 @@ pub(super) fn work<H: Host>(shared: &Shared<H>, worker: usize, course: &Course) 
             return;
         };
         ran = Some((run, finished));
+        pace.count(&shared.clock);
     }
 }
 

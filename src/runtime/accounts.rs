@@ -136,4 +136,35 @@ mod tests {
         assert!(users.join() && !users.leave() && users.leave());
         assert!(!users.join(), "they have been given back");
     }
+
+    #[test]
+    fn of_users_that_come_and_go_at_once_exactly_one_is_the_last() {
+        const ROUNDS: u32 = if cfg!(miri) { 20 } else { 2_000 };
+        for _ in 0..ROUNDS {
+            let accounts = Accounts::new(10);
+            assert!(accounts.charge(10).unwrap().keep().is_none());
+            let users = Users::one();
+            let give_back = || {
+                if users.leave() {
+                    // More than are in use would go below zero, and beyond every limit.
+                    accounts.bytes.give_back(10);
+                }
+            };
+            std::thread::scope(|scope| {
+                for _ in 0..2 {
+                    scope.spawn(|| {
+                        for _ in 0..50 {
+                            if !users.join() {
+                                return;
+                            }
+                            assert_eq!(accounts.bytes.used(), 10, "they are in use");
+                            give_back();
+                        }
+                    });
+                }
+                scope.spawn(give_back);
+            });
+            assert_eq!(accounts.bytes.used(), 0);
+        }
+    }
 }

@@ -43,8 +43,9 @@ impl End {
         let grace = Duration::from_millis(self.longest_grace.load(Ordering::SeqCst));
         let remainder = self.pool.drain(deadline, grace.saturating_add(Self::DEATH));
         self.engine.watchdog.close();
-        let watchdog = self.watchdog.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if watchdog.is_some_and(|thread| thread.join().is_err()) {
+        // Held to the end: of two drains at once neither returns before all is told and written.
+        let mut watchdog = self.watchdog.lock().unwrap_or_else(PoisonError::into_inner);
+        if watchdog.take().is_some_and(|thread| thread.join().is_err()) {
             tracing::error!("the watchdog of handlers panicked");
         }
         self.engine.subscribers.close();

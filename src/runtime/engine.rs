@@ -242,16 +242,18 @@ impl Host for Engine {
         };
         let task = |view| View::task(view, &entry.hook, &flight.stop, &watch);
         let tasks: SmallVec<[_; 1]> = views.iter().map(task).collect();
-        let (mut again, ended) = (Vec::new(), Cell::new(0));
-        let mut done = |index: usize, mut ending: Ending| {
+        let ended = Cell::new(0);
+        let done = |index: usize, mut ending: Ending| {
             // A second ending of a task, or one that comes too late, is nothing that anybody could use.
-            let Some(running) = flight.take(index) else { return false };
+            let Some((running, _in_hand)) = flight.take(index) else { return false };
             ended.set(ended.get() + 1);
             ending = ending.redacted(&entry.hook.redactor);
             if ending.run.is_none() && ending.kind.has_run() {
                 ending.run = Some(elapsed());
             }
-            again.extend(self.settle(entry, running, given, ending));
+            if let Some(again) = self.settle(entry, running, given, ending) {
+                flight.runs_again(again);
+            }
             true
         };
         let ran = {
@@ -271,18 +273,13 @@ impl Host for Engine {
             let ending = panic.as_deref().map_or_else(Ending::forgotten, Ending::panicked);
             repeats |= done(index, Ending { repeats, ..ending });
         }
-        let has_place = flight.land();
+        let landed = flight.land();
         // After it has landed nobody sets it aside.
         if is_watched.get() {
             self.watchdog.clear(&flight);
         }
-        if has_place {
+        if let Some(again) = landed {
             return Some(Finished { elapsed: elapsed(), retries: self.still_wanted(again) });
-        }
-        // Its run was completed without them, so they have no place to go back to.
-        for retry in again {
-            let (entry, leaving) = Leaving::of(retry.job.body, Option::unwrap_or_default);
-            self.give_up(&entry, leaving);
         }
         self.overrunning.fetch_sub(1, Ordering::SeqCst);
         telemetry::came_back(&entry.hook, elapsed());

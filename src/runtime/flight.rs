@@ -2,9 +2,10 @@
 //!
 //! It is between two parties. The worker takes each job out when its handler has told how it ended. The watchdog takes
 //! out what is left when the time of a handler that cannot be stopped is over, and may then give the worker's place to
-//! another thread. Whoever takes a job out resolves it, so each has exactly one outcome.
+//! another thread. Whoever takes a job out resolves it, so each has exactly one outcome. A place is not given away while
+//! the worker still resolves one, nor with one that waits to run again: when a run is over, all its jobs have an outcome.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use smallvec::SmallVec;
 
@@ -13,7 +14,7 @@ use super::hooks::HookEntry;
 use super::job::{Job, More};
 use crate::breaker::Pass;
 use crate::process::Cancel;
-use crate::scheduler::{Picked, RunKey};
+use crate::scheduler::{Picked, Retry, RunKey};
 use crate::time::Time;
 
 /// See the module's description.
@@ -27,6 +28,8 @@ pub(super) struct Flight {
     /// Of the hook's breaker, if it has one.
     pub(super) pass: Option<Pass>,
     state: Mutex<State>,
+    /// The worker has seen to all that it has taken out.
+    seen_to: Condvar,
 }
 
 #[derive(Debug)]
@@ -34,6 +37,10 @@ struct State {
     jobs: Jobs,
     /// The only one that the handler has now; `None`: it has all.
     alone: Option<usize>,
+    /// Jobs of several that the worker has taken out and has not seen to.
+    in_hand: usize,
+    /// Jobs that run again when this is over.
+    again: Vec<Retry<Job>>,
     phase: Phase,
 }
 
@@ -47,6 +54,20 @@ enum Phase {
     GivenAway,
     /// The worker is back.
     Landed,
+}
+
+/// The worker sees to a job that it has taken out of others, until this is dropped.
+pub(super) struct InHand<'a>(Option<&'a Flight>);
+
+impl Drop for InHand<'_> {
+    fn drop(&mut self) {
+        let Some(flight) = self.0 else { return };
+        let mut state = flight.lock();
+        state.in_hand -= 1;
+        if state.in_hand == 0 {
+            flight.seen_to.notify_all();
+        }
+    }
 }
 
 /// A job whose handler runs.
@@ -80,15 +101,27 @@ impl Flight {
         (stop, pass): (Cancel, Option<Pass>),
         jobs: Jobs,
     ) -> Self {
-        let state = Mutex::new(State { jobs, alone: None, phase: Phase::InTime });
-        Self { worker, run, entry, started, stop, pass, state }
+        let state = State { jobs, alone: None, in_hand: 0, again: Vec::new(), phase: Phase::InTime };
+        let (state, seen_to) = (Mutex::new(state), Condvar::new());
+        Self { worker, run, entry, started, stop, pass, state, seen_to }
     }
 
-    /// Takes one job out; `None`: somebody else has.
-    pub(super) fn take(&self, index: usize) -> Option<Running> {
-        let running = self.lock().jobs.get_mut(index)?.take()?;
+    /// Takes one job out; `None`: somebody else has. The other answer is kept until the job has its outcome, or is to
+    /// run again.
+    pub(super) fn take(&self, index: usize) -> Option<(Running, InHand<'_>)> {
+        let mut state = self.lock();
+        let running = state.jobs.get_mut(index)?.take()?;
+        // Of a job alone nothing is left that could be overdue.
+        let has_others = state.jobs.len() > 1;
+        state.in_hand += usize::from(has_others);
+        drop(state);
         running.is_over();
-        Some(running)
+        Some((running, InHand(has_others.then_some(self))))
+    }
+
+    /// A job that was taken out runs again when this is over.
+    pub(super) fn runs_again(&self, job: Retry<Job>) {
+        self.lock().again.push(job);
     }
 
     /// Somebody has taken the job out.
@@ -121,16 +154,22 @@ impl Flight {
         Some(left)
     }
 
-    /// Gives the worker's place away, unless it has come back or there is no way to. `replace` is called only if there
-    /// is a place to give.
-    pub(super) fn give_away<E>(&self, replace: impl FnOnce() -> Result<(), E>) -> Result<bool, E> {
+    /// Gives the worker's place away, unless it has come back or there is no way to: then `None`. Otherwise the jobs that
+    /// were to run again, which have no place to go back to. `replace` is called only if there is a place to give.
+    pub(super) fn give_away<E>(
+        &self,
+        replace: impl FnOnce() -> Result<(), E>,
+    ) -> Result<Option<Vec<Retry<Job>>>, E> {
         let mut state = self.lock();
+        while state.phase == Phase::Overdue && state.in_hand > 0 {
+            state = self.seen_to.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
         if state.phase != Phase::Overdue {
-            return Ok(false);
+            return Ok(None);
         }
         replace()?;
         state.phase = Phase::GivenAway;
-        Ok(true)
+        Ok(Some(std::mem::take(&mut state.again)))
     }
 
     /// Its time is over, and its worker is not back.
@@ -142,12 +181,11 @@ impl Flight {
         self.lock().phase == Phase::GivenAway
     }
 
-    /// The worker is back from the handler. False: its place is somebody else's.
-    pub(super) fn land(&self) -> bool {
+    /// The worker is back from the handler, with the jobs that run again. `None`: its place is somebody else's.
+    pub(super) fn land(&self) -> Option<Vec<Retry<Job>>> {
         let mut state = self.lock();
-        let has_place = state.phase != Phase::GivenAway;
-        state.phase = Phase::Landed;
-        has_place
+        let before = std::mem::replace(&mut state.phase, Phase::Landed);
+        (before != Phase::GivenAway).then(|| std::mem::take(&mut state.again))
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

@@ -61,7 +61,7 @@ impl Engine {
         let spare = !self.is_stopping();
         let given = if self.may_overrun(spare) {
             let given = flight.give_away(|| pool.replace(flight.worker, spare));
-            if !matches!(given, Ok(true)) {
+            if !matches!(given, Ok(Some(_))) {
                 self.overrunning.fetch_sub(1, Ordering::SeqCst);
             }
             given
@@ -69,12 +69,19 @@ impl Engine {
             Err(std::io::Error::other("pool.max_overrun is reached"))
         };
         match given {
-            Ok(true) => pool.complete(flight.run, ran()),
+            Ok(Some(again)) => {
+                // Before its run is over: who waits for the end finds that they have an outcome.
+                for retry in again {
+                    let (entry, leaving) = Leaving::of(retry.job.body, Option::unwrap_or_default);
+                    self.give_up(&entry, leaving);
+                }
+                pool.complete(flight.run, ran());
+            }
             Err(why) if self.watchdog.set_aside(flight) => {
                 telemetry::seat_lost(&flight.entry.hook, &why);
             }
             // It has come back meanwhile.
-            Ok(false) | Err(_) => {}
+            Ok(None) | Err(_) => {}
         }
     }
 

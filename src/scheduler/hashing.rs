@@ -72,6 +72,7 @@ mod tests {
     use super::*;
 
     #[test]
+    #[cfg_attr(miri, ignore = "tens of thousands of steps of one thread")]
     fn keys_that_are_close_are_spread_over_the_slots() {
         for keyed in [Keyed(0), Keyed(u64::MAX), Keyed::default()] {
             let slots = |step: u64| -> usize {

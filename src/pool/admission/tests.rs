@@ -28,6 +28,7 @@ fn a_queue_that_holds_more_than_it_may_refuses_until_that_has_gone() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "tens of thousands of steps of one thread")]
 fn the_largest_queue_fits_into_one_lane() {
     let word = word(32_767, [0; 4]);
     for n in 1..=32_767 {
@@ -110,6 +111,7 @@ fn nothing_is_admitted_after_the_close() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "a hundred thousand steps of one thread")]
 fn retries_beyond_a_lane_are_counted() {
     let word = word(32_767, [0; 4]);
     for _ in 0..32_767 {
@@ -177,13 +179,14 @@ fn a_million_jobs_wait_and_the_next_one_is_refused() {
 #[test]
 fn the_counts_survive_their_moves() {
     const THREADS: u32 = 4;
+    const ROUNDS: u32 = if cfg!(miri) { 50 } else { 20_000 };
     let word = Admission::with_lanes(word(6, [0; 4]).rule(), false, 3);
     let (inside, moves) = (AtomicU32::new(0), AtomicU32::new(0));
     std::thread::scope(|scope| {
         for n in 0..THREADS {
             let (word, inside, moves) = (&word, &inside, &moves);
             scope.spawn(move || {
-                for round in 0..20_000 {
+                for round in 0..ROUNDS {
                     let class = if (n + round) % 5 == 0 { High } else { Low };
                     let places = (0..4).map(|_| u32::from(word.admit(class).is_ok())).sum();
                     assert!(inside.fetch_add(places, Ordering::SeqCst) + places <= 6);
@@ -201,7 +204,7 @@ fn the_counts_survive_their_moves() {
 #[test]
 fn many_threads_fill_the_queue_exactly() {
     const THREADS: u32 = 8;
-    const EACH: u32 = 4_000;
+    const EACH: u32 = if cfg!(miri) { 100 } else { 4_000 };
     let capacity = THREADS * EACH / 2;
     let word = word(capacity, [0; 4]);
     let admitted = AtomicU32::new(0);
@@ -226,12 +229,13 @@ fn many_threads_fill_the_queue_exactly() {
 /// other's place free gets it, and the count never exceeds the capacity.
 #[test]
 fn the_bound_is_never_overshot() {
+    const EACH: u32 = if cfg!(miri) { 200 } else { 20_000 };
     let word = word(3, [0; 4]);
     let inside = AtomicU32::new(0);
     std::thread::scope(|scope| {
         for _ in 0..4 {
             scope.spawn(|| {
-                for _ in 0..20_000 {
+                for _ in 0..EACH {
                     if word.admit(Normal).is_ok() {
                         assert!(inside.fetch_add(1, Ordering::SeqCst) < 3);
                         inside.fetch_sub(1, Ordering::SeqCst);

@@ -1,6 +1,7 @@
 //! What the running pool does: order, importance, seats, displacement, expiry, cancelling, pausing, waiting for room.
 //! Its end is in `drain.rs`, its waking in `wakes.rs`.
 
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -13,6 +14,7 @@ use crate::class::{PerClass, PriorityClass};
 use crate::outcome::{OutcomeKind, Refusal};
 use crate::pool::Pool;
 use crate::scheduler::HookSlot;
+use crate::time::is_faster_clock_sought;
 use PriorityClass::{Critical, High, Low, Normal};
 
 const HOUR: Duration = Duration::from_hours(1);
@@ -59,7 +61,7 @@ fn assert_in_order(host: &TestHost, chains: &HashMap<u64, Vec<u32>>) {
 #[test]
 fn the_jobs_of_a_session_run_in_order_whoever_submits_them() {
     const THREADS: u32 = 4;
-    const EACH: u32 = 3_000;
+    const EACH: u32 = if cfg!(miri) { 10 } else { 3_000 };
     let (pool, host) = pool(params(8, 32_000));
     // Sessions 0 to 3 have one submitter each; session 9 is shared, and whoever holds its lock is next.
     let shared = Mutex::new(Vec::new());
@@ -95,7 +97,7 @@ fn the_jobs_of_a_session_run_in_order_whoever_submits_them() {
 /// Two classes are two lanes, and what is found in the second may be younger than what has come to the first.
 #[test]
 fn a_pair_that_crosses_lanes_stays_in_order() {
-    const PAIRS: u32 = 20_000;
+    const PAIRS: u32 = if cfg!(miri) { 30 } else { 20_000 };
     let (pool, host) = pool(params(2, 32_000));
     let mut chains = HashMap::new();
     for n in 0..PAIRS / 2 {
@@ -249,8 +251,9 @@ fn waiting_jobs_are_cancelled_and_running_ones_are_not() {
 
 #[test]
 fn a_cancelled_head_lets_its_chain_go_on_although_everybody_sleeps() {
+    const ROUNDS: u32 = if cfg!(miri) { 3 } else { 100 };
     let (pool, host) = pool(params(2, 10));
-    for round in 0..100 {
+    for round in 0..ROUNDS {
         let (head, next) = (2 * round, 2 * round + 1);
         pool.submit(Spec::new(head, Normal).session(1).script(Script::Retry(1, HOUR))).unwrap();
         host.await_placed(head, 2);
@@ -259,7 +262,7 @@ fn a_cancelled_head_lets_its_chain_go_on_although_everybody_sleeps() {
         assert!(pool.cancel_job(head));
         assert_eq!(host.await_outcome(next), OutcomeKind::Succeeded);
     }
-    finish(&pool, &host, 200);
+    finish(&pool, &host, 2 * ROUNDS as usize);
 }
 
 #[test]
@@ -283,7 +286,7 @@ fn nothing_of_a_paused_class_or_hook_starts_until_it_is_resumed() {
 
 #[test]
 fn many_submitters_fill_the_queue_to_the_last_place() {
-    const CAPACITY: u32 = 5_000;
+    const CAPACITY: u32 = if cfg!(miri) { 40 } else { 5_000 };
     let (pool, host) = pool(params(1, CAPACITY));
     let gate = hold_workers(&pool, 0..1, Low);
     let admitted = AtomicU32::new(0);
@@ -372,7 +375,7 @@ fn who_waits_for_room_hears_of_the_close() {
 /// Every one of many waiters gets through a queue of one place.
 #[test]
 fn many_who_wait_for_room_all_get_it() {
-    const EACH: u32 = 2_000;
+    const EACH: u32 = if cfg!(miri) { 8 } else { 2_000 };
     let (pool, host) = pool(params(2, 1));
     std::thread::scope(|scope| {
         for thread in 0..4 {
@@ -425,4 +428,16 @@ fn who_waits_for_room_displaces_nobody() {
     });
     finish(&pool, &host, 3);
     assert_eq!(host.count(OutcomeKind::Displaced), 0);
+}
+
+#[test]
+fn a_worker_that_is_quick_has_a_faster_clock_looked_for() {
+    let (pool, host) = pool(params(1, 1000));
+    let admitted = Cell::new(0);
+    await_state("a worker has been quick", || {
+        let is_admitted = pool.submit(Spec::new(admitted.get(), Normal)).is_ok();
+        admitted.set(admitted.get() + u32::from(is_admitted));
+        is_faster_clock_sought()
+    });
+    finish(&pool, &host, admitted.get() as usize);
 }

@@ -39,7 +39,7 @@ struct Run {
 }
 
 fn script(dice: &mut Dice) -> Vec<Step> {
-    let length = 5 + dice.below(120);
+    let length = 5 + dice.below(if cfg!(miri) { 30 } else { 120 });
     let sessions = 1 + dice.below(6);
     let steps = (0..length).map(|n| match dice.below(20) {
         0 | 1 => Step::Cancel(u32::try_from(dice.below(n + 1)).unwrap()),
@@ -174,7 +174,8 @@ fn resume_all(shell: &impl Shell) {
 
 #[test]
 fn a_held_script_has_the_same_answers_order_and_outcomes_on_both_shells() {
-    for seed in 0..600 {
+    const SEEDS: u64 = if cfg!(miri) { 3 } else { 600 };
+    for seed in 0..SEEDS {
         let (pool, reference) = (play_held::<Pool<TestHost>>(seed), play_held::<OneMutex<TestHost>>(seed));
         assert_eq!(pool, reference, "seed {seed}");
     }
@@ -235,7 +236,8 @@ fn play_free<S: Shell>(seed: u64) -> usize {
 
 #[test]
 fn free_running_scripts_balance_on_both_shells() {
-    for seed in 0..200 {
+    const SEEDS: u64 = if cfg!(miri) { 1 } else { 200 };
+    for seed in 0..SEEDS {
         assert_eq!(play_free::<Pool<TestHost>>(seed), play_free::<OneMutex<TestHost>>(seed), "seed {seed}");
     }
 }

@@ -44,6 +44,7 @@ fn end(pool: &TestPool) {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "asks the kernel for its threads")]
 fn an_idle_pool_makes_no_context_switch() {
     let (pool, host) = pool(params(4, 10));
     let ids = thread_ids(&pool, 4, 0);
@@ -55,6 +56,7 @@ fn an_idle_pool_makes_no_context_switch() {
 
 /// Who looked and fell asleep again is not woken again and again until all happen to be awake at once.
 #[test]
+#[cfg_attr(miri, ignore = "asks the kernel for its threads")]
 fn a_change_wakes_every_worker_a_few_times_at_most() {
     let (pool, host) = pool(params(4, 10));
     let ids = thread_ids(&pool, 4, 0);
@@ -78,6 +80,7 @@ fn a_change_wakes_every_worker_a_few_times_at_most() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "asks the kernel for its threads")]
 fn a_paused_backlog_costs_no_processor_time() {
     let (pool, host) = pool(params(4, 100));
     let ids = thread_ids(&pool, 4, 0);
@@ -95,6 +98,7 @@ fn a_paused_backlog_costs_no_processor_time() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "asks the kernel for its threads")]
 fn a_backlog_behind_full_seats_costs_no_processor_time() {
     let mut params = params(2, 100);
     params.seats.standby = 2;
@@ -118,6 +122,7 @@ fn a_backlog_behind_full_seats_costs_no_processor_time() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "asks the kernel for its threads")]
 fn a_far_deadline_is_waited_for_in_one_sleep() {
     let (pool, host) = pool(params(3, 100));
     let ids = thread_ids(&pool, 3, 0);

@@ -71,10 +71,11 @@ fn a_pool_that_shrinks_lets_what_runs_end_and_starts_less() {
 /// Those who sleep leave as well, and one of them may have watched the clock.
 #[test]
 fn workers_that_sleep_leave_and_nobody_forgets_the_time() {
+    const ROUNDS: u32 = if cfg!(miri) { 5 } else { 50 };
     let (pool, host) = pool(params(4, 20));
     pool.change(|params| params.seats.per_class[Low] = 0).0.unwrap();
     await_sleep(&pool);
-    for round in 0..50 {
+    for round in 0..ROUNDS {
         pool.submit(Spec::new(round, Low).max_wait(Duration::from_millis(3))).unwrap();
         workers(&pool, 1 + round % 4);
         host.await_outcome(round);
@@ -191,6 +192,7 @@ fn a_pool_that_has_ended_starts_no_thread() {
 
 /// More jobs of one class than the admission word counts, and back, with changes on both sides of the border.
 #[test]
+#[cfg_attr(miri, ignore = "tens of thousands of jobs")]
 fn a_queue_grows_beyond_a_lane_and_shrinks_again() {
     const MANY: u32 = LANE_MAX + 1_000;
     let (pool, host) = pool(params(2, 10));
@@ -237,9 +239,9 @@ pub(super) fn any_params(dice: &mut Dice) -> CoreParams {
 /// A thousand changes while a hundred thousand jobs pass.
 #[test]
 fn the_books_balance_and_chains_stay_in_order_whatever_changes() {
-    const JOBS: u32 = 100_000;
+    const JOBS: u32 = if cfg!(miri) { 60 } else { 100_000 };
     const SUBMITTERS: u32 = 4;
-    const CHANGES: u32 = 1000;
+    const CHANGES: u32 = if cfg!(miri) { 6 } else { 1000 };
     let (pool, host) = pool(params(4, 40));
     let submitted = AtomicU32::new(0);
     let session = |id: u32| u64::from(id % SUBMITTERS * 4 + id / SUBMITTERS % 4);

@@ -27,6 +27,9 @@ fn spec(id: u32, linger: Duration, dice: &mut Dice) -> Spec {
     spec
 }
 
+/// Jobs of each submitter.
+const EACH: u32 = if cfg!(miri) { 12 } else { 400 };
+
 /// One life of a pool.
 fn round(seed: u64) {
     let mut dice = Dice::new(seed);
@@ -49,14 +52,14 @@ fn round(seed: u64) {
     let pool: Pool<_> = Shell::start(params, &hooks, clock, Arc::clone(&host));
     let (admitted, attempts) = (AtomicUsize::new(0), AtomicUsize::new(0));
     // Not more than the submitters who do not wait make in any case.
-    let close_at = usize::try_from(dice.below(800)).unwrap();
+    let close_at = usize::try_from(dice.below(u64::from(2 * EACH))).unwrap();
     std::thread::scope(|scope| {
         for thread in 0..3 {
             let (pool, admitted, attempts) = (&pool, &admitted, &attempts);
             let mut dice = Dice::new(seed * 10 + u64::from(thread));
             let waits = thread == 0 && dice.one_in(2);
             scope.spawn(move || {
-                for id in (thread * 1_000_000)..thread * 1_000_000 + 400 {
+                for id in (thread * 1_000_000)..thread * 1_000_000 + EACH {
                     let spec = spec(id, linger, &mut dice);
                     attempts.fetch_add(1, Ordering::Relaxed);
                     let place =

@@ -12,7 +12,7 @@ use PriorityClass::{Low, Normal};
 /// A push that still sees the class closed relies on whoever opens it.
 #[test]
 fn a_push_that_meets_a_resume_is_not_overlooked() {
-    const ROUNDS: u32 = 20_000;
+    const ROUNDS: u32 = if cfg!(miri) { 10 } else { 20_000 };
     let (pool, host) = pool(params(2, 4));
     host.keeps_trail.store(false, Ordering::Relaxed);
     let barrier = Barrier::new(2);
@@ -38,21 +38,22 @@ fn a_push_that_meets_a_resume_is_not_overlooked() {
 /// One job at a time, each from sleep: a single lost wake-up hangs, and the wait says so.
 #[test]
 fn no_wake_up_is_lost_between_one_submitter_and_few_workers() {
+    const ROUNDS: u32 = if cfg!(miri) { 8 } else { 25_000 };
     for workers in 1..=4 {
         let (pool, host) = pool(params(workers, 4));
         host.keeps_trail.store(false, Ordering::Relaxed);
-        for id in 0..25_000 {
+        for id in 0..ROUNDS {
             pool.submit(Spec::new(id, PriorityClass::ALL[id as usize % 4])).unwrap();
             host.await_outcomes(id as usize + 1);
         }
-        finish(&pool, &host, 25_000);
+        finish(&pool, &host, ROUNDS as usize);
     }
 }
 
 /// Two at a time, from two threads, so that a wake-up and a fall into sleep meet in every way.
 #[test]
 fn no_wake_up_is_lost_between_two_submitters() {
-    const ROUNDS: u32 = 10_000;
+    const ROUNDS: u32 = if cfg!(miri) { 8 } else { 10_000 };
     for workers in 1..=3 {
         let (pool, host) = pool(params(workers, 4));
         host.keeps_trail.store(false, Ordering::Relaxed);
@@ -79,8 +80,9 @@ fn no_wake_up_is_lost_between_two_submitters() {
 /// While a job is held, another that a sleeping worker could run must be run: all seats at once, from all asleep.
 #[test]
 fn a_burst_wakes_as_many_workers_as_it_has_jobs() {
+    const ROUNDS: u32 = if cfg!(miri) { 4 } else { 2_000 };
     let (pool, host) = pool(params(4, 10));
-    for round in 0..2_000 {
+    for round in 0..ROUNDS {
         let gate = Gate::closed();
         for n in 0..4 {
             pool.submit(Spec::new(4 * round + n, Normal).at(&gate)).unwrap();
@@ -89,14 +91,15 @@ fn a_burst_wakes_as_many_workers_as_it_has_jobs() {
         gate.open();
         host.await_outcomes(4 * round as usize + 4);
     }
-    finish(&pool, &host, 8_000);
+    finish(&pool, &host, 4 * ROUNDS as usize);
 }
 
 /// Completions that free several jobs at once: each seat that could be used is used.
 #[test]
 fn what_a_completion_sets_free_is_run_by_all() {
+    const ROUNDS: u32 = if cfg!(miri) { 4 } else { 2_000 };
     let (pool, host) = pool(params(3, 10));
-    for round in 0..2_000 {
+    for round in 0..ROUNDS {
         let first = 4 * round;
         let held = hold_workers(&pool, first..first + 1, Normal);
         pool.pause_class(Normal);
@@ -110,7 +113,7 @@ fn what_a_completion_sets_free_is_run_by_all() {
         gate.open();
         host.await_outcomes(first as usize + 4);
     }
-    finish(&pool, &host, 8_000);
+    finish(&pool, &host, 4 * ROUNDS as usize);
 }
 
 /// The epoch counts what may have given somebody something to do.

@@ -168,3 +168,30 @@ fn a_batch_does_not_run_on_for_a_member_that_was_cancelled_before_it_started() {
     }
     assert!(pool.drain(LONG).is_balanced());
 }
+
+/// The first of a batch has its outcome, and who hears of that cancels the second one, whose failure has been read already.
+#[test]
+fn who_is_cancelled_between_the_end_of_an_attempt_and_its_wait_for_the_next_is_not_tried_again() {
+    let answers = r#"cat >/dev/null; printf '{"id":"1","ok":true}\n{"id":"2","ok":false}\n'"#;
+    let toml = format!(
+        "pool = {{ workers = 1, standby = 0 }}\n[hook.a]\non = ['*']\norder = 'none'\nmode = 'lines'\ntimeout = '10m'\n\
+         batch = {{ size = 2, linger = '10m' }}\nretry = {{ attempts = 2, backoff = '0s' }}\nrun = '''{answers}'''\n"
+    );
+    let second = Arc::new(OnceLock::<JobHandle>::new());
+    let (cancelled, to_cancel) = (Arc::new(OnceLock::new()), Arc::clone(&second));
+    let was_cancelled = Arc::clone(&cancelled);
+    let observer = move |outcome: &Outcome| {
+        if outcome.job.0 == 1 {
+            until(|| to_cancel.get().is_some());
+            was_cancelled.get_or_init(|| to_cancel.get().unwrap().cancel());
+        }
+    };
+    let pool =
+        HookPool::builder().config(Config::from_toml(&toml).unwrap()).on_outcome(observer).build().unwrap();
+    submit(&pool);
+    second.set(submit(&pool)).unwrap();
+    let outcome = second.get().unwrap().wait(LONG).unwrap();
+    assert_eq!(cancelled.get(), Some(&true));
+    assert_eq!((outcome.kind, outcome.attempts.len()), (OutcomeKind::Failed, 0), "{outcome}");
+    assert!(pool.drain(LONG).is_balanced());
+}

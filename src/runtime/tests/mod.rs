@@ -6,6 +6,7 @@ mod hints;
 mod kept;
 mod outcomes;
 mod overrun;
+mod race;
 mod reload;
 mod reload_keys;
 mod retry;
@@ -28,7 +29,7 @@ fn event(json: &str) -> Event {
     Event::from_json(json).unwrap()
 }
 
-const LONG: Duration = Duration::from_mins(1);
+const LONG: Duration = Duration::from_mins(if cfg!(miri) { 60 } else { 1 });
 
 #[test]
 fn a_hook_runs_and_its_outcome_tells_of_it() {
@@ -101,10 +102,14 @@ fn a_pool_may_end_in_an_observer() {
     });
     let pool = pool.build().unwrap();
     *held.lock().unwrap() = Some(pool.clone());
+    let outcomes = pool.outcomes(1);
     let handle = pool.submit(event(r#"{"event":"stop"}"#)).admitted().next().unwrap().clone();
     drop(pool);
     is_done.recv_timeout(LONG).unwrap();
     assert_eq!(handle.wait(LONG).unwrap().kind, OutcomeKind::Succeeded);
+    let (ended, has_ended) = mpsc::channel();
+    std::thread::spawn(move || ended.send(outcomes.count()));
+    assert_eq!(has_ended.recv_timeout(LONG), Ok(1), "somebody else drains it");
 }
 
 #[test]

@@ -21,6 +21,7 @@ fn outcome(handle: &JobHandle) -> Arc<Outcome> {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "starts a process")]
 fn a_closure_runs_beside_commands_and_its_answer_is_in_the_outcome() {
     let toml = "[hook.rust]\non = ['stop']\ntimeout = '50s'\n[hook.shell]\non = ['stop']\nrun = 'true'\n";
     let pool = builder(toml)

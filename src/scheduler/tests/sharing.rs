@@ -9,6 +9,8 @@ use crate::scheduler::{Arrival, Core, Dispatch, HookSlot, RunKey};
 use crate::time::Time;
 
 const MS: u64 = 1_000_000;
+/// Enough picks for each rule to come round many times.
+const MANY: usize = if cfg!(miri) { 500 } else { 10_000 };
 
 /// A pool in which some classes always have something to run.
 struct Busy {
@@ -102,9 +104,9 @@ fn assert_near(shares: [u64; 4], expected: [u64; 4]) {
 
 #[test]
 fn two_small_bounds_do_not_starve_a_third() {
-    let picks = Busy::new(&strict([16, 1, 1, 16]), [0, 1, 1, 1]).picks(10_000);
+    let picks = Busy::new(&strict([16, 1, 1, 16]), [0, 1, 1, 1]).picks(MANY);
     assert!(longest_wait(&picks, Low) <= 20, "{}", longest_wait(&picks, Low));
-    let picks = Busy::new(&strict([16, 1, 1, 16]), [1; 4]).picks(10_000);
+    let picks = Busy::new(&strict([16, 1, 1, 16]), [1; 4]).picks(MANY);
     assert!(longest_wait(&picks, Low) <= 20, "{}", longest_wait(&picks, Low));
     assert!(longest_wait(&picks, Critical) <= 4, "nor the first");
 }
@@ -115,7 +117,7 @@ fn a_naive_rule_would_starve_the_third() {
     let bounds = [1, 1, 16];
     let mut passed_over = [0; 3];
     let mut served = [0; 3];
-    for _ in 0..10_000 {
+    for _ in 0..MANY {
         let next = (0..3).find(|class| passed_over[*class] >= bounds[*class]).unwrap_or(0);
         for (class, count) in passed_over.iter_mut().enumerate() {
             *count = if class == next { 0 } else { *count + 1 };
@@ -127,7 +129,7 @@ fn a_naive_rule_would_starve_the_third() {
 
 #[test]
 fn with_the_built_in_bounds_each_class_is_served_once_in_its_bound_and_four() {
-    let picks = Busy::new(&strict([16, 16, 16, 64]), [1; 4]).picks(10_000);
+    let picks = Busy::new(&strict([16, 16, 16, 64]), [1; 4]).picks(MANY);
     for (class, bound) in [(High, 16), (Normal, 16), (Low, 64)] {
         let wait = longest_wait(&picks, class);
         assert!((bound..=bound + 3).contains(&wait), "{class} waited for {wait} picks");
@@ -157,6 +159,7 @@ fn without_bypass_the_less_important_never_run() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "tens of thousands of picks")]
 fn weights_share_seat_time_whatever_a_job_lasts() {
     for workers in [1, 4] {
         let setup = by_weight(workers, [1, 4, 2, 1]);
@@ -166,6 +169,7 @@ fn weights_share_seat_time_whatever_a_job_lasts() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "tens of thousands of picks")]
 fn what_critical_jobs_take_does_not_change_how_the_others_share() {
     let mut setup = by_weight(2, [1, 4, 2, 1]);
     setup.core.seats.per_class = per_class([1, 9, 9, 9]);
@@ -178,7 +182,7 @@ fn what_critical_jobs_take_does_not_change_how_the_others_share() {
 #[test]
 fn a_class_that_was_idle_does_not_return_with_a_burst() {
     let mut busy = Busy::new(&by_weight(1, [1; 4]), [0, 0, 10, 0]);
-    busy.picks(10_000);
+    busy.picks(MANY);
     busy.lasts[Low] = 10;
     // A hundred milliseconds of credit are ten jobs; the first runs are charged when they end.
     let first = busy.picks(30);

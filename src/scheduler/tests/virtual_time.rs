@@ -289,6 +289,7 @@ impl SplitMix {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "a million jobs")]
 fn the_books_of_a_million_jobs_balance_at_every_event() {
     let books = Pool::new(1).run(1_000_000);
     assert_eq!(books.offered, 1_000_000);
@@ -299,7 +300,8 @@ fn the_books_of_a_million_jobs_balance_at_every_event() {
 
 #[test]
 fn the_same_seed_is_the_same_run() {
-    assert_eq!(Pool::new(7).run(20_000), Pool::new(7).run(20_000));
+    const JOBS: u64 = if cfg!(miri) { 500 } else { 20_000 };
+    assert_eq!(Pool::new(7).run(JOBS), Pool::new(7).run(JOBS));
 }
 
 /// `tests/long.sh` runs it, with optimisation.
