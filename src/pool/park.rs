@@ -12,7 +12,8 @@
 //! 3. found a job: it stops searching, and moves the epoch if the core has more that could run, since others that
 //!    search may have looked before. If it was the last to search, and there is more or the epoch has moved since step
 //!    2, it wakes one other worker: what it did not see is now that worker's to find;
-//! 4. found nothing: it goes from searching to asleep in one compare-and-swap, which fails if the epoch has moved since
+//! 4. found nothing: it dozes for a few microseconds, still searching, and goes on at step 2 if the epoch moves
+//!    meanwhile. Then it goes from searching to asleep in one compare-and-swap, which fails if the epoch has moved since
 //!    step 2; then it goes on at step 2. The list of sleepers is changed under its lock together with the word.
 //!
 //! A worker that comes from a run looks once before it counts itself as searching, as it mostly finds its next job at once:
@@ -46,7 +47,7 @@
 
 use std::sync::PoisonError;
 
-use crossbeam_utils::CachePadded;
+use crossbeam_utils::{Backoff, CachePadded};
 
 use super::sync::{
     AtomicBool, AtomicU8, AtomicU64, Mutex, MutexGuard, Ordering, Thread, current, park, park_timeout,
@@ -142,6 +143,9 @@ impl Parking {
     /// searching, if the epoch has moved. Searching again when it returns.
     pub(super) fn sleep(&self, worker: usize, since: Epoch, deadline: Option<Time>) {
         let Some(bed) = self.beds.get(worker) else { return };
+        if self.dozes(since) {
+            return;
+        }
         let mut sleepers = self.lock();
         let mut word = self.word.load(Ordering::SeqCst);
         loop {
@@ -181,6 +185,23 @@ impl Parking {
                 self.watched.store(NEVER, Ordering::SeqCst);
             }
         }
+    }
+
+    /// First it spins, then it lets others run. True: there is something to look at. Who submits a moment after the last
+    /// job has ended is spared the system call that wakes a sleeper, and the job the time that one takes.
+    fn dozes(&self, since: Epoch) -> bool {
+        // A model that tries all interleavings has no use for trying them again.
+        if cfg!(any(loom, miri)) {
+            return false;
+        }
+        let backoff = Backoff::new();
+        while !backoff.is_completed() {
+            backoff.snooze();
+            if self.epoch().0 != since.0 {
+                return true;
+            }
+        }
+        false
     }
 
     /// There is something new for a worker to find, in any class.
