@@ -1,16 +1,15 @@
-//! The lanes: one deque for each class, from the submitters to whoever holds the core's lock.
+//! The lanes: for each class one queue, from the submitters to whoever holds the core's lock.
 //!
-//! A lane has no bound of its own: the admission word has one. It allocates for 63 jobs at once, at the expense of the
-//! submitter who comes to need that; of jobs of one word that is a kilobyte, which allocators have at hand. It keeps the
-//! order of one thread's pushes, but lanes do not keep it together, and a chain may have jobs in two classes: order is
-//! what the numbers say.
+//! A lane has no bound of its own: the admission word has one. It is a ring of a few hundred places, made with the pool, so
+//! that a push allocates nothing, and a second queue without a bound for what comes while the ring is full: while no
+//! worker has looked for that many jobs. Neither keeps the order of the other, nor lanes that of each other, and a chain
+//! may have jobs in two classes: order is what the numbers say.
 //!
 //! **Taking in.** Whoever takes the lanes in goes over all of them until a whole round finds nothing, and sorts what it
 //! found by number. What a thread pushed before a job that was found is then found too: it was visible before the last
 //! round began. The rounds come to an end because nothing is picked meanwhile, so no more can come in than may wait.
 
-use crossbeam_deque::{Injector, Steal};
-use crossbeam_utils::Backoff;
+use crossbeam_queue::{ArrayQueue, SegQueue};
 use smallvec::SmallVec;
 
 use crate::class::{PerClass, PriorityClass};
@@ -18,27 +17,42 @@ use crate::class::{PerClass, PriorityClass};
 /// What one look finds: mostly little.
 pub(super) type Found<P> = SmallVec<[P; 16]>;
 
+/// Places of a ring. A job of one word takes two.
+const RING: usize = 256;
+
 pub(super) struct Lanes<P> {
-    lanes: PerClass<Injector<P>>,
+    lanes: PerClass<Lane<P>>,
+}
+
+struct Lane<P> {
+    ring: ArrayQueue<P>,
+    beyond: SegQueue<P>,
 }
 
 impl<P> Lanes<P> {
     pub(super) fn new() -> Self {
-        Self { lanes: PerClass::from_fn(|_| Injector::new()) }
+        Self { lanes: PerClass::from_fn(|_| Lane { ring: ArrayQueue::new(RING), beyond: SegQueue::new() }) }
     }
 
     pub(super) fn push(&self, class: PriorityClass, pushed: P) {
-        self.lanes[class].push(pushed);
+        let lane = &self.lanes[class];
+        if let Err(pushed) = lane.ring.push(pushed) {
+            lane.beyond.push(pushed);
+        }
     }
 
     /// Moves everything to `found`, in the order of numbers. Under the core's lock. See "Taking in".
     pub(super) fn take_all(&self, found: &mut Found<P>, number: impl Fn(&P) -> u64) {
-        gather(found, |class| {
-            let lane = &self.lanes[class];
-            // A steal costs a fence, which most looks can spare: most lanes are empty.
-            if lane.is_empty() { None } else { insist(|| lane.steal()) }
-        });
+        gather(found, |class| self.lanes[class].take());
         found.sort_unstable_by_key(number);
+    }
+}
+
+impl<P> Lane<P> {
+    fn take(&self) -> Option<P> {
+        // A pop of an empty queue costs a fence, which most looks can spare: most lanes are empty.
+        let ring = || if self.ring.is_empty() { None } else { self.ring.pop() };
+        ring().or_else(|| if self.beyond.is_empty() { None } else { self.beyond.pop() })
     }
 }
 
@@ -55,18 +69,6 @@ fn gather<T>(found: &mut Found<T>, next_of: impl Fn(PriorityClass) -> Option<T>)
     }
 }
 
-/// Steals until there is an answer. `Retry` is not `Empty`: who takes it for that falls asleep on a job.
-fn insist<T>(steal: impl Fn() -> Steal<T>) -> Option<T> {
-    let backoff = Backoff::new();
-    loop {
-        match steal() {
-            Steal::Success(job) => return Some(job),
-            Steal::Empty => return None,
-            Steal::Retry => backoff.snooze(),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::atomic::{AtomicU64, Ordering};
@@ -74,14 +76,7 @@ mod tests {
     use super::*;
     use PriorityClass::{High, Low, Normal};
 
-    #[test]
-    fn a_retry_of_the_steal_is_not_an_empty_lane() {
-        let answers = std::cell::RefCell::new(vec![Steal::Success(7), Steal::Retry, Steal::Retry]);
-        assert_eq!(insist(|| answers.borrow_mut().pop().unwrap_or(Steal::Empty)), Some(7));
-        assert_eq!(insist(|| answers.borrow_mut().pop().unwrap_or(Steal::Empty)), None);
-    }
-
-    /// Beyond one block of a lane, each once and those of a thread in order; what nobody takes is dropped with the lanes.
+    /// Beyond the ring of a lane, each once and those of a thread in order; what nobody takes is dropped with the lanes.
     #[test]
     fn what_threads_push_is_taken_once_and_each_threads_own_in_order() {
         const THREADS: usize = 3;
@@ -112,6 +107,22 @@ mod tests {
             assert!(own.eq(0..EACH), "of thread {thread}");
         }
         taken.drain(..).for_each(|job| lanes.push(Low, job));
+    }
+
+    /// What is beyond the ring came before what is pushed once there is room in it again.
+    #[test]
+    fn jobs_beyond_the_ring_are_found_in_their_order() {
+        let lanes = Lanes::new();
+        let all = RING + 10;
+        (0..all).for_each(|n| lanes.push(High, n));
+        assert_eq!(lanes.lanes[High].beyond.len(), 10);
+        let first: Vec<_> = (0..5).filter_map(|_| lanes.lanes[High].take()).collect();
+        assert_eq!(first, [0, 1, 2, 3, 4]);
+        (all..all + 5).for_each(|n| lanes.push(High, n));
+        assert_eq!(lanes.lanes[High].beyond.len(), 10, "there is room in the ring");
+        let mut found = Found::new();
+        lanes.take_all(&mut found, |n| *n as u64);
+        assert!(found.into_iter().eq(5..all + 5));
     }
 
     /// While the taker is at a later lane, a job comes to an earlier one, and the next of its chain to a later one.
