@@ -138,8 +138,11 @@ impl HookPool {
     }
 
     /// Hands an event over and returns at once, whatever the state of the queue and of the handlers.
+    #[inline]
     pub fn submit(&self, event: Event) -> Submission {
-        self.inner.submit(event, false)
+        let mut submission = Submission::default();
+        self.submit_into(&mut submission, event);
+        submission
     }
 
     /// Hands an event over, and waits for room where the queue is full, as a replay wants it. What cannot ever be
@@ -147,18 +150,28 @@ impl HookPool {
     ///
     /// From inside a handler of the same pool this can wait for itself.
     pub fn submit_when_room(&self, event: Event) -> Submission {
-        self.inner.submit(event, true)
+        let mut submission = Submission::default();
+        self.inner.submit(&mut submission, None, event, true);
+        submission
     }
 
     /// Hands an event over to one hook alone, if that wants it, as a dead letter is replayed; `when_room` waits for room
     /// as [`HookPool::submit_when_room`] does. An event that the hook does not want counts as `no_match`.
     pub fn submit_to(&self, hook: &str, event: Event, when_room: bool) -> Submission {
-        self.inner.submit_to(Some(hook), event, when_room)
+        let mut submission = Submission::default();
+        self.inner.submit(&mut submission, Some(hook), event, when_room);
+        submission
     }
 
     /// [`HookPool::submit`] for an event that may not be written yet.
     pub(crate) fn submit_subject(&self, event: impl Subject) -> Submission {
-        self.inner.submit(event, false)
+        let mut submission = Submission::default();
+        self.inner.submit(&mut submission, None, event, false);
+        submission
+    }
+
+    fn submit_into(&self, submission: &mut Submission, event: Event) {
+        self.inner.submit(submission, None, event, false);
     }
 
     /// True when every hook is skipped as `performance_mode`.

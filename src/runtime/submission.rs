@@ -1,8 +1,12 @@
 //! What a submit answers: for each hook that wants the event, whether its job was admitted, refused or skipped.
 
+use std::iter;
+use std::sync::Arc;
+
 use smallvec::SmallVec;
 
-use super::handle::JobHandle;
+use super::handle::{JobHandle, JobShared};
+use super::hooks::HookEntry;
 use crate::class::PriorityClass;
 use crate::hook::HookName;
 use crate::outcome::{Refusal, Skip};
@@ -11,7 +15,7 @@ use crate::outcome::{Refusal, Skip};
 #[derive(Clone, Debug, Default)]
 pub struct Submission {
     /// An event that one or two hooks want costs no allocation.
-    pub(super) parts: SmallVec<[SubmittedHook; 2]>,
+    parts: SmallVec<[SubmittedHook; 2]>,
 }
 
 /// What became of the event for one hook.
@@ -37,6 +41,18 @@ pub enum Decision {
 }
 
 impl Submission {
+    /// The decision is made once there is a place for it, and so at that place.
+    #[inline]
+    pub(super) fn push(&mut self, entry: &HookEntry, decision: impl FnOnce() -> Decision) {
+        let part = || SubmittedHook { hook: entry.hook.name.clone(), decision: decision() };
+        self.parts.extend(iter::once_with(part));
+    }
+
+    /// The last job that was admitted. If its event's bytes are counted no more, then for none before it.
+    pub(super) fn latest(&self) -> Option<&Arc<JobShared>> {
+        self.admitted().last().map(|handle| &handle.shared)
+    }
+
     /// True when no hook wants the event: it was skipped as `no_match`.
     #[must_use]
     pub fn is_unmatched(&self) -> bool {

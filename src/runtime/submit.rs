@@ -12,7 +12,7 @@ use super::handle::{Admitted, JobHandle, JobShared};
 use super::hooks::{HookEntry, HookSet};
 use super::job::Job;
 use super::record::Submitted;
-use super::submission::{Decision, Preview, Submission, SubmittedHook};
+use super::submission::{Decision, Preview, Submission};
 use crate::breaker::Breaker;
 use crate::class::PriorityClass;
 use crate::config::Config;
@@ -24,47 +24,43 @@ use crate::recording::Fate;
 use crate::telemetry;
 
 /// What the hooks that want one event have in common.
+#[derive(Clone, Copy)]
 struct Incoming<'a> {
     hooks: &'a HookSet,
     when_room: bool,
-    submission: Submission,
-}
-
-impl Incoming<'_> {
-    /// The last job that was admitted. If its event's bytes are counted no more, then for none before it.
-    fn latest(&self) -> Option<&Arc<JobShared>> {
-        self.submission.admitted().last().map(|handle| &handle.shared)
-    }
 }
 
 impl Inner {
+    /// The answer goes `into` an empty submission, which the caller has where it wants it: an answer that is put together
+    /// here and copied there takes as long as a third of all the rest. `only`: the one hook that counts.
+    ///
     /// For an event that turns out to be impossible to write, nothing is submitted but for the hooks that would have
     /// been skipped whatever it holds.
-    pub(super) fn submit(&self, event: impl Subject, when_room: bool) -> Submission {
-        self.submit_to(None, event, when_room)
-    }
-
-    /// `only`: the one hook that counts.
-    pub(super) fn submit_to(&self, only: Option<&str>, event: impl Subject, when_room: bool) -> Submission {
+    pub(super) fn submit(
+        &self,
+        into: &mut Submission,
+        only: Option<&str>,
+        event: impl Subject,
+        when_room: bool,
+    ) {
         // Once: all of one event's hooks are of one configuration.
         let hooks = self.hooks.load();
-        let mut incoming = Incoming { hooks: &hooks, when_room, submission: Submission::default() };
+        let incoming = Incoming { hooks: &hooks, when_room };
         let mut last = None;
         hooks.matcher.find_for(&event, hooks.config.kinds, |at, matched| {
             let Some(entry) = hooks.entries.get(at) else { return };
             if only.is_none_or(|only| only == entry.hook.name.as_str())
                 && let Some((entry, matched)) = last.replace((entry, matched))
             {
-                self.decide(&mut incoming, entry, &event, matched);
+                self.decide(into, incoming, entry, &event, matched);
             }
         });
         match last {
             // The last one has the event itself, where the others have references to it.
-            Some((entry, matched)) => self.decide(&mut incoming, entry, event, matched),
+            Some((entry, matched)) => self.decide(into, incoming, entry, event, matched),
             None if event.is_impossible() => {}
             None => self.unmatched.count(event.kind()),
         }
-        incoming.submission
     }
 
     /// The class that a job would have, and why there would be none.
@@ -99,28 +95,39 @@ impl Inner {
     /// Nothing, if the event cannot be written.
     fn decide(
         &self,
-        incoming: &mut Incoming<'_>,
+        into: &mut Submission,
+        incoming: Incoming<'_>,
         entry: &Arc<HookEntry>,
         event: impl Subject,
         matched: Matched,
     ) {
         let (class, skip) = self.assess(&incoming.hooks.config, entry, matched);
-        let decision = match skip {
-            Some(why) => {
-                self.skip(incoming, entry, (&event, class), why);
-                Decision::Skipped(why)
-            }
-            None => match self.submit_for(incoming, entry, event, class) {
-                Some(decision) => decision,
-                None => return,
-            },
+        if let Some(why) = skip {
+            self.skip(incoming, entry, (&event, class), why);
+            into.push(entry, || Decision::Skipped(why));
+            return;
+        }
+        let room = {
+            let Some(event) = event.event() else { return };
+            self.admit(incoming, into.latest(), event, class)
         };
-        incoming.submission.parts.push(SubmittedHook { hook: entry.hook.name.clone(), decision });
+        match room {
+            Ok(room) => {
+                let Some(event) = event.into_event() else { return };
+                let handle = self.push(incoming, entry, (event, class), room);
+                into.push(entry, || Decision::Admitted(handle));
+            }
+            Err(why) => {
+                let Some(event) = event.event() else { return };
+                self.refuse(incoming, entry, (event, class), why);
+                into.push(entry, || Decision::Refused(why));
+            }
+        }
     }
 
     fn skip(
         &self,
-        incoming: &Incoming<'_>,
+        incoming: Incoming<'_>,
         entry: &Arc<HookEntry>,
         (event, class): (&impl Subject, PriorityClass),
         why: Skip,
@@ -136,34 +143,25 @@ impl Inner {
         }
     }
 
-    /// `None`: the event cannot be written.
-    fn submit_for(
+    fn refuse(
         &self,
-        incoming: &Incoming<'_>,
+        incoming: Incoming<'_>,
         entry: &Arc<HookEntry>,
-        event: impl Subject,
-        class: PriorityClass,
-    ) -> Option<Decision> {
-        match self.admit(incoming, event.event()?, class) {
-            Ok(room) => {
-                Some(Decision::Admitted(self.push(incoming, entry, (event.into_event()?, class), room)))
-            }
-            Err(why) => {
-                let event = event.event()?;
-                entry.record.counters.refused(class, event.kind(), why);
-                self.engine.telemetry.refused(&entry.hook, event, class, why);
-                let submitted = Submitted { entry, event, class, waits: incoming.when_room };
-                self.engine.record_arrival(&submitted, Fate::Refused(why), None, None);
-                Some(Decision::Refused(why))
-            }
-        }
+        (event, class): (&Event, PriorityClass),
+        why: Refusal,
+    ) {
+        entry.record.counters.refused(class, event.kind(), why);
+        self.engine.telemetry.refused(&entry.hook, event, class, why);
+        let submitted = Submitted { entry, event, class, waits: incoming.when_room };
+        self.engine.record_arrival(&submitted, Fate::Refused(why), None, None);
     }
 
     /// Room for the event's bytes, then a place in the queue, and nothing else before. The bytes come first because a
     /// place, once taken, has to be used.
     fn admit(
         &self,
-        incoming: &Incoming<'_>,
+        incoming: Incoming<'_>,
+        latest: Option<&Arc<JobShared>>,
         event: &Event,
         class: PriorityClass,
     ) -> Result<(Reserved, Owner), Refusal> {
@@ -176,7 +174,7 @@ impl Inner {
             return Err(Refusal::Full);
         }
         let accounts = &self.engine.accounts;
-        let joined = incoming.latest().and_then(|job| Charge::with(job, accounts));
+        let joined = latest.and_then(|job| Charge::with(job, accounts));
         let charge = joined.map_or_else(|| self.charge(bytes, incoming.when_room), Ok)?;
         let place =
             if incoming.when_room { self.pool.reserve_when_room(class) } else { self.pool.reserve(class) }?;
@@ -202,7 +200,7 @@ impl Inner {
 
     fn push(
         &self,
-        incoming: &Incoming<'_>,
+        incoming: Incoming<'_>,
         entry: &Arc<HookEntry>,
         (event, class): (Event, PriorityClass),
         (place, owner): (Reserved, Owner),
