@@ -75,7 +75,7 @@ impl Telemetry {
             );
         });
         if waiting >= self.near.load(Ordering::Relaxed) {
-            if !self.is_near.swap(true, Ordering::Relaxed) {
+            if !self.is_near.load(Ordering::Relaxed) && !self.is_near.swap(true, Ordering::Relaxed) {
                 let capacity = self.capacity.load(Ordering::Relaxed);
                 say(|| {
                     tracing::warn!(waiting, capacity, "the hook queue is near its capacity");

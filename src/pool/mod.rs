@@ -45,7 +45,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::Duration;
 
-use crossbeam_utils::Backoff;
+use crossbeam_utils::{Backoff, CachePadded};
 use smallvec::SmallVec;
 
 use self::admission::Admission;
@@ -126,11 +126,11 @@ pub(crate) struct Pool<H: Host> {
 
 struct Shared<H: Host> {
     host: Arc<H>,
-    core: Mutex<Core<H::Job>>,
+    core: CachePadded<Mutex<Core<H::Job>>>,
     admission: Admission,
     lanes: Lanes<H::Pushed>,
     /// Number of the next job.
-    numbers: AtomicU64,
+    numbers: CachePadded<AtomicU64>,
     parking: Parking,
     room: Room,
     /// The end of a drain is not waited for any longer.
@@ -185,10 +185,10 @@ impl<H: Host> Pool<H> {
         let workers = params.seats.in_all();
         let shared = Arc::new(Shared {
             host,
-            core: Mutex::new(core),
+            core: CachePadded::new(Mutex::new(core)),
             admission,
             lanes: Lanes::new(),
-            numbers: AtomicU64::new(0),
+            numbers: CachePadded::new(AtomicU64::new(0)),
             parking: Parking::new(workers.max(MOST_WORKERS), clock),
             room: Room::default(),
             hurried: AtomicBool::new(false),

@@ -4,6 +4,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
+use crossbeam_utils::CachePadded;
+
 use super::handle::JobShared;
 
 /// See the module's description.
@@ -17,7 +19,8 @@ pub(super) struct Accounts {
 /// How many bytes of payload are in use, and how many may be.
 #[derive(Debug)]
 pub(super) struct ByteBudget {
-    used: AtomicU64,
+    /// Padded, as whoever submits and every worker change it for each job, and read what would be beside it.
+    used: CachePadded<AtomicU64>,
     limit: AtomicU64,
 }
 
@@ -50,7 +53,7 @@ impl Accounts {
 
 impl ByteBudget {
     pub(super) fn new(limit: u64) -> Self {
-        Self { used: AtomicU64::new(0), limit: AtomicU64::new(limit) }
+        Self { used: CachePadded::default(), limit: AtomicU64::new(limit) }
     }
 
     pub(super) fn limit(&self) -> u64 {
