@@ -431,6 +431,7 @@ fn who_waits_for_room_displaces_nobody() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "thousands of jobs in less than a second")]
 fn a_worker_that_is_quick_has_a_faster_clock_looked_for() {
     let (pool, host) = pool(params(1, 1000));
     let admitted = Cell::new(0);

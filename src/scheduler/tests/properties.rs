@@ -380,6 +380,7 @@ proptest! {
 
 /// Random scripts are worth what they reach.
 #[test]
+#[cfg_attr(miri, ignore = "hundreds of scripts")]
 fn the_scripts_reach_what_they_are_about() {
     let mut runner = proptest::test_runner::TestRunner::deterministic();
     let mut seen: BTreeMap<&str, u32> = BTreeMap::new();
