@@ -12,7 +12,7 @@ use crate::outcome::Outcome;
 fn a_job_has_one_outcome_whatever_its_handle_goes_through_meanwhile() {
     const JOBS: u64 = if cfg!(miri) { 24 } else { 4_000 };
     let toml = "queue.capacity = 10_000\npool = { workers = 2, standby = 0 }\n[hook.a]\non = ['*']\norder = 'none'\n\
-                timeout = '10m'\nretry = { attempts = 2, backoff = '0s' }\n";
+                timeout = '10m'\nmax_wait = 'off'\nretry = { attempts = 2, backoff = '0s' }\n";
     // A folder that is named is not asked for: Miri has none to tell.
     let loader = ConfigLoader::new().text("hooks.toml", toml).working_dir("/").registered_handlers(true);
     let (tell, told) = mpsc::channel();
@@ -39,7 +39,8 @@ fn a_job_has_one_outcome_whatever_its_handle_goes_through_meanwhile() {
                 hand_over.send(submission.admitted().next().unwrap().clone()).unwrap();
             }
         });
-        for (n, handle) in given.iter().enumerate() {
+        // Taken along: if this fails, the other thread is not left with nobody to hand over to.
+        for (n, handle) in given.into_iter().enumerate() {
             match n / 2 % 4 {
                 0 => drop(handle),
                 1 => {
