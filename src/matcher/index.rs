@@ -21,9 +21,12 @@ use super::{Entry, ToolPattern};
 /// The buckets of all hooks.
 #[derive(Debug)]
 pub(super) struct Index {
-    any: Bucket,
+    /// `None`: no hook wants everything.
+    any: Option<Bucket>,
     /// By [`KindSet::slot`].
     kinds: Box<[Bucket]>,
+    /// Those that any hook asks for: an event belongs to several, most of which are nobody's.
+    held: KindSet,
     names: HashMap<Box<str>, Bucket>,
 }
 
@@ -45,9 +48,12 @@ impl Index {
                 names.entry(name.clone()).or_default().push(hook);
             }
         }
+        let named = entries.iter().filter(|entry| !entry.selector.any);
+        let held = named.fold(KindSet::EMPTY, |held, entry| held.union(entry.selector.kinds));
         let bucket = |hooks: Vec<u32>| Bucket::new(&hooks, entries);
         Self {
-            any: bucket(any),
+            held,
+            any: (!any.is_empty()).then(|| bucket(any)),
             kinds: kinds.into_iter().map(bucket).collect(),
             names: names.into_iter().map(|(name, hooks)| (name, bucket(hooks))).collect(),
         }
@@ -62,24 +68,18 @@ impl Index {
         hooks: &mut Vec<u32>,
         fields: impl Fn() -> &'f [(usize, Scalar<'e>)],
     ) {
-        let kinds = event.kinds().members().filter_map(|kind| self.kinds.get(kind.slot()));
-        let buckets = std::iter::once(&self.any).chain(kinds).chain(self.names.get(event.name()));
-        for bucket in buckets {
-            hooks.extend_from_slice(&bucket.always);
-            if let Some(tool) = event.tool() {
-                if let Some(named) = bucket.tools.get(tool) {
-                    hooks.extend_from_slice(named);
-                }
-                if !bucket.patterns.is_empty() {
-                    bucket.add_by_pattern(tool, patterns, hooks);
-                }
-            }
-            if !bucket.fields.is_empty() {
-                for (place, value) in fields() {
-                    let Some(values) = bucket.fields.get(place) else { continue };
-                    hooks.extend(values.get(&value.key()).into_iter().flatten());
-                }
-            }
+        let mut ask = |bucket: &Bucket| bucket.propose(event, patterns, hooks, &fields);
+        if let Some(any) = &self.any {
+            ask(any);
+        }
+        for kind in event.kinds().intersection(self.held).members() {
+            ask(self.kinds.get(kind.slot()).expect("there is a bucket for each slot"));
+        }
+        // A name is hashed only if it can be somebody's.
+        if !self.names.is_empty()
+            && let Some(bucket) = self.names.get(event.name())
+        {
+            ask(bucket);
         }
     }
 }
@@ -151,6 +151,32 @@ impl Bucket {
             Key::Field(place, value) => self.fields.entry(place).or_default().add(value, hook),
             Key::Tool(name) => self.tools.entry(name.into()).or_default().push(hook),
             Key::Pattern(number) => self.patterns.entry(number).or_default().push(hook),
+        }
+    }
+
+    fn propose<'f, 'e: 'f>(
+        &self,
+        event: &impl Subject,
+        patterns: &Patterns,
+        hooks: &mut Vec<u32>,
+        fields: impl Fn() -> &'f [(usize, Scalar<'e>)],
+    ) {
+        hooks.extend_from_slice(&self.always);
+        if (!self.tools.is_empty() || !self.patterns.is_empty())
+            && let Some(tool) = event.tool()
+        {
+            if let Some(named) = self.tools.get(tool) {
+                hooks.extend_from_slice(named);
+            }
+            if !self.patterns.is_empty() {
+                self.add_by_pattern(tool, patterns, hooks);
+            }
+        }
+        if !self.fields.is_empty() {
+            for (place, value) in fields() {
+                let Some(values) = self.fields.get(place) else { continue };
+                hooks.extend(values.get(&value.key()).into_iter().flatten());
+            }
         }
     }
 

@@ -98,14 +98,16 @@ impl Matcher {
         let once = OnceCell::new();
         let found = || once.get_or_init(|| self.fields(event)).as_slice();
         self.index.propose(event, &self.patterns, &mut candidates, found);
-        candidates.sort_unstable();
-        candidates.dedup();
+        if candidates.len() > 1 {
+            candidates.sort_unstable();
+            candidates.dedup();
+        }
 
         for hook in &candidates {
             let hook = *hook as usize;
             let Some(entry) = self.entries.get(hook) else { continue };
             let ways = entry.selector.ways(event);
-            if ways.is_empty() || !entry.wants_tool(event.tool(), &self.patterns) {
+            if ways.is_empty() || !entry.wants_tool(event, &self.patterns) {
                 continue;
             }
             if !entry.fields.iter().all(|field| holds(found(), field)) {
@@ -134,12 +136,12 @@ impl Selector {
 }
 
 impl Entry {
-    fn wants_tool(&self, tool: Option<&str>, patterns: &Patterns) -> bool {
-        match (&self.selector.tool, self.pattern) {
-            (None, _) => true,
-            (Some(_), Some(number)) => tool.is_some_and(|tool| patterns.is_match(number, tool)),
-            (Some(names), None) => tool.is_some_and(|tool| names.is_match(tool)),
-        }
+    fn wants_tool(&self, event: &impl Subject, patterns: &Patterns) -> bool {
+        let Some(pattern) = &self.selector.tool else { return true };
+        event.tool().is_some_and(|tool| match self.pattern {
+            Some(number) => patterns.is_match(number, tool),
+            None => pattern.is_match(tool),
+        })
     }
 }
 

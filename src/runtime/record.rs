@@ -7,7 +7,7 @@ use super::hooks::{HookEntry, field_key};
 use crate::class::PriorityClass;
 use crate::event::Event;
 use crate::outcome::{Attempt, Ending, JobId};
-use crate::recording::{Fate, RecordedJob, RecordedRun, RunEnd};
+use crate::recording::{Fate, RecordedJob, RecordedRun, Recorder, RunEnd};
 use crate::time::Time;
 
 /// An event that is submitted for one hook.
@@ -21,6 +21,7 @@ pub(super) struct Submitted<'a> {
 
 impl Engine {
     /// `id`: of one that was admitted. To be called before the job can have its outcome. Without a recording, nothing.
+    #[inline]
     pub(super) fn record_arrival(
         &self,
         submitted: &Submitted<'_>,
@@ -28,7 +29,20 @@ impl Engine {
         at: Option<Time>,
         id: Option<JobId>,
     ) {
-        let Some(recorder) = &self.recorder else { return };
+        if let Some(recorder) = &self.recorder {
+            self.write_arrival(recorder, submitted, fate, at, id);
+        }
+    }
+
+    #[cold]
+    fn write_arrival(
+        &self,
+        recorder: &Recorder,
+        submitted: &Submitted<'_>,
+        fate: Fate,
+        at: Option<Time>,
+        id: Option<JobId>,
+    ) {
         let Submitted { entry, event, class, waits } = *submitted;
         let job = RecordedJob {
             at: at.unwrap_or_else(|| self.clock.now()).since(Time::default()),
