@@ -3,9 +3,9 @@
 //!     cargo install gungraun-runner --version 0.20.0    # once; it needs valgrind
 //!     cargo bench --bench instructions
 //!
-//! Each row is a hundred calls, after a hundred that warm it up: all that they allocate on the way, such as a block of
-//! a lane every 63 jobs, is in it. Nothing runs meanwhile, so the figures are those of the calling thread alone.
-//! Instructions are neither time nor waits for memory; `peers` and `trigger` measure those.
+//! Each row is a hundred calls, after a hundred that warm it up: all that they allocate on the way is in it. Nothing runs
+//! meanwhile, so the figures are those of the calling thread alone. Instructions are neither
+//! time nor waits for memory; `peers` and `trigger` measure those.
 
 #![expect(clippy::unwrap_used, reason = "a benchmark panics when it cannot measure")]
 #![expect(clippy::exit, missing_docs, unused_qualifications, reason = "what the macros make")]

@@ -1,7 +1,7 @@
 //! The pool: the scheduler core, threads around it, and a way in that no handler can hold up.
 //!
 //! ```text
-//! submit ─> admission word ─> lane (one deque for each class) ─> notify
+//! submit ─> admission word ─> lane (one ring for each class) ─> notify
 //!                                   │
 //!            worker: lock core ─ take in ─ pick ─ unlock ─ run ─ lock core ─ complete …
 //! ```
