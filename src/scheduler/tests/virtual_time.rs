@@ -299,8 +299,9 @@ fn the_books_of_a_million_jobs_balance_at_every_event() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "thousands of steps of one thread")]
 fn the_same_seed_is_the_same_run() {
-    const JOBS: u64 = if cfg!(miri) { 500 } else { 20_000 };
+    const JOBS: u64 = 20_000;
     assert_eq!(Pool::new(7).run(JOBS), Pool::new(7).run(JOBS));
 }
 
