@@ -48,8 +48,8 @@ impl Index {
                 names.entry(name.clone()).or_default().push(hook);
             }
         }
-        let named = entries.iter().filter(|entry| !entry.selector.any);
-        let held = named.fold(KindSet::EMPTY, |held, entry| held.union(entry.selector.kinds));
+        let choosy = entries.iter().filter(|entry| !entry.selector.any);
+        let held = choosy.fold(KindSet::EMPTY, |held, entry| held.union(entry.selector.kinds));
         let bucket = |hooks: Vec<u32>| Bucket::new(&hooks, entries);
         Self {
             held,
