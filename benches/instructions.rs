@@ -4,8 +4,8 @@
 //!     cargo bench --bench instructions
 //!
 //! Each row is a hundred calls, after a hundred that warm it up: all that they allocate on the way is in it. Nothing runs
-//! meanwhile, so the figures are those of the calling thread alone. Instructions are neither
-//! time nor waits for memory; `peers` and `trigger` measure those.
+//! meanwhile, so the figures are those of the calling thread alone. Instructions are neither time nor waits for memory;
+//! `peers` and `trigger` measure those.
 
 #![expect(clippy::unwrap_used, reason = "a benchmark panics when it cannot measure")]
 #![expect(clippy::exit, missing_docs, unused_qualifications, reason = "what the macros make")]

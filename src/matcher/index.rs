@@ -25,7 +25,7 @@ pub(super) struct Index {
     any: Option<Bucket>,
     /// By [`KindSet::slot`].
     kinds: Box<[Bucket]>,
-    /// Those that any hook asks for: an event belongs to several, most of which are nobody's.
+    /// Those that have a hook: an event belongs to several kinds and groups, and most are nobody's.
     held: KindSet,
     names: HashMap<Box<str>, Bucket>,
 }
@@ -34,6 +34,7 @@ impl Index {
     pub(super) fn new(entries: &[Entry]) -> Self {
         let mut any = Vec::new();
         let mut kinds = vec![Vec::new(); KindSet::SLOTS];
+        let mut held = KindSet::EMPTY;
         let mut names: HashMap<Box<str>, Vec<u32>> = HashMap::new();
         for (hook, entry) in (0..).zip(entries) {
             if entry.selector.any {
@@ -41,6 +42,7 @@ impl Index {
                 any.push(hook);
                 continue;
             }
+            held = held.union(entry.selector.kinds);
             for kind in entry.selector.kinds.members() {
                 kinds.get_mut(kind.slot()).expect("there is a bucket for each slot").push(hook);
             }
@@ -48,13 +50,11 @@ impl Index {
                 names.entry(name.clone()).or_default().push(hook);
             }
         }
-        let choosy = entries.iter().filter(|entry| !entry.selector.any);
-        let held = choosy.fold(KindSet::EMPTY, |held, entry| held.union(entry.selector.kinds));
         let bucket = |hooks: Vec<u32>| Bucket::new(&hooks, entries);
         Self {
-            held,
             any: (!any.is_empty()).then(|| bucket(any)),
             kinds: kinds.into_iter().map(bucket).collect(),
+            held,
             names: names.into_iter().map(|(name, hooks)| (name, bucket(hooks))).collect(),
         }
     }

@@ -98,10 +98,8 @@ impl Matcher {
         let once = OnceCell::new();
         let found = || once.get_or_init(|| self.fields(event)).as_slice();
         self.index.propose(event, &self.patterns, &mut candidates, found);
-        if candidates.len() > 1 {
-            candidates.sort_unstable();
-            candidates.dedup();
-        }
+        candidates.sort_unstable();
+        candidates.dedup();
 
         for hook in &candidates {
             let hook = *hook as usize;

@@ -34,6 +34,7 @@ impl Engine {
         }
     }
 
+    /// Cold, as few pools record: what it needs is not to be in the way of a submit.
     #[cold]
     fn write_arrival(
         &self,
