@@ -20,6 +20,9 @@ use rustix::process::geteuid;
 const TRIES: usize = 50;
 const BETWEEN: Timespec = Timespec { tv_sec: 0, tv_nsec: 5_000_000 };
 
+/// How many files that others rotate away, or that are full, are gone through for one line.
+const ROTATIONS: usize = 100;
+
 #[derive(Debug)]
 pub(super) struct LetterFile {
     path: PathBuf,
@@ -60,20 +63,7 @@ impl LetterFile {
                 format!("a dead letter of {} bytes is larger than `dead_letters.max_bytes`", line.len());
             return Err(io::Error::new(ErrorKind::FileTooLarge, message));
         }
-        let mut lax = self.open()?;
-        let mut is_locked = self.lock();
-        // Somebody else may have rotated it, or removed it.
-        if !self.is_current() {
-            self.open = None;
-            lax = lax.or(self.open()?);
-            is_locked = self.lock();
-        }
-        let size = self.file()?.metadata()?.len();
-        if is_locked && size > 0 && size.saturating_add(line.len() as u64 + 1) > self.max_bytes {
-            self.rotate()?;
-            lax = lax.or(self.open()?);
-            self.lock();
-        }
+        let lax = self.open_with_room(line.len() as u64)?;
         let written = self.write(line);
         if let Some(file) = &self.open {
             let _ = file.unlock();
@@ -82,6 +72,28 @@ impl LetterFile {
             self.is_torn = true;
         }
         written.map(|()| lax)
+    }
+
+    /// Leaves the file open, and locked if that could be, with room for a line if it is locked.
+    fn open_with_room(&mut self, line: u64) -> io::Result<Lax> {
+        let mut lax = None;
+        for _ in 0..ROTATIONS {
+            lax = lax.or(self.open()?);
+            let is_locked = self.lock();
+            // Whoever had the lock may have rotated the file, or somebody has removed it: a lock on what the path no
+            // longer leads to protects nothing.
+            if !self.is_current() {
+                self.open = None;
+                continue;
+            }
+            let size = self.file()?.metadata()?.len();
+            if !is_locked || size == 0 || size.saturating_add(line + 1) <= self.max_bytes {
+                break;
+            }
+            // What comes next is somebody else's as much as ours: it is locked and looked at like this one.
+            self.rotate()?;
+        }
+        Ok(lax.or(self.open()?))
     }
 
     pub(super) fn sync(&mut self) {
@@ -142,8 +154,11 @@ impl LetterFile {
             }
         }
         if self.keep == 0 { fs::remove_file(&path) } else { fs::rename(&path, numbered(1)) }?;
+        // Who waits for the lock need not wait for the disk.
+        if let Some(file) = &self.open {
+            let _ = file.unlock();
+        }
         self.sync();
-        self.is_torn = false;
         Ok(())
     }
 }
@@ -264,11 +279,11 @@ mod tests {
     }
 
     #[test]
-    fn who_writes_the_same_file_loses_no_line_when_the_other_rotates() {
+    fn who_writes_the_same_file_loses_no_line_and_keeps_the_bound_when_the_other_rotates() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("dead.jsonl");
         let write = |letter: char| {
-            let mut file = LetterFile::new(path.clone(), 2000, 100);
+            let mut file = LetterFile::new(path.clone(), 64, 500);
             for number in 0..500 {
                 file.append(format!("{letter}{number}\n").as_bytes()).unwrap();
             }
@@ -279,10 +294,10 @@ mod tests {
             }
         });
         let all = fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().path());
-        let mut found: Vec<String> = all
-            .flat_map(|path| fs::read_to_string(path).unwrap().lines().map(str::to_owned).collect::<Vec<_>>())
-            .collect();
-        found.sort();
+        let texts: Vec<String> = all.map(|path| fs::read_to_string(path).unwrap()).collect();
+        assert!(texts.len() > 100 && texts.iter().all(|text| text.len() <= 64), "{texts:?}");
+        let mut found: Vec<&str> = texts.iter().flat_map(|text| text.lines()).collect();
+        found.sort_unstable();
         let mut expected: Vec<_> =
             ['a', 'b', 'c'].iter().flat_map(|letter| (0..500).map(move |n| format!("{letter}{n}"))).collect();
         expected.sort();
