@@ -11,10 +11,11 @@
 //! | `admission.rs` | who gets in: one atomic word |
 //! | `lanes.rs` | from the submitters to the core, in order |
 //! | `park.rs` | sleeping and waking, with the protocol in prose |
-//! | `sync.rs` | the atomics of `admission.rs` and `park.rs`, or loom's |
+//! | `sync.rs` | the atomics of `admission.rs`, `park.rs` and `combining.rs`, or loom's |
 //! | `resize.rs` | other parameters while it runs |
 //! | `threads.rs` | the workers' threads, and spare ones |
 //! | `worker.rs` | the loop of a worker |
+//! | `combining.rs` | what workers that wait for the core's lock want of whoever has it |
 //! | `room.rs` | waiting for room, for replays |
 //! | `drain.rs` | the end: close, drain, abandon, stop, join |
 //! | `one_mutex.rs` | the reference shell, which the pool must answer like |
@@ -28,6 +29,7 @@
 //! [`Host`]'s.
 
 mod admission;
+mod combining;
 mod drain;
 mod lanes;
 pub(crate) mod one_mutex;
@@ -49,12 +51,14 @@ use crossbeam_utils::{Backoff, CachePadded};
 use smallvec::SmallVec;
 
 use self::admission::Admission;
+use self::combining::Combining;
 use self::lanes::Lanes;
 use self::park::Parking;
 pub(crate) use self::resize::Departed;
 use self::room::Room;
 pub(crate) use self::status::PoolStatus;
 use self::threads::WorkerThread;
+use self::worker::{Found, Ran};
 use crate::class::{PerClass, PriorityClass};
 use crate::outcome::{OutcomeKind, Refusal, WaitSplit};
 use crate::scheduler::{Arrival, Core, CoreParams, Dispatch, HookParams, HookSlot, JobKey, Resolved, Retry};
@@ -127,6 +131,8 @@ pub(crate) struct Pool<H: Host> {
 struct Shared<H: Host> {
     host: Arc<H>,
     core: CachePadded<Mutex<Core<H::Job>>>,
+    /// Of workers that wait for that lock.
+    requests: Combining<Ran<H>, Option<Found<H>>>,
     admission: Admission,
     lanes: Lanes<H::Pushed>,
     /// Number of the next job.
@@ -186,6 +192,7 @@ impl<H: Host> Pool<H> {
         let shared = Arc::new(Shared {
             host,
             core: CachePadded::new(Mutex::new(core)),
+            requests: Combining::new(workers.max(MOST_WORKERS)),
             admission,
             lanes: Lanes::new(),
             numbers: CachePadded::new(AtomicU64::new(0)),
@@ -420,13 +427,20 @@ impl<H: Host> Shared<H> {
     fn lock(&self) -> MutexGuard<'_, Core<H::Job>> {
         let backoff = Backoff::new();
         while !backoff.is_completed() {
-            match self.core.try_lock() {
-                Ok(core) => return core,
-                Err(TryLockError::Poisoned(poisoned)) => return poisoned.into_inner(),
-                Err(TryLockError::WouldBlock) => backoff.snooze(),
+            if let Some(core) = self.try_lock() {
+                return core;
             }
+            backoff.snooze();
         }
         self.core.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn try_lock(&self) -> Option<MutexGuard<'_, Core<H::Job>>> {
+        match self.core.try_lock() {
+            Ok(core) => Some(core),
+            Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
+        }
     }
 }
 

@@ -19,7 +19,8 @@
 //! A worker that comes from a run looks once before it counts itself as searching, as it mostly finds its next job at once:
 //! it reads the epoch, then looks. Nobody relies on it meanwhile, so it owes a wake-up only for what it leaves, or has
 //! opened: if there is more, or it has changed for which classes a seat is free and the epoch has moved, it notifies like
-//! whoever makes work. If it finds nothing it goes to step 1.
+//! whoever makes work. If it finds nothing it goes to step 1. Another worker may look in its place (`combining.rs`): what
+//! is left and opened is then the other's to tell, as part of its own look.
 //!
 //! Whoever makes work (a submit, mostly):
 //!
@@ -256,9 +257,11 @@ impl Parking {
         is_other
     }
 
-    /// True when nobody watches a deadline as early as this one.
+    /// True when nobody watches a deadline as early as this one, and somebody is there who could. Under the core's lock:
+    /// who begins to search only now looks at the core later, and sees the deadline.
     pub(super) fn is_unwatched(&self, deadline: Time) -> bool {
-        deadline.0 < self.watched.load(Ordering::SeqCst)
+        let resting = (COUNT * SEARCHING_ONE) | (COUNT * ASLEEP_ONE);
+        deadline.0 < self.watched.load(Ordering::SeqCst) && self.word.load(Ordering::SeqCst) & resting != 0
     }
 
     /// How many workers are asleep.

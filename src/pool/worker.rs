@@ -1,12 +1,15 @@
 //! The loop of a worker: complete what ran, take in what came, pick, run.
 
+use std::hint;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::MutexGuard;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use super::combining::Paper;
 use super::threads::Course;
 use super::{Finished, Host, Shared};
-use crate::scheduler::{Dispatch, Resolved, RunKey};
+use crate::scheduler::{Core, Dispatch, Resolved, RunKey};
 use crate::time::{Pace, Time};
 
 /// Runs jobs until the pool is left, or the worker was replaced.
@@ -41,12 +44,16 @@ impl<H: Host> Drop for Leaving<'_, H> {
     }
 }
 
-type Ran<H> = (RunKey, Finished<<H as Host>::Job>);
+/// What a worker did last.
+pub(super) type Ran<H> = (RunKey, Finished<<H as Host>::Job>);
+
+/// What it does next, and the time.
+pub(super) type Found<H> = (Dispatch<<H as Host>::Job>, Time);
 
 /// What a look at the core has shown.
-struct Look<J> {
+pub(super) struct Look<J> {
     now: Time,
-    found: Option<Dispatch<J>>,
+    pub(super) found: Option<Dispatch<J>>,
     /// Beside what was found there is something for another worker to do, or to watch.
     more: bool,
     deadline: Option<Time>,
@@ -61,10 +68,10 @@ fn next<H: Host>(
     worker: usize,
     course: &Course,
     ran: Option<Ran<H>>,
-) -> Option<(Dispatch<H::Job>, Time)> {
-    if ran.is_some() {
+) -> Option<Found<H>> {
+    if let Some(ran) = ran {
         let epoch = shared.parking.epoch();
-        let look = shared.look(worker, course, ran);
+        let look = shared.look_after(worker, course, ran);
         if look.found.is_some() {
             shared.parking.go_on(epoch, look.more, look.opened);
             return shared.set_out(look);
@@ -77,7 +84,7 @@ fn next<H: Host>(
     shared.parking.start_search();
     loop {
         let epoch = shared.parking.epoch();
-        let look = shared.look(worker, course, None);
+        let look = shared.look(shared.lock(), worker, course, None);
         if look.found.is_some() {
             shared.parking.stop_search(epoch, look.more);
             return shared.set_out(look);
@@ -101,28 +108,106 @@ fn next<H: Host>(
 }
 
 impl<H: Host> Shared<H> {
-    /// Completes what ran, and picks, unless there are workers enough without this one: then it retires for good.
-    fn look(&self, worker: usize, course: &Course, ran: Option<Ran<H>>) -> Look<H::Job> {
+    /// Completes what ran, and picks; by itself, or by whoever has the lock. What somebody else found for this worker
+    /// leaves it nothing to tell: whatever else there is, the other one has seen.
+    fn look_after(&self, worker: usize, course: &Course, ran: Ran<H>) -> Look<H::Job> {
+        if let Some(core) = self.try_lock() {
+            return self.look(core, worker, course, Some(ran));
+        }
+        if !self.requests.has_place(worker) {
+            return self.look(self.lock(), worker, course, Some(ran));
+        }
+        self.requests.ask(worker, ran);
+        let core = self.lock_unless_answered(worker);
+        let found = match core {
+            None => self.requests.take_answer(worker),
+            Some(core) => match self.requests.take_back(worker) {
+                Some(Paper::Request(ran)) => return self.look(core, worker, course, Some(ran)),
+                Some(Paper::Answer(found)) => Some(found),
+                None => None,
+            },
+        };
+        let (found, now) = found.flatten().unzip();
+        let now = now.unwrap_or_else(|| self.clock.now());
+        Look { now, found, more: false, deadline: None, opened: false, left: Vec::new() }
+    }
+
+    /// `None`: there is an answer.
+    fn lock_unless_answered(&self, worker: usize) -> Option<MutexGuard<'_, Core<H::Job>>> {
+        // Each attempt at the lock takes its line from whoever is about to answer, so they are far apart.
+        for looks in [64, 128, 256] {
+            for _ in 0..looks {
+                if self.requests.is_answered(worker) {
+                    return None;
+                }
+                hint::spin_loop();
+            }
+            if let Some(core) = self.try_lock() {
+                return Some(core);
+            }
+        }
+        Some(self.lock())
+    }
+
+    /// Completes what ran, and picks, unless there are workers enough without this one: then it retires for good. Does the
+    /// same for those that wait for the lock.
+    pub(super) fn look(
+        &self,
+        mut core: MutexGuard<'_, Core<H::Job>>,
+        worker: usize,
+        course: &Course,
+        ran: Option<Ran<H>>,
+    ) -> Look<H::Job> {
         let mut left = Vec::new();
-        let mut core = self.lock();
         let now = self.take_in(&mut core);
+        // Only this thread and those who hold the lock look at it.
+        if worker >= core.params().seats.in_all() {
+            course.retires.store(true, Ordering::Relaxed);
+        }
+        let picks = !course.retires.load(Ordering::Relaxed);
+        let found = self.turn(&mut core, ran, picks, now);
+        self.serve(&mut core, now);
+        self.settle(&mut core, &mut left);
+        self.begin_telling(&left);
+        let may_watch = |earliest: Time| self.parking.is_unwatched(earliest);
+        // Who has something to do watches nothing itself.
+        let is_asked_for = found.is_none() || core.no_deadline_before().is_some_and(may_watch);
+        let deadline = if is_asked_for { core.next_deadline() } else { None };
+        let to_watch = deadline.is_some_and(may_watch);
+        let more = found.is_some() && (to_watch || core.has_eligible());
+        let opened = self.parking.set_open(core.seats_open(), core.paused());
+        Look { now, found, more, deadline, opened, left }
+    }
+
+    /// Does for the workers that wait for the lock what they would do if they had it.
+    pub(super) fn serve(&self, core: &mut Core<H::Job>, now: Time) {
+        self.requests.serve(|worker, ran| {
+            // One whose number is nobody's finds that out by itself.
+            let picks = worker < core.params().seats.in_all();
+            self.turn(core, Some(ran), picks, now).map(|dispatch| (dispatch, now))
+        });
+    }
+
+    /// The end of one run and the beginning of the next.
+    fn turn(
+        &self,
+        core: &mut Core<H::Job>,
+        ran: Option<Ran<H>>,
+        picks: bool,
+        now: Time,
+    ) -> Option<Dispatch<H::Job>> {
         if let Some((run, finished)) = ran {
             for retry in &finished.retries {
                 self.admission.readmit(retry.job.class);
             }
             for key in core.complete(run, finished.elapsed, finished.retries, now) {
-                self.tell_placed(&core, key);
+                self.tell_placed(core, key);
             }
         }
         if self.cut.load(Ordering::Relaxed) {
             core.abandon_waiting(now);
         }
-        // Only this thread and those who hold the lock look at it.
-        if worker >= core.params().seats.in_all() {
-            course.retires.store(true, Ordering::Relaxed);
-        }
-        let retires = course.retires.load(Ordering::Relaxed);
-        let found = if retires { None } else { core.pick(now) };
+        let found = if picks { core.pick(now) } else { None };
         // Its places are free before the lock is: who displaces under the lock counts only what can be displaced.
         if let Some(dispatch) = &found {
             self.admission.release(dispatch.first.class);
@@ -130,17 +215,11 @@ impl<H: Host> Shared<H> {
                 self.admission.release(job.class);
             }
         }
-        self.settle(&mut core, &mut left);
-        self.begin_telling(&left);
-        let deadline = core.next_deadline();
-        let to_watch = deadline.is_some_and(|deadline| self.parking.is_unwatched(deadline));
-        let more = found.is_some() && (to_watch || core.has_eligible());
-        let opened = self.parking.set_open(core.seats_open(), core.paused());
-        Look { now, found, more, deadline, opened, left }
+        found
     }
 
     /// Does what there is to do before the run of what was found.
-    fn set_out(&self, look: Look<H::Job>) -> Option<(Dispatch<H::Job>, Time)> {
+    fn set_out(&self, look: Look<H::Job>) -> Option<Found<H>> {
         // Its place is free, and so are the bytes of the jobs that ran.
         self.room.tell_lazily(|| self.admission.is_well_filled());
         let is_late = !look.left.is_empty();

@@ -13,6 +13,8 @@ use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread::JoinHandle;
 
+use crossbeam_utils::CachePadded;
+
 use super::engine::Engine;
 use super::flight::Flight;
 use crate::process::CancelLevel;
@@ -25,7 +27,8 @@ const NEVER: Time = Time(u64::MAX);
 #[derive(Debug)]
 pub(super) struct Watchdog {
     /// For each worker, what it runs and until when. One that is overdue and keeps its seat is here until [`NEVER`].
-    places: Vec<Mutex<Option<Watched>>>,
+    /// Padded: each run of a worker changes its own twice.
+    places: Vec<CachePadded<Mutex<Option<Watched>>>>,
     /// Until when the thread sleeps; 0 while it is awake and will look at all places before it sleeps.
     asleep_until: AtomicU64,
     /// How the pool is ending: a [`CancelLevel`] as a number.
@@ -42,7 +45,7 @@ type Watched = (Time, Arc<Flight>);
 impl Watchdog {
     pub(super) fn new(workers: usize, clock: Clock) -> Arc<Self> {
         Arc::new(Self {
-            places: (0..workers).map(|_| Mutex::default()).collect(),
+            places: (0..workers).map(|_| CachePadded::default()).collect(),
             asleep_until: AtomicU64::new(0),
             ending: AtomicU8::new(CancelLevel::None as u8),
             closed: AtomicBool::new(false),
@@ -131,7 +134,7 @@ impl Watchdog {
     }
 
     fn place_of(&self, flight: &Flight) -> Option<MutexGuard<'_, Option<Watched>>> {
-        self.places.get(flight.worker).map(lock)
+        self.places.get(flight.worker).map(|place| lock(place))
     }
 
     fn put(&self, mut place: MutexGuard<'_, Option<Watched>>, flight: &Arc<Flight>, deadline: Time) {

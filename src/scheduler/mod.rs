@@ -301,6 +301,11 @@ impl<T> Core<T> {
         }
     }
 
+    /// [`Core::next_deadline`] is not before this. It costs less, and changes nothing.
+    pub(crate) fn no_deadline_before(&self) -> Option<Time> {
+        self.timers.peek().map(|(_, Reverse((due, _)))| *due)
+    }
+
     /// The jobs that left without being picked, since the last call.
     pub(crate) fn take_resolved(&mut self) -> Vec<Resolved<T>> {
         std::mem::take(&mut self.resolved)

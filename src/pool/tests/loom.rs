@@ -1,4 +1,4 @@
-//! Models of the two hand-written protocols, admission and parking, in every order in which few threads can meet.
+//! Models of the hand-written protocols, admission, parking and combining, in every order in which few threads can meet.
 //!
 //!     RUSTFLAGS="--cfg loom" cargo test --lib --target-dir target/loom pool::tests::loom
 //!
@@ -15,6 +15,7 @@ use loom::thread;
 use crate::class::{PerClass, PriorityClass};
 use crate::outcome::Refusal;
 use crate::pool::admission::Admission;
+use crate::pool::combining::{Combining, Paper};
 use crate::pool::park::Parking;
 use crate::scheduler::AdmissionRule;
 use crate::time::Clock;
@@ -400,5 +401,50 @@ fn a_push_that_meets_a_resume_is_not_slept_through() {
         stage.push();
         resumer.join().unwrap();
         stage.end(1, threads);
+    });
+}
+
+/// Two that count under a lock, each by itself or served by the other: each gets the answer to its own request, once, and
+/// sees what was counted before.
+#[test]
+fn a_request_is_answered_once_by_whoever_has_the_lock() {
+    model(3, || {
+        let shared = Arc::new((Mutex::new(0_u32), Combining::<u32, (usize, u32)>::new(2)));
+        let work = |worker: usize, shared: &(Mutex<u32>, Combining<u32, (usize, u32)>)| {
+            let (count, requests) = shared;
+            for turn in 0..2 {
+                let look = |count: &mut u32| {
+                    *count += 1;
+                    requests.serve(|worker, turn| {
+                        *count += 1;
+                        (worker, turn)
+                    });
+                };
+                if let Ok(mut count) = count.try_lock() {
+                    look(&mut count);
+                    continue;
+                }
+                requests.ask(worker, turn);
+                let answer = if requests.is_answered(worker) {
+                    requests.take_answer(worker)
+                } else {
+                    let mut count = count.lock().unwrap();
+                    match requests.take_back(worker) {
+                        Some(Paper::Answer(answer)) => Some(answer),
+                        Some(Paper::Request(mine)) => {
+                            look(&mut count);
+                            Some((worker, mine))
+                        }
+                        None => None,
+                    }
+                };
+                assert_eq!(answer, Some((worker, turn)));
+            }
+        };
+        let other = Arc::clone(&shared);
+        let thread = thread::spawn(move || work(0, &other));
+        work(1, &shared);
+        thread.join().unwrap();
+        assert_eq!(*shared.0.lock().unwrap(), 4);
     });
 }

@@ -4,6 +4,7 @@
 //! with what the host has seen. Schedules and scripts come from seeds, which a failure names.
 
 mod behaviour;
+mod combining;
 mod differential;
 mod drain;
 mod hosts;
