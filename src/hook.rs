@@ -9,8 +9,9 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fmt;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
+
+use smol_str::SmolStr;
 
 pub use self::http::{HttpSpec, HttpUrl, Secret};
 use crate::class::{PerClass, PriorityClass};
@@ -19,8 +20,9 @@ use crate::matcher::Selector;
 use crate::redact::Redactor;
 
 /// A hook's name: `[a-z][a-z0-9_]*` without `__`. Cheap to clone.
+// Every answer, call and outcome has one: a counted reference would go from processor to processor with all of them.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct HookName(Arc<str>);
+pub struct HookName(SmolStr);
 
 impl HookName {
     /// Checks the spelling.

@@ -109,7 +109,10 @@ impl Inner {
         }
         let room = {
             let Some(event) = event.event() else { return };
-            self.admit(incoming, into.latest(), event, class)
+            match self.refuses_plainly(incoming, event) {
+                Some(why) => Err(why),
+                None => self.admit(incoming, into.latest(), event, class),
+            }
         };
         match room {
             Ok(room) => {
@@ -156,6 +159,14 @@ impl Inner {
         self.engine.record_arrival(&submitted, Fate::Refused(why), None, None);
     }
 
+    /// What one look shows, before anything is counted and given back, which costs as much as all the rest of a refusal.
+    fn refuses_plainly(&self, incoming: Incoming<'_>, event: &Event) -> Option<Refusal> {
+        if event.payload().len() as u64 > incoming.hooks.max_event_bytes() {
+            return Some(Refusal::TooLarge);
+        }
+        (!incoming.when_room && self.pool.is_plainly_full()).then_some(Refusal::Full)
+    }
+
     /// Room for the event's bytes, then a place in the queue, and nothing else before. The bytes come first because a
     /// place, once taken, has to be used.
     fn admit(
@@ -165,16 +176,9 @@ impl Inner {
         event: &Event,
         class: PriorityClass,
     ) -> Result<(Reserved, Owner), Refusal> {
-        let bytes = event.payload().len() as u64;
-        if bytes > incoming.hooks.max_event_bytes() {
-            return Err(Refusal::TooLarge);
-        }
-        // Before its bytes are counted and given back, which costs as much as all the rest of a refusal.
-        if !incoming.when_room && self.pool.is_plainly_full() {
-            return Err(Refusal::Full);
-        }
         let accounts = &self.engine.accounts;
         let joined = latest.and_then(|job| Charge::with(job, accounts));
+        let bytes = event.payload().len() as u64;
         let charge = joined.map_or_else(|| self.charge(bytes, incoming.when_room), Ok)?;
         let place =
             if incoming.when_room { self.pool.reserve_when_room(class) } else { self.pool.reserve(class) }?;
