@@ -404,8 +404,8 @@ fn a_push_that_meets_a_resume_is_not_slept_through() {
     });
 }
 
-/// Two that count under a lock, each by itself or served by the other: each gets the answer to its own request, once, and
-/// sees what was counted before.
+/// Two that count under a lock, each by itself or served by the other: each gets the answer to its own request, once. They ask
+/// without an attempt at the lock, since loom does not try the orders in which one fails.
 #[test]
 fn a_request_is_answered_once_by_whoever_has_the_lock() {
     model(3, || {
@@ -413,30 +413,21 @@ fn a_request_is_answered_once_by_whoever_has_the_lock() {
         let work = |worker: usize, shared: &(Mutex<u32>, Combining<u32, (usize, u32)>)| {
             let (count, requests) = shared;
             for turn in 0..2 {
-                let look = |count: &mut u32| {
-                    *count += 1;
-                    requests.serve(|worker, turn| {
-                        *count += 1;
-                        (worker, turn)
-                    });
-                };
-                if let Ok(mut count) = count.try_lock() {
-                    look(&mut count);
-                    continue;
-                }
                 requests.ask(worker, turn);
                 let answer = if requests.is_answered(worker) {
                     requests.take_answer(worker)
                 } else {
                     let mut count = count.lock().unwrap();
-                    match requests.take_back(worker) {
-                        Some(Paper::Answer(answer)) => Some(answer),
-                        Some(Paper::Request(mine)) => {
-                            look(&mut count);
-                            Some((worker, mine))
-                        }
-                        None => None,
-                    }
+                    let paper = requests.take_back(worker);
+                    *count += u32::from(matches!(paper, Some(Paper::Request(_))));
+                    requests.serve(|worker, turn| {
+                        *count += 1;
+                        (worker, turn)
+                    });
+                    paper.map(|paper| match paper {
+                        Paper::Answer(answer) => answer,
+                        Paper::Request(mine) => (worker, mine),
+                    })
                 };
                 assert_eq!(answer, Some((worker, turn)));
             }
