@@ -166,7 +166,7 @@ impl<H: Host> Shared<H> {
         }
         let picks = !course.retires.load(Ordering::Relaxed);
         let found = self.turn(&mut core, ran, picks, now);
-        self.serve(&mut core, now);
+        self.serve(&mut core);
         self.settle(&mut core, &mut left);
         self.begin_telling(&left);
         let may_watch = |earliest: Time| self.parking.is_unwatched(earliest);
@@ -179,9 +179,12 @@ impl<H: Host> Shared<H> {
         Look { now, found, more, deadline, opened, left }
     }
 
-    /// Does for the workers that wait for the lock what they would do if they had it.
-    pub(super) fn serve(&self, core: &mut Core<H::Job>, now: Time) {
+    /// Does for the workers that wait for the lock what they would do if they had it: with what has come until they asked,
+    /// and at a time that is not before the end of their runs.
+    pub(super) fn serve(&self, core: &mut Core<H::Job>) {
+        let mut now = None;
         self.requests.serve(|worker, ran| {
+            let now = *now.get_or_insert_with(|| self.take_in(core));
             // One whose number is nobody's finds that out by itself.
             let picks = worker < core.params().seats.in_all();
             self.turn(core, Some(ran), picks, now).map(|dispatch| (dispatch, now))

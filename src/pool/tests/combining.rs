@@ -3,8 +3,8 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use super::hosts::{Gate, LIMIT, Script, Shell, Spec, TestHost, TestPool, await_state, params, pool};
-use crate::class::PriorityClass::Normal;
+use super::hosts::{Gate, LIMIT, Mark, Script, Shell, Spec, TestHost, TestPool, await_state, params, pool};
+use crate::class::PriorityClass::{Critical, Normal};
 use crate::pool::combining::{Combining, Paper};
 use crate::pool::threads::Course;
 
@@ -33,6 +33,32 @@ fn who_waits_for_the_lock_is_served_by_its_holder() {
     second.open();
     assert_eq!(pool.drain(LIMIT, LIMIT).leaked, 0);
     host.assert_balanced(2);
+}
+
+/// The holder has looked at the lanes before the run ends, and what the run submits is more important than what it saw.
+#[test]
+fn what_came_until_a_worker_asked_is_picked_from() {
+    let (pool, host) = pool(params(1, 10));
+    let gate = Gate::closed();
+    let (own, at) = (Arc::downgrade(&pool), Arc::clone(&gate));
+    let submits = move |_: &TestHost| {
+        at.pass();
+        own.upgrade().unwrap().submit(Spec::new(2, Critical)).unwrap();
+    };
+    pool.submit(Spec::new(0, Normal).script(Script::Call(Box::new(submits)))).unwrap();
+    gate.await_arrivals(1);
+    pool.submit(Spec::new(1, Normal)).unwrap();
+    let shared = &*pool.shared;
+    let mut core = shared.lock();
+    shared.take_in(&mut core);
+    gate.open();
+    await_state("the worker asks", || shared.requests.is_asked());
+    shared.serve(&mut core);
+    drop(core);
+    assert_eq!(pool.drain(LIMIT, LIMIT).leaked, 0);
+    let starts = [0, 2, 1].map(Mark::Start);
+    assert!(host.log().trail.iter().filter(|mark| matches!(mark, Mark::Start(_))).eq(&starts));
+    host.assert_balanced(3);
 }
 
 /// A worker of a number that there is no seat for gets nothing to run, and finds out why by itself.
