@@ -438,6 +438,17 @@ mod tests {
     }
 
     #[test]
+    fn a_deadline_is_nobodys_where_nobody_could_watch_it() {
+        let parking = parking(2);
+        assert!(!parking.is_unwatched(Time(5)), "everybody runs something, and looks again afterwards");
+        parking.start_search();
+        assert!(parking.is_unwatched(Time(5)), "who searches may have looked before");
+        parking.stop_search(parking.epoch(), false);
+        lie_down(&parking, 0, Some(Time(10)));
+        assert!(parking.is_unwatched(Time(5)) && !parking.is_unwatched(Time(10)));
+    }
+
+    #[test]
     fn a_push_wakes_only_for_a_free_seat_or_an_earlier_deadline() {
         let only = |open: &[PriorityClass]| PerClass::from_fn(|class| open.contains(&class));
         let push = |open: &[PriorityClass], paused: &[PriorityClass], class, deadline: Option<u64>| {
