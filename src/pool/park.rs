@@ -257,8 +257,8 @@ impl Parking {
         is_other
     }
 
-    /// True when nobody watches a deadline as early as this one, and somebody is there who could. Under the core's lock:
-    /// who begins to search only now looks at the core later, and sees the deadline.
+    /// True when nobody watches a deadline as early as this one, and somebody is there who could. For a deadline that is in
+    /// the core, under its lock, or with its job in a lane: who begins to search only now looks later, and sees it.
     pub(super) fn is_unwatched(&self, deadline: Time) -> bool {
         let resting = (COUNT * SEARCHING_ONE) | (COUNT * ASLEEP_ONE);
         deadline.0 < self.watched.load(Ordering::SeqCst) && self.word.load(Ordering::SeqCst) & resting != 0
