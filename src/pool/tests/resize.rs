@@ -71,7 +71,8 @@ fn a_pool_that_shrinks_lets_what_runs_end_and_starts_less() {
 /// Those who sleep leave as well, and one of them may have watched the clock.
 #[test]
 fn workers_that_sleep_leave_and_nobody_forgets_the_time() {
-    const ROUNDS: u32 = if cfg!(miri) { 5 } else { 50 };
+    // The last round leaves two.
+    const ROUNDS: u32 = if cfg!(miri) { 6 } else { 50 };
     let (pool, host) = pool(params(4, 20));
     pool.change(|params| params.seats.per_class[Low] = 0).0.unwrap();
     await_sleep(&pool);
