@@ -1,4 +1,4 @@
-//! Priority classes: the four named levels of importance, and a table with one value for each.
+//! Priority classes: the four named levels of importance, a table with one value for each, and sets of them.
 //!
 //! A class deliberately has no `Ord`: "greater" could mean the larger number or the more important one. Ask
 //! [`PriorityClass::is_more_important_than`] instead. Everything that walks the classes does so from the most
@@ -132,6 +132,66 @@ impl<T> IndexMut<PriorityClass> for PerClass<T> {
     }
 }
 
+/// Some of the classes: a bit for each, so that questions about all of them at once cost one instruction.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct ClassSet(u8);
+
+impl ClassSet {
+    pub(crate) const ALL: Self = Self((1 << PriorityClass::COUNT) - 1);
+
+    /// Those for which `is_in` says so.
+    pub(crate) fn from_fn(mut is_in: impl FnMut(PriorityClass) -> bool) -> Self {
+        let bit = |class| if is_in(class) { Self::of(class).0 } else { 0 };
+        Self(PriorityClass::ALL.into_iter().map(bit).fold(0, |bits, bit| bits | bit))
+    }
+
+    const fn of(class: PriorityClass) -> Self {
+        Self(1 << class.index())
+    }
+
+    /// A bit for each class, the lowest for the most important.
+    pub(crate) const fn bits(self) -> u8 {
+        self.0
+    }
+
+    pub(crate) const fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    pub(crate) const fn contains(self, class: PriorityClass) -> bool {
+        self.0 & Self::of(class).0 != 0
+    }
+
+    pub(crate) fn set(&mut self, class: PriorityClass, is_in: bool) {
+        let bit = Self::of(class).0;
+        self.0 = if is_in { self.0 | bit } else { self.0 & !bit };
+    }
+
+    pub(crate) const fn and(self, other: Self) -> Self {
+        Self(self.0 & other.0)
+    }
+
+    pub(crate) const fn without(self, other: Self) -> Self {
+        Self(self.0 & !other.0)
+    }
+
+    /// Those that are less important than `class`.
+    pub(crate) const fn below(self, class: PriorityClass) -> Self {
+        let up_to = (Self::of(class).0 << 1) - 1;
+        Self(self.0 & !up_to)
+    }
+
+    /// The classes, the most important first.
+    pub(crate) fn iter(self) -> impl Iterator<Item = PriorityClass> {
+        PriorityClass::ALL.into_iter().filter(move |class| self.contains(*class))
+    }
+
+    /// The most important one.
+    pub(crate) fn first(self) -> Option<PriorityClass> {
+        self.iter().next()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -151,5 +211,31 @@ mod tests {
         for (class, index) in table.iter() {
             assert_eq!(table[class], *index);
         }
+    }
+
+    #[test]
+    fn a_set_has_what_it_is_told() {
+        use PriorityClass::{Critical, High, Low, Normal};
+        for bits in 0..16 {
+            let set = ClassSet::from_fn(|class| bits & 1 << class.index() != 0);
+            assert_eq!(set.bits(), bits);
+            assert_eq!(set.is_empty(), bits == 0);
+            assert_eq!(set.iter().count(), bits.count_ones() as usize);
+            assert_eq!(set.first().map(PriorityClass::index), set.iter().next().map(PriorityClass::index));
+            for class in PriorityClass::ALL {
+                assert_eq!(set.contains(class), set.iter().any(|other| other == class));
+                let below = set.iter().filter(|other| class.is_more_important_than(*other));
+                assert!(set.below(class).iter().eq(below), "{set:?} below {class}");
+            }
+        }
+        let mut set = ClassSet::default();
+        set.set(High, true);
+        set.set(Low, true);
+        let other = ClassSet::from_fn(|class| class != Low);
+        assert!(set.and(other).iter().eq([High]));
+        assert!(set.without(other).iter().eq([Low]));
+        assert!(other.without(set).iter().eq([Critical, Normal]));
+        set.set(High, false);
+        assert_eq!(set.first(), Some(Low));
     }
 }

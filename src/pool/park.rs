@@ -53,7 +53,7 @@ use crossbeam_utils::{Backoff, CachePadded};
 use super::sync::{
     AtomicBool, AtomicU8, AtomicU64, Mutex, MutexGuard, Ordering, Thread, current, park, park_timeout,
 };
-use crate::class::{PerClass, PriorityClass};
+use crate::class::{ClassSet, PriorityClass};
 use crate::time::{Clock, Time};
 
 const ASLEEP_ONE: u64 = 1;
@@ -244,11 +244,8 @@ impl Parking {
     /// Says for which classes a seat is free, and which are paused. Under the core's lock. Who opens a class otherwise
     /// than on the way to step 3 or 4, or to [`Parking::go_on`], must notify afterwards. True: that is another answer than
     /// before.
-    pub(super) fn set_open(&self, open: PerClass<bool>, paused: PerClass<bool>) -> bool {
-        let bits = |of: PerClass<bool>| {
-            of.iter().filter(|(_, is)| **is).fold(0, |bits, (class, _)| bits | bit(class))
-        };
-        let bits = bits(open) | bits(paused) << PriorityClass::COUNT;
+    pub(super) fn set_open(&self, open: ClassSet, paused: ClassSet) -> bool {
+        let bits = open.bits() | paused.bits() << PriorityClass::COUNT;
         // Nobody else writes it meanwhile, and a store costs as much as a lock.
         let is_other = self.open.load(Ordering::Relaxed) != bits;
         if is_other {
@@ -450,7 +447,7 @@ mod tests {
 
     #[test]
     fn a_push_wakes_only_for_a_free_seat_or_an_earlier_deadline() {
-        let only = |open: &[PriorityClass]| PerClass::from_fn(|class| open.contains(&class));
+        let only = |open: &[PriorityClass]| ClassSet::from_fn(|class| open.contains(&class));
         let push = |open: &[PriorityClass], paused: &[PriorityClass], class, deadline: Option<u64>| {
             let parking = parking(1);
             lie_down(&parking, 0, Some(Time(100)));

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{Host, Pool};
-use crate::class::PerClass;
+use crate::class::{ClassSet, PerClass};
 use crate::scheduler::{HookSlot, SeatParams};
 
 /// See the module's description.
@@ -16,7 +16,7 @@ pub(crate) struct PoolStatus {
     pub(crate) oldest: PerClass<Option<Duration>>,
     /// Seats that are taken.
     pub(crate) busy: PerClass<u32>,
-    pub(crate) paused: PerClass<bool>,
+    pub(crate) paused: ClassSet,
     pub(crate) paused_hooks: Vec<HookSlot>,
     pub(crate) threads: usize,
     pub(crate) asleep: usize,

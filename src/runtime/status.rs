@@ -47,7 +47,7 @@ impl Inner {
                 waiting: pool.waiting[class],
                 oldest: pool.oldest[class],
                 busy: pool.busy[class],
-                paused: pool.paused[class],
+                paused: pool.paused.contains(class),
             }),
         }
     }

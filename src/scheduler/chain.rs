@@ -126,7 +126,7 @@ impl<T> Core<T> {
     /// The first waiting job of the most important class that waits in the chain and is not paused.
     fn lender(&self, of: ChainSlot) -> Option<JobSlot> {
         let lists = self.chains.get(of.index())?.by_class.iter();
-        lists.filter(|(class, _)| !self.paused[*class]).find_map(|(_, list)| list.first())
+        lists.filter(|(class, _)| !self.paused.contains(*class)).find_map(|(_, list)| list.first())
     }
 
     /// Moves the head of every chain to where it stands since a class was paused or resumed.

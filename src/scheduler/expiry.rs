@@ -94,7 +94,7 @@ impl<T> Core<T> {
     /// of its chain. Looks at every chain.
     pub(crate) fn pause_class(&mut self, class: PriorityClass, now: Time) {
         self.tick(now);
-        self.paused[class] = true;
+        self.paused.set(class, true);
         self.update_clocks(now);
         self.restand_all();
     }
@@ -102,7 +102,7 @@ impl<T> Core<T> {
     /// Lets the class's jobs start again.
     pub(crate) fn resume_class(&mut self, class: PriorityClass, now: Time) {
         self.tick(now);
-        self.paused[class] = false;
+        self.paused.set(class, false);
         self.update_clocks(now);
         self.restand_all();
     }
@@ -112,7 +112,7 @@ impl<T> Core<T> {
         for index in 0..self.groups.len() {
             let slot = GroupSlot::from_index(index);
             let (hook, class) = (self.group(slot).hook, self.group(slot).class);
-            let paused = self.paused[class] || self.hook(hook).paused;
+            let paused = self.paused.contains(class) || self.hook(hook).paused;
             let group = self.group(slot);
             match group.paused_since {
                 None if paused => group.paused_since = Some(now),
@@ -148,7 +148,7 @@ impl<T> Core<T> {
             self.group(unused).max_wait = max_wait;
             return unused;
         }
-        let paused = self.paused[class] || self.hook(hook).paused;
+        let paused = self.paused.contains(class) || self.hook(hook).paused;
         let slot = GroupSlot::from_index(self.groups.len());
         self.groups.push(ExpiryGroup {
             hook,

@@ -61,7 +61,7 @@ use self::list::{List, ListKind};
 use self::pick::Picker;
 use self::ready::{ReadyQueue, Unit};
 use self::wait::{HookClocks, Tally, WaitClocks, Waits};
-use crate::class::{PerClass, PriorityClass};
+use crate::class::{ClassSet, PerClass, PriorityClass};
 use crate::outcome::OutcomeKind;
 use crate::time::Time;
 
@@ -93,7 +93,7 @@ pub(crate) struct Core<T> {
     saturated: u32,
     timers: PriorityQueue<Timer, Reverse<(Time, u64)>, Keyed>,
     resolved: Vec<Resolved<T>>,
-    paused: PerClass<bool>,
+    paused: ClassSet,
     clocks: WaitClocks,
     /// Next arrival number.
     arrivals: u64,
@@ -146,7 +146,7 @@ impl<T> Core<T> {
             saturated: 0,
             timers: PriorityQueue::with_hasher(keyed),
             resolved: Vec::new(),
-            paused: PerClass::default(),
+            paused: ClassSet::default(),
             clocks: WaitClocks::default(),
             arrivals: 0,
             timer_ticks: 0,
@@ -325,11 +325,11 @@ impl<T> Core<T> {
     }
 
     /// The classes for which a seat is free.
-    pub(crate) fn seats_open(&self) -> PerClass<bool> {
-        PerClass::from_fn(|class| !self.paused[class] && self.picker.seat_is_free(class))
+    pub(crate) fn seats_open(&self) -> ClassSet {
+        self.picker.free().without(self.paused)
     }
 
-    pub(crate) fn paused(&self) -> PerClass<bool> {
+    pub(crate) fn paused(&self) -> ClassSet {
         self.paused
     }
 

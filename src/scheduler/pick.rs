@@ -24,7 +24,7 @@
 use std::time::Duration;
 
 use super::{Core, HookSlot, HookState, PickParams, Place, ReadyQueue, Run, SeatParams, Unit};
-use crate::class::{PerClass, PriorityClass};
+use crate::class::{ClassSet, PerClass, PriorityClass};
 
 /// Seat time, in nanoseconds, that a class may claim for a time in which it had nothing to run.
 const CREDIT: u64 = 100_000_000;
@@ -34,11 +34,14 @@ const CREDIT: u64 = 100_000_000;
 pub(super) struct Picker {
     running: PerClass<u32>,
     /// The classes for which a seat is free: it is asked for far more often than it changes.
-    free: PerClass<bool>,
+    free: ClassSet,
+    /// Those that have all the seats that they may have, where the pool has more for them.
+    at_limit: ClassSet,
     /// How often the class could have run and was passed over, since it was served last.
     passed_over: PerClass<u32>,
-    /// The number of the pick since which the class has been due.
-    due_since: PerClass<Option<u64>>,
+    due: ClassSet,
+    /// For those that are due, the number of the pick since which.
+    due_since: PerClass<u64>,
     picks: u64,
     /// Weighted mode: seat time used, divided by weight.
     used: PerClass<u64>,
@@ -55,37 +58,44 @@ impl Picker {
 
     #[cfg(test)]
     pub(super) fn is_due(&self, class: PriorityClass) -> bool {
-        self.due_since[class].is_some()
+        self.due.contains(class)
     }
 
-    pub(super) fn seat_is_free(&self, class: PriorityClass) -> bool {
-        self.free[class]
+    pub(super) fn free(&self) -> ClassSet {
+        self.free
+    }
+
+    pub(super) fn at_limit(&self) -> ClassSet {
+        self.at_limit
     }
 
     /// The seats are these, or others of them are taken than before.
     pub(super) fn count_seats(&mut self, seats: &SeatParams) {
         let in_all: u32 = self.running.values().sum();
-        let without_standby: u32 =
-            self.running.iter().filter(|(other, _)| !seats.stands_by(*other)).map(|(_, n)| n).sum();
-        self.free = PerClass::from_fn(|class| {
-            in_all < seats.workers.saturating_add(seats.standby)
-                && (seats.stands_by(class) || without_standby < seats.workers)
-                && self.running[class] < seats.per_class[class]
-        });
+        let of_standby: u32 =
+            self.running.iter().filter(|(class, _)| seats.stands_by(*class)).map(|(_, n)| n).sum();
+        let is_open = in_all < seats.workers.saturating_add(seats.standby);
+        let has_worker = in_all - of_standby < seats.workers;
+        (self.free, self.at_limit) = (ClassSet::default(), ClassSet::default());
+        for (class, running) in self.running.iter() {
+            let most = seats.per_class[class];
+            let has_room = *running < most;
+            self.free.set(class, has_room && is_open && (has_worker || seats.stands_by(class)));
+            self.at_limit.set(class, !has_room && most < seats.open_to(class));
+        }
     }
 
-    fn choose(&self, params: &PickParams, eligible: PerClass<bool>) -> Option<PriorityClass> {
-        let candidates = || PriorityClass::ALL.into_iter().filter(|class| eligible[*class]);
-        let first = candidates().next()?;
+    fn choose(&self, params: &PickParams, eligible: ClassSet) -> Option<PriorityClass> {
+        let first = eligible.first()?;
         // Here and below, ties go to the more important class: it comes first.
-        let due = candidates().filter_map(|class| Some((class, self.due_since[class]?)));
-        if let Some((due, _)) = due.min_by_key(|(_, since)| *since) {
-            return Some(due);
+        let due = eligible.and(self.due);
+        if !due.is_empty() {
+            return due.iter().min_by_key(|class| self.due_since[*class]);
         }
         if !params.weighted || first == PriorityClass::Critical {
             return Some(first);
         }
-        candidates().min_by_key(|class| self.claim(params, *class))
+        eligible.iter().min_by_key(|class| self.claim(params, *class))
     }
 
     /// Time that the class has used for its weight, less what it may claim for having been idle.
@@ -93,24 +103,23 @@ impl Picker {
         self.used[class].max(self.frontier.saturating_sub(CREDIT / weight(params, class)))
     }
 
-    fn serve(&mut self, params: &PickParams, eligible: PerClass<bool>, served: PriorityClass) {
-        let passes_over = |class| {
-            served.is_more_important_than(class) && (!params.weighted || served == PriorityClass::Critical)
-        };
+    fn serve(&mut self, params: &PickParams, eligible: ClassSet, served: PriorityClass) {
         self.picks += 1;
         self.passed_over[served] = 0;
-        self.due_since[served] = None;
-        for class in PriorityClass::ALL.into_iter().filter(|class| eligible[*class] && passes_over(*class)) {
-            let count = self.passed_over[class].saturating_add(1);
-            self.passed_over[class] = count;
-            // Reached only by being passed over, so a bound of 0 counts as 1.
-            if params.bypass.is_some_and(|bound| count >= bound[class]) {
-                self.due_since[class].get_or_insert(self.picks);
+        self.due.set(served, false);
+        if !params.weighted || served == PriorityClass::Critical {
+            for class in eligible.below(served).iter() {
+                let count = self.passed_over[class].saturating_add(1);
+                self.passed_over[class] = count;
+                // Reached only by being passed over, so a bound of 0 counts as 1.
+                if params.bypass.is_some_and(|bound| count >= bound[class]) && !self.due.contains(class) {
+                    self.due.set(class, true);
+                    self.due_since[class] = self.picks;
+                }
             }
-        }
-        if params.weighted && served != PriorityClass::Critical {
-            let sharing = PriorityClass::ALL.into_iter().filter(|class| *class != PriorityClass::Critical);
-            let least = sharing.filter(|class| eligible[*class]).map(|class| self.claim(params, class)).min();
+        } else {
+            let sharing = eligible.below(PriorityClass::Critical).iter();
+            let least = sharing.map(|class| self.claim(params, class)).min();
             let claim = self.claim(params, served);
             self.used[served] = claim.saturating_add(self.expected[served] / weight(params, served));
             self.frontier = self.frontier.max(least.unwrap_or(0));
@@ -123,15 +132,18 @@ impl Picker {
     fn start_anew(&mut self, params: &PickParams) {
         (self.used, self.frontier) = (PerClass::default(), 0);
         if params.bypass.is_none() {
-            self.due_since = PerClass::default();
+            self.due = ClassSet::default();
         }
     }
 
     fn release(&mut self, params: &PickParams, class: PriorityClass, expected: u64, elapsed: u64) {
         self.running[class] -= 1;
-        let weight = weight(params, class);
-        self.used[class] =
-            self.used[class].saturating_add(elapsed / weight).saturating_sub(expected / weight);
+        // What is used counts by weights alone, and a division takes longer than all the rest.
+        if params.weighted {
+            let weight = weight(params, class);
+            self.used[class] =
+                self.used[class].saturating_add(elapsed / weight).saturating_sub(expected / weight);
+        }
         self.expected[class] = self.expected[class] - self.expected[class] / 8 + elapsed / 8;
     }
 }
@@ -142,14 +154,15 @@ fn weight(params: &PickParams, class: PriorityClass) -> u64 {
 
 impl<T> Core<T> {
     /// The class that is to be served next, if any can be; the classes that could be.
-    pub(super) fn choose(&mut self) -> Option<(PriorityClass, PerClass<bool>)> {
-        for class in PriorityClass::ALL {
-            self.park_saturated(class);
-        }
-        let eligible = PerClass::from_fn(|class| {
-            !self.ready[class].is_empty() && !self.paused[class] && self.picker.seat_is_free(class)
-        });
+    pub(super) fn choose(&mut self) -> Option<(PriorityClass, ClassSet)> {
+        self.park_saturated();
+        let eligible = self.stands().and(self.seats_open());
         self.picker.choose(&self.params.pick, eligible).map(|class| (class, eligible))
+    }
+
+    /// The classes in which something is ready.
+    pub(super) fn stands(&self) -> ClassSet {
+        ClassSet::from_fn(|class| !self.ready[class].is_empty())
     }
 
     pub(super) fn repick(&mut self, params: &PickParams) {
@@ -161,7 +174,7 @@ impl<T> Core<T> {
     }
 
     /// Gives a run of the class a seat. Answers with the time that was charged in advance.
-    pub(super) fn take_seat(&mut self, class: PriorityClass, eligible: PerClass<bool>) -> u64 {
+    pub(super) fn take_seat(&mut self, class: PriorityClass, eligible: ClassSet) -> u64 {
         let expected = self.picker.expected[class];
         self.picker.serve(&self.params.pick, eligible, class);
         self.picker.count_seats(&self.params.seats);
@@ -173,11 +186,15 @@ impl<T> Core<T> {
         self.picker.count_seats(&self.params.seats);
     }
 
-    /// Parks the units at the front of the class whose hooks may not run more.
-    pub(super) fn park_saturated(&mut self, class: PriorityClass) {
-        if self.saturated == 0 {
-            return;
+    /// Parks the units at the front of each class whose hooks may not run more.
+    #[inline]
+    pub(super) fn park_saturated(&mut self) {
+        if self.saturated > 0 {
+            PriorityClass::ALL.into_iter().for_each(|class| self.park_saturated_of(class));
         }
+    }
+
+    fn park_saturated_of(&mut self, class: PriorityClass) {
         while let Some((key, unit)) = self.ready[class].front() {
             let hook = self.hook_of(unit);
             if self.hook(hook).has_room() {

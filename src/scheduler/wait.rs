@@ -19,9 +19,8 @@
 //! The shell may hand a job over long after its admission, as nobody looks while all seats are taken. Then the job has
 //! waited for what it would have waited for since the core was looked at last: behind its chain, or with its class.
 
-use super::pick::Picker;
-use super::{Core, HookSlot, HookState, JobSlot, Place, SeatParams};
-use crate::class::{PerClass, PriorityClass};
+use super::{Core, HookSlot, HookState, JobSlot, Place};
+use crate::class::{ClassSet, PerClass, PriorityClass};
 use crate::outcome::{WaitCause, WaitSplit};
 use crate::time::{Time, nanos};
 
@@ -190,37 +189,34 @@ impl<T> Core<T> {
 
     /// What holds up a job of each class that is ready to run.
     fn holds(&mut self) -> PerClass<Option<Hold>> {
+        let (paused, at_limit) = (self.paused, self.picker.at_limit());
+        let held = ClassSet::ALL.without(self.seats_open());
+        // What its hooks do not let run is no reason for others to wait.
+        self.park_saturated();
+        // Those that wait for nothing but a seat.
+        let for_a_seat = held.without(paused).without(at_limit);
+        let first = for_a_seat.and(self.stands()).first();
         let running = self.picker.running();
         // Runs of this class and of less important ones.
         let mut others: u32 = running.values().sum();
-        let mut somebody_is_before = false;
         let mut holds = PerClass::default();
         for class in PriorityClass::ALL {
-            let hold = self.hold(class, somebody_is_before || others == 0);
-            // A class that waits for nothing but a seat; what its hooks do not let run is no reason.
-            if matches!(hold, Some(Hold::MoreImportant | Hold::NoSeat)) && !somebody_is_before {
-                self.park_saturated(class);
-                somebody_is_before = !self.ready[class].is_empty();
-            }
-            holds[class] = hold;
+            let more_important =
+                others == 0 || first.is_some_and(|first| first.is_more_important_than(class));
+            holds[class] = if paused.contains(class) {
+                Some(Hold::Paused)
+            } else if at_limit.contains(class) {
+                Some(Hold::Limit)
+            } else if !held.contains(class) {
+                None
+            } else if more_important {
+                Some(Hold::MoreImportant)
+            } else {
+                Some(Hold::NoSeat)
+            };
             others -= running[class];
         }
         holds
-    }
-
-    fn hold(&self, class: PriorityClass, more_important: bool) -> Option<Hold> {
-        let seats = &self.params.seats;
-        if self.paused[class] {
-            Some(Hold::Paused)
-        } else if is_at_limit(&self.picker, seats, class) {
-            Some(Hold::Limit)
-        } else if self.picker.seat_is_free(class) {
-            None
-        } else if more_important {
-            Some(Hold::MoreImportant)
-        } else {
-            Some(Hold::NoSeat)
-        }
     }
 
     /// The job waits for something else from now on.
@@ -305,12 +301,6 @@ impl<T> Core<T> {
             }
         }
     }
-}
-
-/// The class has all the seats that it may have, and the pool has more for it.
-fn is_at_limit(picker: &Picker, seats: &SeatParams, class: PriorityClass) -> bool {
-    let most = seats.per_class[class];
-    picker.running()[class] >= most && most < seats.open_to(class)
 }
 
 impl HookState {

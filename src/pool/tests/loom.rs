@@ -12,7 +12,7 @@ use loom::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use loom::sync::{Arc, Condvar, Mutex};
 use loom::thread;
 
-use crate::class::{PerClass, PriorityClass};
+use crate::class::{ClassSet, PerClass, PriorityClass};
 use crate::outcome::Refusal;
 use crate::pool::admission::Admission;
 use crate::pool::combining::{Combining, Paper};
@@ -233,7 +233,7 @@ impl Stage {
     }
 
     fn tell_open(&self, core: &Core) -> bool {
-        let all = |is| PerClass::from_fn(|_| is);
+        let all = |is| ClassSet::from_fn(|_| is);
         self.parking.set_open(all(!core.paused && !core.shut), all(core.paused))
     }
 
