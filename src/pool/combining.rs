@@ -2,7 +2,9 @@
 //!
 //! A core that two processors change in turn goes from cache to cache, line by line, which takes longer than what is
 //! done to it. So a worker that comes from a run and finds the lock taken leaves its request here, and mostly gets the
-//! answer without a look at the core.
+//! answer without a look at the core. And one that was served, and comes from a run that was brief, leaves its request
+//! before it tries the lock at all: the core stays with one worker as long as both are at it. Should the other not come,
+//! that has cost a microsecond, and it is not done again before it was served again.
 //!
 //! # Protocol
 //!

@@ -12,14 +12,18 @@ use super::{Finished, Host, Shared};
 use crate::scheduler::{Core, Dispatch, Resolved, RunKey};
 use crate::time::{Pace, Time};
 
+/// A run after which it is worth a moment to let another worker keep the core: no longer than that moment.
+const BRIEF: Duration = Duration::from_micros(1);
+
 /// Runs jobs until the pool is left, or the worker was replaced.
 pub(super) fn work<H: Host>(shared: &Shared<H>, worker: usize, course: &Course) {
     let _leaving = Leaving { shared, course };
     shared.parking.check_in(worker);
     let mut station = shared.host.station(worker);
     let mut ran = None;
+    let mut was_served = false;
     let mut pace = Pace::default();
-    while let Some((dispatch, now)) = next(shared, worker, course, ran.take()) {
+    while let Some((dispatch, now)) = next(shared, worker, course, ran.take(), &mut was_served) {
         let run = dispatch.run;
         // A panic must not cost the seat, or the jobs behind this one in its chain.
         let finished = catch_unwind(AssertUnwindSafe(|| shared.host.run(&mut station, dispatch, now)));
@@ -68,10 +72,11 @@ fn next<H: Host>(
     worker: usize,
     course: &Course,
     ran: Option<Ran<H>>,
+    was_served: &mut bool,
 ) -> Option<Found<H>> {
     if let Some(ran) = ran {
         let epoch = shared.parking.epoch();
-        let look = shared.look_after(worker, course, ran);
+        let look = shared.look_after(worker, course, ran, was_served);
         if look.found.is_some() {
             shared.parking.go_on(epoch, look.more, look.opened);
             return shared.set_out(look);
@@ -110,8 +115,10 @@ fn next<H: Host>(
 impl<H: Host> Shared<H> {
     /// Completes what ran, and picks; by itself, or by whoever has the lock. What somebody else found for this worker
     /// leaves it nothing to tell: whatever else there is, the other one has seen.
-    fn look_after(&self, worker: usize, course: &Course, ran: Ran<H>) -> Look<H::Job> {
-        if let Some(core) = self.try_lock() {
+    fn look_after(&self, worker: usize, course: &Course, ran: Ran<H>, was_served: &mut bool) -> Look<H::Job> {
+        // Who served it last is about to come again, if its runs are as brief, and has the core in its cache.
+        let waits = std::mem::take(was_served) && ran.1.elapsed < BRIEF;
+        if !waits && let Some(core) = self.try_lock() {
             return self.look(core, worker, course, Some(ran));
         }
         if !self.requests.has_place(worker) {
@@ -127,6 +134,7 @@ impl<H: Host> Shared<H> {
                 None => None,
             },
         };
+        *was_served = true;
         let (found, now) = found.flatten().unzip();
         let now = now.unwrap_or_else(|| self.clock.now());
         Look { now, found, more: false, deadline: None, opened: false, left: Vec::new() }

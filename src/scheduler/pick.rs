@@ -190,7 +190,9 @@ impl<T> Core<T> {
     #[inline]
     pub(super) fn park_saturated(&mut self) {
         if self.saturated > 0 {
-            PriorityClass::ALL.into_iter().for_each(|class| self.park_saturated_of(class));
+            for class in PriorityClass::ALL {
+                self.park_saturated_of(class);
+            }
         }
     }
 
