@@ -4,8 +4,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
-use crossbeam_utils::CachePadded;
-
+use super::budget::ByteBudget;
 use super::handle::JobShared;
 
 /// See the module's description.
@@ -14,14 +13,6 @@ pub(super) struct Accounts {
     pub(super) bytes: ByteBudget,
     /// Jobs that were dropped without an outcome.
     pub(super) lost: AtomicU64,
-}
-
-/// How many bytes of payload are in use, and how many may be.
-#[derive(Debug)]
-pub(super) struct ByteBudget {
-    /// Padded, as whoever submits and every worker change it for each job, and read what would be beside it.
-    used: CachePadded<AtomicU64>,
-    limit: AtomicU64,
 }
 
 /// The job of the same event that keeps the account of its bytes. `None`: the job does so itself.
@@ -48,37 +39,6 @@ impl Accounts {
     /// Counts so many bytes. `None`: there is no room for them now.
     pub(super) fn charge(&self, bytes: u64) -> Option<Charge<'_>> {
         self.bytes.take(bytes).then(|| Charge { bytes, accounts: self, joined: None })
-    }
-}
-
-impl ByteBudget {
-    pub(super) fn new(limit: u64) -> Self {
-        Self { used: CachePadded::default(), limit: AtomicU64::new(limit) }
-    }
-
-    pub(super) fn limit(&self) -> u64 {
-        self.limit.load(Ordering::SeqCst)
-    }
-
-    /// Allows so many bytes from now on. Where more are in use, none are given until they are back.
-    pub(super) fn set_limit(&self, limit: u64) {
-        self.limit.store(limit, Ordering::SeqCst);
-    }
-
-    pub(super) fn used(&self) -> u64 {
-        self.used.load(Ordering::Relaxed)
-    }
-
-    /// False: there is no room for so many now.
-    fn take(&self, bytes: u64) -> bool {
-        let limit = self.limit();
-        let add = |used: u64| used.checked_add(bytes).filter(|sum| *sum <= limit);
-        // SeqCst: pairs with the count of those who wait for room, like the admission word.
-        self.used.fetch_update(Ordering::SeqCst, Ordering::SeqCst, add).is_ok()
-    }
-
-    pub(super) fn give_back(&self, bytes: u64) {
-        self.used.fetch_sub(bytes, Ordering::SeqCst);
     }
 }
 

@@ -23,13 +23,15 @@
 //! | `job.rs` | the job, and the duty to resolve it |
 //! | `handle.rs` | what a job and its handles share |
 //! | `numbered.rs` | the pools of the process by number, for handles |
-//! | `accounts.rs` | the bound in bytes, and what was lost |
+//! | `accounts.rs` | whose bytes are counted by which job, and what was lost |
+//! | `budget.rs` | how many bytes are in use, and how many may be |
 //! | `status.rs` | the snapshot |
 //! | `submission.rs` | what a submit answers |
 
 mod accounts;
 mod boarding;
 mod breaking;
+mod budget;
 mod builder;
 mod crew;
 mod end;
