@@ -171,6 +171,10 @@ impl ClassSet {
         Self(self.0 & other.0)
     }
 
+    pub(crate) const fn or(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
     pub(crate) const fn without(self, other: Self) -> Self {
         Self(self.0 & !other.0)
     }
@@ -182,13 +186,18 @@ impl ClassSet {
     }
 
     /// The classes, the most important first.
-    pub(crate) fn iter(self) -> impl Iterator<Item = PriorityClass> {
+    pub(crate) fn iter(self) -> impl DoubleEndedIterator<Item = PriorityClass> {
         PriorityClass::ALL.into_iter().filter(move |class| self.contains(*class))
     }
 
     /// The most important one.
     pub(crate) fn first(self) -> Option<PriorityClass> {
         self.iter().next()
+    }
+
+    /// The least important one.
+    pub(crate) fn last(self) -> Option<PriorityClass> {
+        self.iter().next_back()
     }
 }
 
@@ -221,7 +230,8 @@ mod tests {
             assert_eq!(set.bits(), bits);
             assert_eq!(set.is_empty(), bits == 0);
             assert_eq!(set.iter().count(), bits.count_ones() as usize);
-            assert_eq!(set.first().map(PriorityClass::index), set.iter().next().map(PriorityClass::index));
+            assert_eq!(set.first(), set.iter().next());
+            assert_eq!(set.last(), set.iter().last());
             for class in PriorityClass::ALL {
                 assert_eq!(set.contains(class), set.iter().any(|other| other == class));
                 let below = set.iter().filter(|other| class.is_more_important_than(*other));
@@ -233,6 +243,7 @@ mod tests {
         set.set(Low, true);
         let other = ClassSet::from_fn(|class| class != Low);
         assert!(set.and(other).iter().eq([High]));
+        assert_eq!(set.or(other), ClassSet::ALL);
         assert!(set.without(other).iter().eq([Low]));
         assert!(other.without(set).iter().eq([Critical, Normal]));
         set.set(High, false);

@@ -11,7 +11,8 @@
 //! | `chain.rs` | order: the jobs of one hook and session, one at a time, and the importance that a head inherits |
 //! | `batch.rs` | open batches: filling, lingering, closing |
 //! | `ready.rs` | the queue of each class: what could run now |
-//! | `pick.rs` | which class next: seats, strict order with bounded bypass, weights, `max_concurrency` |
+//! | `pick.rs` | which class next: strict order with bounded bypass, weights, `max_concurrency` |
+//! | `seats.rs` | how many may run, and for which classes a seat is free |
 //! | `run.rs` | starting, completing, retrying |
 //! | `expiry.rs` | jobs that wait too long; pause |
 //! | `wait.rs` | why jobs wait: the causes of each wait, to the nanosecond |
@@ -38,6 +39,7 @@ mod pick;
 mod ready;
 mod rule;
 mod run;
+mod seats;
 #[cfg(test)]
 mod tests;
 mod wait;
@@ -60,6 +62,7 @@ use self::job::{BatchSlot, ChainSlot, GroupSlot, JobSlot, Place, Run, RunJob, Wa
 use self::list::{List, ListKind};
 use self::pick::Picker;
 use self::ready::{ReadyQueue, Unit};
+use self::seats::Seats;
 use self::wait::{HookClocks, Tally, WaitClocks, Waits};
 use crate::class::{ClassSet, PerClass, PriorityClass};
 use crate::outcome::OutcomeKind;
@@ -89,6 +92,7 @@ pub(crate) struct Core<T> {
     /// Every waiting job, by its own class.
     waiting: PerClass<u32>,
     picker: Picker,
+    seats: Seats,
     /// Hooks that may not run more now: they are paused, or run as much as they may.
     saturated: u32,
     timers: PriorityQueue<Timer, Reverse<(Time, u64)>, Keyed>,
@@ -126,10 +130,7 @@ enum Timer {
 impl<T> Core<T> {
     pub(crate) fn new(params: CoreParams) -> Self {
         let keyed = Keyed::default();
-        let mut picker = Picker::default();
-        picker.count_seats(&params.seats);
         Self {
-            params,
             hooks: Vec::new(),
             jobs: Slab::new(),
             chains: Slab::new(),
@@ -142,7 +143,8 @@ impl<T> Core<T> {
             lanes: PerClass::default(),
             ready: PerClass::default(),
             waiting: PerClass::default(),
-            picker,
+            picker: Picker::default(),
+            seats: Seats::new(&params.seats),
             saturated: 0,
             timers: PriorityQueue::with_hasher(keyed),
             resolved: Vec::new(),
@@ -151,6 +153,7 @@ impl<T> Core<T> {
             arrivals: 0,
             timer_ticks: 0,
             closing: false,
+            params,
         }
     }
 
@@ -220,7 +223,7 @@ impl<T> Core<T> {
             self.repick(&params.pick);
         }
         self.params = params;
-        self.picker.count_seats(&self.params.seats);
+        self.seats.change(&self.params.seats);
         self.relieve();
     }
 
@@ -271,7 +274,15 @@ impl<T> Core<T> {
     }
 
     /// Does what is due: batches stop lingering, jobs expire, retries return.
+    #[inline]
     pub(crate) fn tick(&mut self, now: Time) {
+        if self.no_deadline_before().is_some_and(|due| due <= now) {
+            self.do_what_is_due(now);
+        }
+        self.pass(now);
+    }
+
+    fn do_what_is_due(&mut self, now: Time) {
         while let Some((timer, Reverse((due, _)))) = self.timers.peek().map(|(timer, due)| (*timer, *due)) {
             if due > now {
                 break;
@@ -286,7 +297,6 @@ impl<T> Core<T> {
                 Timer::Retry(slot) => self.end_delay(slot, at),
             }
         }
-        self.pass(now);
     }
 
     /// When [`Core::tick`] has something to do next. Exact: nobody wakes up for nothing.
@@ -326,7 +336,7 @@ impl<T> Core<T> {
 
     /// The classes for which a seat is free.
     pub(crate) fn seats_open(&self) -> ClassSet {
-        self.picker.free().without(self.paused)
+        self.seats.free().without(self.paused)
     }
 
     pub(crate) fn paused(&self) -> ClassSet {
@@ -361,7 +371,7 @@ impl<T> Core<T> {
 
     /// Seats that are taken, by the class in which the job was picked.
     pub(crate) fn running(&self) -> PerClass<u32> {
-        self.picker.running()
+        self.seats.taken()
     }
 
     /// Takes a waiting job out of everything that it is in, and hands it out with that outcome.
@@ -448,7 +458,7 @@ impl<T> std::fmt::Debug for Core<T> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Core")
             .field("waiting", &self.waiting)
-            .field("running", &self.picker.running())
+            .field("running", &self.seats.taken())
             .field("chains", &self.chains.len())
             .field("batches", &self.batches.len())
             .finish_non_exhaustive()

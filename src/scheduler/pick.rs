@@ -15,28 +15,21 @@
 //! Counts, not clocks: the bound holds however long handlers run. In weighted mode only `critical` passes over: the
 //! others share by time, and a bound in picks would undo that.
 //!
-//! Seats are counted, not owned: a standby seat is the rule that the classes it is not for take at most `workers`.
-//!
 //! A unit whose hook may not run more at once is parked in the hook's own queue when it comes to the front. While the
 //! hook has room, the first unit of each class is never parked: what is parked is behind another of its hook and class.
 //! Nothing is looked at twice in one pick.
 
 use std::time::Duration;
 
-use super::{Core, HookSlot, HookState, PickParams, Place, ReadyQueue, Run, SeatParams, Unit};
+use super::{Core, HookSlot, HookState, PickParams, Place, ReadyQueue, Run, Unit};
 use crate::class::{ClassSet, PerClass, PriorityClass};
 
 /// Seat time, in nanoseconds, that a class may claim for a time in which it had nothing to run.
 const CREDIT: u64 = 100_000_000;
 
-/// Counters of picks and seats.
+/// Counters of picks.
 #[derive(Debug, Default)]
 pub(super) struct Picker {
-    running: PerClass<u32>,
-    /// The classes for which a seat is free: it is asked for far more often than it changes.
-    free: ClassSet,
-    /// Those that have all the seats that they may have, where the pool has more for them.
-    at_limit: ClassSet,
     /// How often the class could have run and was passed over, since it was served last.
     passed_over: PerClass<u32>,
     due: ClassSet,
@@ -52,37 +45,9 @@ pub(super) struct Picker {
 }
 
 impl Picker {
-    pub(super) fn running(&self) -> PerClass<u32> {
-        self.running
-    }
-
     #[cfg(test)]
     pub(super) fn is_due(&self, class: PriorityClass) -> bool {
         self.due.contains(class)
-    }
-
-    pub(super) fn free(&self) -> ClassSet {
-        self.free
-    }
-
-    pub(super) fn at_limit(&self) -> ClassSet {
-        self.at_limit
-    }
-
-    /// The seats are these, or others of them are taken than before.
-    pub(super) fn count_seats(&mut self, seats: &SeatParams) {
-        let in_all: u32 = self.running.values().sum();
-        let of_standby: u32 =
-            self.running.iter().filter(|(class, _)| seats.stands_by(*class)).map(|(_, n)| n).sum();
-        let is_open = in_all < seats.workers.saturating_add(seats.standby);
-        let has_worker = in_all - of_standby < seats.workers;
-        (self.free, self.at_limit) = (ClassSet::default(), ClassSet::default());
-        for (class, running) in self.running.iter() {
-            let most = seats.per_class[class];
-            let has_room = *running < most;
-            self.free.set(class, has_room && is_open && (has_worker || seats.stands_by(class)));
-            self.at_limit.set(class, !has_room && most < seats.open_to(class));
-        }
     }
 
     fn choose(&self, params: &PickParams, eligible: ClassSet) -> Option<PriorityClass> {
@@ -124,7 +89,6 @@ impl Picker {
             self.used[served] = claim.saturating_add(self.expected[served] / weight(params, served));
             self.frontier = self.frontier.max(least.unwrap_or(0));
         }
-        self.running[served] += 1;
     }
 
     /// Other rules hold. What was used by other weights says nothing of these, so all begin alike. How often a class was
@@ -137,7 +101,6 @@ impl Picker {
     }
 
     fn release(&mut self, params: &PickParams, class: PriorityClass, expected: u64, elapsed: u64) {
-        self.running[class] -= 1;
         // What is used counts by weights alone, and a division takes longer than all the rest.
         if params.weighted {
             let weight = weight(params, class);
@@ -177,13 +140,13 @@ impl<T> Core<T> {
     pub(super) fn take_seat(&mut self, class: PriorityClass, eligible: ClassSet) -> u64 {
         let expected = self.picker.expected[class];
         self.picker.serve(&self.params.pick, eligible, class);
-        self.picker.count_seats(&self.params.seats);
+        self.seats.take(class);
         expected
     }
 
     pub(super) fn free_seat(&mut self, run: &Run, elapsed: Duration) {
         self.picker.release(&self.params.pick, run.class, run.expected, crate::time::nanos(elapsed));
-        self.picker.count_seats(&self.params.seats);
+        self.seats.give_back(run.class);
     }
 
     /// Parks the units at the front of each class whose hooks may not run more.

@@ -23,7 +23,7 @@ impl<T> Core<T> {
         &mut self,
         run: RunKey,
         elapsed: Duration,
-        mut retries: Vec<Retry<T>>,
+        retries: Vec<Retry<T>>,
         now: Time,
     ) -> Vec<JobKey> {
         self.tick(now);
@@ -31,14 +31,7 @@ impl<T> Core<T> {
         self.free_seat(&run, elapsed);
         self.hook(run.hook).running -= 1;
         self.set_hook_clocks(run.hook);
-        // Each goes to the front of its chain, so the oldest goes last.
-        retries.sort_by_key(|retry| Reverse(retry.job.key));
-        let mut delayed: Vec<_> =
-            retries.into_iter().map(|retry| (retry.at, self.delay(run.hook, retry.job))).collect();
-        delayed.reverse();
-        for (at, key) in &delayed {
-            self.set_timer(Timer::Retry(key.slot), *at);
-        }
+        let delayed = if retries.is_empty() { Vec::new() } else { self.delay_all(run.hook, retries) };
         for job in run.jobs() {
             if let Some(of) = job.chain {
                 self.leave_chain(of, now);
@@ -46,7 +39,23 @@ impl<T> Core<T> {
         }
         self.unpark(run.hook);
         self.relieve();
-        self.tick(now);
+        if !delayed.is_empty() {
+            // Some of them may not be delayed at all.
+            self.tick(now);
+        }
+        delayed
+    }
+
+    /// Has them wait for their next attempts. Answers with their keys, the oldest first.
+    fn delay_all(&mut self, hook: HookSlot, mut retries: Vec<Retry<T>>) -> Vec<JobKey> {
+        // Each goes to the front of its chain, so the oldest goes last.
+        retries.sort_by_key(|retry| Reverse(retry.job.key));
+        let mut delayed: Vec<_> =
+            retries.into_iter().map(|retry| (retry.at, self.delay(hook, retry.job))).collect();
+        delayed.reverse();
+        for (at, key) in &delayed {
+            self.set_timer(Timer::Retry(key.slot), *at);
+        }
         delayed.into_iter().map(|(_, key)| key).collect()
     }
 

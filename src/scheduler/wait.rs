@@ -113,10 +113,34 @@ impl Tally {
 #[derive(Debug, Default)]
 pub(super) struct WaitClocks {
     now: Time,
-    classes: PerClass<Reading>,
-    /// What held the classes up before now, and for how long without a change.
-    held_by: PerClass<Option<Hold>>,
+    /// What has held the classes up before now, since when nothing else, and for how long without a look at that.
+    held: Held,
+    since: Time,
     stretch: u64,
+    /// What the clocks showed then.
+    classes: PerClass<Reading>,
+}
+
+/// What holds up the classes: each is in one set at most.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Held {
+    more_important: ClassSet,
+    no_seat: ClassSet,
+    limit: ClassSet,
+    paused: ClassSet,
+}
+
+impl Held {
+    fn of(self, class: PriorityClass) -> Option<Hold> {
+        let Self { more_important, no_seat, limit, paused } = self;
+        let sets = [
+            (no_seat, Hold::NoSeat),
+            (more_important, Hold::MoreImportant),
+            (limit, Hold::Limit),
+            (paused, Hold::Paused),
+        ];
+        sets.into_iter().find(|(set, _)| set.contains(class)).map(|(_, hold)| hold)
+    }
 }
 
 /// The clocks of a hook: each is one of the class, or another one, and what makes it go on from where it stood.
@@ -140,9 +164,27 @@ impl WaitClocks {
         self.now
     }
 
+    /// Until `now`, from when it was set last on, the classes were held up by these.
+    fn pass(&mut self, now: Time, held: Held) {
+        if held != self.held {
+            self.classes = PerClass::from_fn(|class| self.of_class(class));
+            (self.held, self.since) = (held, self.now);
+        }
+        self.stretch = nanos(now.since(self.now));
+        self.now = now;
+    }
+
+    fn of_class(&self, class: PriorityClass) -> Reading {
+        let mut reading = self.classes[class];
+        if let Some(hold) = self.held.of(class) {
+            reading.add(hold, nanos(self.now.since(self.since)));
+        }
+        reading
+    }
+
     /// What the clocks of a hook in that state show, but for their offset.
     fn face(&self, state: HookHold, class: PriorityClass) -> Reading {
-        let of_class = self.classes[class];
+        let of_class = self.of_class(class);
         let Time(now) = self.now;
         match state {
             HookHold::Open => of_class,
@@ -161,7 +203,7 @@ impl WaitClocks {
 
     /// What held up the hook's jobs of the class in the last stretch.
     fn held(&self, hook: &HookClocks, class: PriorityClass) -> Option<Hold> {
-        match (hook.state, self.held_by[class]) {
+        match (hook.state, self.held.of(class)) {
             (HookHold::Paused, _) | (_, Some(Hold::Paused)) => Some(Hold::Paused),
             (HookHold::Full, _) => Some(Hold::Limit),
             (HookHold::Open, hold) => hold,
@@ -171,52 +213,25 @@ impl WaitClocks {
 
 impl<T> Core<T> {
     /// Sets the clocks. To be called before anything changes, with the time of the change.
+    #[inline]
     pub(super) fn pass(&mut self, now: Time) {
-        let stretch = nanos(now.since(self.clocks.now));
-        if stretch == 0 {
-            return;
+        if now > self.clocks.now {
+            let held = self.held();
+            self.clocks.pass(now, held);
         }
-        let held_by = self.holds();
-        for (class, hold) in held_by.iter() {
-            if let Some(hold) = hold {
-                self.clocks.classes[class].add(*hold, stretch);
-            }
-        }
-        self.clocks.held_by = held_by;
-        self.clocks.stretch = stretch;
-        self.clocks.now = now;
     }
 
     /// What holds up a job of each class that is ready to run.
-    fn holds(&mut self) -> PerClass<Option<Hold>> {
-        let (paused, at_limit) = (self.paused, self.picker.at_limit());
-        let held = ClassSet::ALL.without(self.seats_open());
+    fn held(&mut self) -> Held {
+        let paused = self.paused;
+        let limit = self.seats.at_limit().without(paused);
+        let for_a_seat = ClassSet::ALL.without(self.seats_open()).without(paused).without(limit);
         // What its hooks do not let run is no reason for others to wait.
         self.park_saturated();
-        // Those that wait for nothing but a seat.
-        let for_a_seat = held.without(paused).without(at_limit);
         let first = for_a_seat.and(self.stands()).first();
-        let running = self.picker.running();
-        // Runs of this class and of less important ones.
-        let mut others: u32 = running.values().sum();
-        let mut holds = PerClass::default();
-        for class in PriorityClass::ALL {
-            let more_important =
-                others == 0 || first.is_some_and(|first| first.is_more_important_than(class));
-            holds[class] = if paused.contains(class) {
-                Some(Hold::Paused)
-            } else if at_limit.contains(class) {
-                Some(Hold::Limit)
-            } else if !held.contains(class) {
-                None
-            } else if more_important {
-                Some(Hold::MoreImportant)
-            } else {
-                Some(Hold::NoSeat)
-            };
-            others -= running[class];
-        }
-        holds
+        let after_it = first.map_or(ClassSet::default(), |first| ClassSet::ALL.below(first));
+        let more_important = for_a_seat.and(after_it.or(self.seats.below_all()));
+        Held { more_important, no_seat: for_a_seat.without(more_important), limit, paused }
     }
 
     /// The job waits for something else from now on.

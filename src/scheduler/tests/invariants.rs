@@ -25,7 +25,7 @@ impl<T> Core<T> {
             let unstarted = self.jobs.iter().filter(|(_, job)| job.class == class && !job.started).count();
             assert_eq!(self.listed(self.lanes[class], ListKind::Lane).len(), unstarted, "lane of {class}");
         }
-        let running: u32 = self.picker.running().values().sum();
+        let running: u32 = self.seats.taken().values().sum();
         assert_eq!(running as usize, self.runs.len(), "seats that are taken");
         let by_hook: u32 = self.hooks.iter().map(|hook| hook.running).sum();
         assert_eq!(running, by_hook, "runs by hook");
