@@ -186,18 +186,26 @@ impl ClassSet {
     }
 
     /// The classes, the most important first.
-    pub(crate) fn iter(self) -> impl DoubleEndedIterator<Item = PriorityClass> {
-        PriorityClass::ALL.into_iter().filter(move |class| self.contains(*class))
+    #[inline]
+    pub(crate) fn iter(self) -> impl Iterator<Item = PriorityClass> {
+        let mut rest = self;
+        std::iter::from_fn(move || {
+            let first = rest.first();
+            rest.0 &= rest.0.wrapping_sub(1);
+            first
+        })
     }
 
     /// The most important one.
+    #[inline]
     pub(crate) fn first(self) -> Option<PriorityClass> {
-        self.iter().next()
+        PriorityClass::ALL.get(self.0.trailing_zeros() as usize).copied()
     }
 
     /// The least important one.
+    #[inline]
     pub(crate) fn last(self) -> Option<PriorityClass> {
-        self.iter().next_back()
+        PriorityClass::ALL.get(u8::BITS.wrapping_sub(self.0.leading_zeros() + 1) as usize).copied()
     }
 }
 
@@ -229,9 +237,10 @@ mod tests {
             let set = ClassSet::from_fn(|class| bits & 1 << class.index() != 0);
             assert_eq!(set.bits(), bits);
             assert_eq!(set.is_empty(), bits == 0);
-            assert_eq!(set.iter().count(), bits.count_ones() as usize);
-            assert_eq!(set.first(), set.iter().next());
-            assert_eq!(set.last(), set.iter().last());
+            let classes: Vec<_> =
+                PriorityClass::ALL.into_iter().filter(|class| set.contains(*class)).collect();
+            assert!(set.iter().eq(classes.iter().copied()), "{set:?}");
+            assert_eq!((set.first(), set.last()), (classes.first().copied(), classes.last().copied()));
             for class in PriorityClass::ALL {
                 assert_eq!(set.contains(class), set.iter().any(|other| other == class));
                 let below = set.iter().filter(|other| class.is_more_important_than(*other));

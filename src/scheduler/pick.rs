@@ -153,21 +153,21 @@ impl<T> Core<T> {
     #[inline]
     pub(super) fn park_saturated(&mut self) {
         if self.saturated > 0 {
-            for class in PriorityClass::ALL {
-                self.park_saturated_of(class);
-            }
+            self.park_fronts();
         }
     }
 
-    fn park_saturated_of(&mut self, class: PriorityClass) {
-        while let Some((key, unit)) = self.ready[class].front() {
-            let hook = self.hook_of(unit);
-            if self.hook(hook).has_room() {
-                return;
+    fn park_fronts(&mut self) {
+        for class in PriorityClass::ALL {
+            while let Some((key, unit)) = self.ready[class].front() {
+                let hook = self.hook_of(unit);
+                if self.hook(hook).has_room() {
+                    break;
+                }
+                self.ready[class].pop_front();
+                self.hook(hook).parked[class].insert(key, unit);
+                self.set_parked(unit, true);
             }
-            self.ready[class].pop_front();
-            self.hook(hook).parked[class].insert(key, unit);
-            self.set_parked(unit, true);
         }
     }
 

@@ -113,12 +113,10 @@ impl Tally {
 #[derive(Debug, Default)]
 pub(super) struct WaitClocks {
     now: Time,
-    /// What has held the classes up before now, since when nothing else, and for how long without a look at that.
-    held: Held,
-    since: Time,
-    stretch: u64,
-    /// What the clocks showed then.
     classes: PerClass<Reading>,
+    /// What held the classes up before now, and for how long without a look at that.
+    held: Held,
+    stretch: u64,
 }
 
 /// What holds up the classes: each is in one set at most.
@@ -133,13 +131,15 @@ struct Held {
 impl Held {
     fn of(self, class: PriorityClass) -> Option<Hold> {
         let Self { more_important, no_seat, limit, paused } = self;
-        let sets = [
-            (no_seat, Hold::NoSeat),
-            (more_important, Hold::MoreImportant),
-            (limit, Hold::Limit),
-            (paused, Hold::Paused),
-        ];
-        sets.into_iter().find(|(set, _)| set.contains(class)).map(|(_, hold)| hold)
+        if no_seat.contains(class) {
+            Some(Hold::NoSeat)
+        } else if more_important.contains(class) {
+            Some(Hold::MoreImportant)
+        } else if limit.contains(class) {
+            Some(Hold::Limit)
+        } else {
+            paused.contains(class).then_some(Hold::Paused)
+        }
     }
 }
 
@@ -164,27 +164,29 @@ impl WaitClocks {
         self.now
     }
 
-    /// Until `now`, from when it was set last on, the classes were held up by these.
+    /// From when they were set last until `now`, the classes were held up by these.
     fn pass(&mut self, now: Time, held: Held) {
-        if held != self.held {
-            self.classes = PerClass::from_fn(|class| self.of_class(class));
-            (self.held, self.since) = (held, self.now);
+        let stretch = nanos(now.since(self.now));
+        let Held { more_important, no_seat, limit, paused } = held;
+        for class in more_important.iter() {
+            self.classes[class].add(Hold::MoreImportant, stretch);
         }
-        self.stretch = nanos(now.since(self.now));
-        self.now = now;
-    }
-
-    fn of_class(&self, class: PriorityClass) -> Reading {
-        let mut reading = self.classes[class];
-        if let Some(hold) = self.held.of(class) {
-            reading.add(hold, nanos(self.now.since(self.since)));
+        for class in no_seat.iter() {
+            self.classes[class].add(Hold::NoSeat, stretch);
         }
-        reading
+        for class in limit.iter() {
+            self.classes[class].add(Hold::Limit, stretch);
+        }
+        for class in paused.iter() {
+            self.classes[class].add(Hold::Paused, stretch);
+        }
+        (self.now, self.held, self.stretch) = (now, held, stretch);
     }
 
     /// What the clocks of a hook in that state show, but for their offset.
+    #[inline]
     fn face(&self, state: HookHold, class: PriorityClass) -> Reading {
-        let of_class = self.of_class(class);
+        let of_class = self.classes[class];
         let Time(now) = self.now;
         match state {
             HookHold::Open => of_class,
@@ -197,6 +199,7 @@ impl WaitClocks {
         }
     }
 
+    #[inline]
     fn read(&self, hook: &HookClocks, class: PriorityClass) -> Reading {
         self.face(hook.state, class).plus(hook.offsets[class])
     }
