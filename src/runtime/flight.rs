@@ -135,7 +135,8 @@ impl Flight {
     }
 
     /// The time is over: takes out what is left, each with whether the handler has it. `None`: nothing was. Otherwise
-    /// `tell` has been called before the worker can have landed.
+    /// the handler has been stopped, and `tell` called, before the worker can have landed: it goes on with the same token
+    /// unless that has been used.
     pub(super) fn time_out(&self, tell: impl FnOnce()) -> Option<Vec<(Running, bool)>> {
         let mut state = self.lock();
         let alone = state.alone;
@@ -150,6 +151,7 @@ impl Flight {
             return None;
         }
         state.phase = Phase::Overdue;
+        self.stop.cancel();
         tell();
         Some(left)
     }

@@ -37,7 +37,6 @@ impl Engine {
         let late = flight.time_out(|| turn = self.record_overdue(flight)).unwrap_or_default();
         tell_turn(&flight.entry, turn);
         for (running, was_given) in late {
-            flight.stop.cancel();
             let (entry, leaving) = (&*flight.entry, Leaving::from(running));
             let hook = &entry.hook;
             if !was_given {

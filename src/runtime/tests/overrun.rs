@@ -2,6 +2,7 @@
 
 use std::sync::mpsc::{self, Receiver, SyncSender};
 use std::sync::{Arc, Mutex};
+use std::time::Instant;
 
 use super::*;
 use crate::handler::Call;
@@ -324,6 +325,29 @@ fn closures_that_return_at_their_deadline_have_one_outcome_each() {
     let mut told = told.lock().unwrap().clone();
     told.sort_unstable();
     assert_eq!(told, (1..=JOBS).collect::<Vec<_>>());
+}
+
+/// The worker goes on with the same token, unless that has been used.
+#[test]
+fn what_comes_after_a_closure_that_returns_at_its_deadline_is_not_stopped_in_its_place() {
+    const ROUNDS: usize = if cfg!(miri) { 1 } else { 4 };
+    const JOBS: usize = if cfg!(miri) { 10 } else { 500 };
+    let late = |call: &Call| {
+        // The watchdog takes some microseconds to wake up: now before it has taken the job, now after it.
+        let until = call.deadline() + Duration::from_micros(call.job().0 % 40 * 4);
+        while Instant::now() < until {
+            std::hint::spin_loop();
+        }
+    };
+    let pool = builder(ONE, "timeout = '1ms'\nmax_wait = 'off'").register("a", late).build().unwrap();
+    for _ in 0..ROUNDS {
+        let jobs: Vec<_> = (0..JOBS).map(|_| submit(&pool, "x")).collect();
+        for job in &jobs {
+            let outcome = job.wait(LONG).expect("it ends");
+            assert!(matches!(outcome.kind, Succeeded | TimedOut), "{outcome}");
+        }
+    }
+    drain_until_nothing_is_left(&pool);
 }
 
 #[test]
