@@ -308,7 +308,6 @@ mod tests {
             attempt,
             cancel: None,
             stop: &cancel,
-            watch: &|_, _| Instant::now(),
         };
         assert_eq!((task(1).id(), task(2).id()), ("17".to_owned(), "17.2".to_owned()));
         for (id, attempts) in

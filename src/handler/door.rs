@@ -87,7 +87,6 @@ fn endings(
         attempt: 1,
         cancel: None,
         stop: &cancel,
-        watch: &|_, _| std::time::Instant::now(),
     };
     let tasks: Vec<_> = (1..).map(task).take(events).collect();
     let mut endings = vec![None; events];

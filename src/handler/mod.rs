@@ -19,6 +19,8 @@ mod rust;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use smallvec::SmallVec;
+
 use crate::class::PriorityClass;
 use crate::event::Event;
 use crate::hook::{HandlerSpec, Hook};
@@ -50,6 +52,18 @@ pub(crate) enum Handler {
     Missing,
 }
 
+/// The jobs of one dispatch, as they are given to their handler.
+#[derive(Clone, Copy)]
+pub(crate) struct Given<'a> {
+    pub(crate) hook: &'a Hook,
+    /// Of all of them.
+    pub(crate) class: PriorityClass,
+    pub(crate) calls: &'a [Call],
+    /// Told by a handler that cannot be stopped for how long it may run from now on with one of them alone, by its
+    /// position. Answers with when that is over: then it is taken from it.
+    pub(crate) alone: &'a dyn Fn(Duration, usize) -> Instant,
+}
+
 /// One job, as its handler sees it.
 #[derive(Clone, Copy)]
 pub(crate) struct Task<'a> {
@@ -63,9 +77,6 @@ pub(crate) struct Task<'a> {
     pub(crate) cancel: Option<&'a Cancel>,
     /// Stops the handler, whatever it runs.
     pub(crate) stop: &'a Cancel,
-    /// Told by a handler that cannot be stopped how long it may run from now on, and, if it has been given this task
-    /// alone of those of the dispatch, its position. Answers with when that is over: then its tasks are taken from it.
-    pub(crate) watch: &'a dyn Fn(Duration, Option<usize>) -> Instant,
 }
 
 impl Task<'_> {
@@ -118,9 +129,17 @@ impl Handler {
         }
     }
 
-    /// Runs all tasks of one dispatch. `done` is told how each of them ended, by its position, once and as soon as that
-    /// is known. There is more than one task only if [`Handler::takes_many`] and the hook has a batch policy.
-    pub(crate) fn run(&self, tasks: &[Task<'_>], done: &mut dyn FnMut(usize, Ending)) {
+    /// Runs all jobs of one dispatch. `done` is told how each of them ended, by its position, once and as soon as that is
+    /// known. There is more than one only if [`Handler::takes_many`] and the hook has a batch policy.
+    pub(crate) fn run(&self, given: Given<'_>, done: &mut dyn FnMut(usize, Ending)) {
+        if let Self::Rust(rust) = self {
+            return rust.run(given, done);
+        }
+        let tasks: SmallVec<[_; 1]> = given.calls.iter().map(|call| call.task(&given)).collect();
+        self.run_tasks(&tasks, done);
+    }
+
+    fn run_tasks(&self, tasks: &[Task<'_>], done: &mut dyn FnMut(usize, Ending)) {
         match self {
             Self::Command(command) => {
                 for (index, task) in tasks.iter().enumerate() {
@@ -131,8 +150,7 @@ impl Handler {
             Self::Resident(resident) => resident.run(tasks, done),
             #[cfg(feature = "http")]
             Self::Http(http) => http.run(tasks, done),
-            Self::Rust(rust) => rust.run(tasks, done),
-            Self::Missing => {
+            Self::Rust(_) | Self::Missing => {
                 let reason = "no handler is registered for the hook";
                 let ending =
                     |index| Ending { repeats: index > 0, ..Ending::new(OutcomeKind::NotStarted, reason) };

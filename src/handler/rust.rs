@@ -7,11 +7,9 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
-use smallvec::SmallVec;
-
-use super::{Task, panic_text};
+use super::{Given, Task, panic_text};
 use crate::event::Event;
-use crate::hook::{Hook, HookName, OnBatchFailure};
+use crate::hook::{HookName, OnBatchFailure};
 use crate::kind::EventKind;
 use crate::outcome::{Answer, Ending, JobId, OutcomeKind};
 use crate::process::Cancel;
@@ -19,14 +17,14 @@ use crate::process::Cancel;
 /// One event for a handler in Rust, with what the pool knows of its job. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Call {
-    hook: HookName,
-    event: Event,
-    job: JobId,
-    attempt: u32,
-    deadline: Instant,
+    pub(crate) hook: HookName,
+    pub(crate) event: Event,
+    pub(crate) job: JobId,
+    pub(crate) attempt: u32,
+    pub(crate) deadline: Instant,
     /// Of a member of a batch; of one that runs alone, `stop`.
-    cancel: Option<Cancel>,
-    stop: Cancel,
+    pub(crate) cancel: Option<Cancel>,
+    pub(crate) stop: Cancel,
 }
 
 impl Call {
@@ -83,6 +81,13 @@ impl Call {
     #[must_use]
     pub fn is_cancelled(&self) -> bool {
         self.stop.is_cancelled() || self.cancel.as_ref().is_some_and(Cancel::is_cancelled)
+    }
+
+    /// The same for a handler that is not in Rust.
+    pub(super) fn task<'a>(&'a self, given: &Given<'a>) -> Task<'a> {
+        let Self { event, job, attempt, cancel, stop, .. } = self;
+        let (hook, class, cancel) = (given.hook, given.class, cancel.as_ref());
+        Task { hook, event, job: *job, class, attempt: *attempt, cancel, stop }
     }
 }
 
@@ -191,11 +196,11 @@ pub(crate) enum RustHandler {
 }
 
 impl RustHandler {
-    pub(super) fn run(&self, tasks: &[Task<'_>], done: &mut dyn FnMut(usize, Ending)) {
-        let Some(Task { hook, stop, .. }) = tasks.first() else { return };
-        if stop.is_cancelled() {
+    pub(super) fn run(&self, given: Given<'_>, done: &mut dyn FnMut(usize, Ending)) {
+        let Given { hook, calls, alone, .. } = given;
+        if calls.first().is_none_or(|call| call.stop.is_cancelled()) {
             let reason = "it was stopped before its handler was started";
-            (0..tasks.len()).for_each(|index| done(index, Ending::new(OutcomeKind::Cancelled, reason)));
+            (0..calls.len()).for_each(|index| done(index, Ending::new(OutcomeKind::Cancelled, reason)));
             return;
         }
         let splits = hook.batch.as_ref().is_some_and(|batch| batch.on_failure == OnBatchFailure::Split);
@@ -216,21 +221,20 @@ impl RustHandler {
                 }
             }
         };
-        let calls = calls(hook, tasks, None);
-        let answer = self.call(&calls);
+        let answer = self.call(calls);
         let failed_as_a_whole = matches!(&answer, BatchAnswer::All(answer) if !answer.is_ok());
-        if !(splits && failed_as_a_whole && tasks.len() > 1) {
-            give(0, &calls, answer);
+        if !(splits && failed_as_a_whole && calls.len() > 1) {
+            give(0, calls, answer);
             return;
         }
-        for (index, task) in tasks.iter().enumerate() {
+        for (index, call) in calls.iter().enumerate() {
             // Who was cancelled meanwhile ends with the batch.
-            let Some(one) = calls.get(index..=index).filter(|_| is_unwanted(task)) else {
-                let one = self::calls(hook, std::slice::from_ref(task), Some(index));
+            if call.is_cancelled() {
+                give(index, std::slice::from_ref(call), answer.clone());
+            } else {
+                let one = [Call { deadline: alone(hook.timeout_for(1), index), ..call.clone() }];
                 give(index, &one, self.call(&one));
-                continue;
-            };
-            give(index, one, answer.clone());
+            }
         }
     }
 
@@ -245,29 +249,6 @@ impl RustHandler {
         }));
         answer.unwrap_or_else(|panic| BatchAnswer::All(Answer::panicked(panic_text(&*panic))))
     }
-}
-
-fn is_unwanted(task: &Task<'_>) -> bool {
-    task.stop.is_cancelled() || task.is_cancelled()
-}
-
-/// The calls for some tasks, which may run from now on for as long as their hook says; `alone` is the position of one
-/// that is given by itself.
-fn calls(hook: &Hook, tasks: &[Task<'_>], alone: Option<usize>) -> SmallVec<[Call; 1]> {
-    let timeout = hook.timeout_for(tasks.len());
-    let Some(deadline) = tasks.first().map(|task| (task.watch)(timeout, alone)) else {
-        return SmallVec::new();
-    };
-    let call = |task: &Task<'_>| Call {
-        hook: hook.name.clone(),
-        event: task.event.clone(),
-        job: task.job,
-        attempt: task.attempt,
-        deadline,
-        cancel: task.cancel.cloned(),
-        stop: task.stop.clone(),
-    };
-    tasks.iter().map(call).collect()
 }
 
 /// What the answer means: a handler that was cancelled and gave up has not failed.

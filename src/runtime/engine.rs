@@ -1,38 +1,26 @@
 //! The engine: what the pool runs. It takes jobs from the pool, runs their handlers, and resolves every job.
 //!
 //! Everything that a job meets after its admission is here or below: the pool picks it, [`Engine::run`] runs its
-//! handler (`boarding.rs`, `flight.rs`), and it leaves with its outcome (`leaving.rs`).
+//! handler (`run.rs`), and it leaves with its outcome (`leaving.rs`).
 
-use std::cell::{Cell, RefCell};
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::cell::RefCell;
 use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
-use std::time::{Duration, Instant};
-
-use smallvec::SmallVec;
 
 use super::accounts::Accounts;
-use super::boarding::Boarding;
-use super::breaking::Releases;
-use super::crew::{Crew, Member};
-use super::flight::{Flight, Jobs, Running};
 use super::job::{Job, More};
 use super::leaving::Leaving;
 use super::numbered::Numbered;
 use super::outcomes::Subscribers;
 use super::retry::reason_to_leave;
 use super::watchdog::Watchdog;
-use crate::class::PriorityClass;
 use crate::dead_letters::DeadLetters;
-use crate::event::Event;
-use crate::handler::{Task, panic_text};
-use crate::hook::Hook;
-use crate::outcome::{Answer, Ending, JobId, Outcome, OutcomeKind, WaitSplit};
+use crate::outcome::{Ending, Outcome, OutcomeKind, WaitSplit};
 use crate::pool::{Finished, Host, Pool};
 use crate::process::{Cancel, CancelLevel};
 use crate::recording::Recorder;
 use crate::scheduler::{Arrival, Dispatch, JobKey};
-use crate::telemetry::{self, Telemetry};
+use crate::telemetry::Telemetry;
 use crate::time::{Clock, Time};
 
 /// Called with every outcome, on the thread that resolves the job.
@@ -138,7 +126,7 @@ impl Engine {
     }
 
     /// The token for the worker's next run.
-    fn cancel_for_run(&self, station: &mut Station) -> Cancel {
+    pub(super) fn cancel_for_run(&self, station: &mut Station) -> Cancel {
         if station.cancel.is_cancelled() {
             station.cancel = self.renew_cancel(station.worker);
         }
@@ -172,7 +160,7 @@ impl Engine {
 
 /// What a worker's thread keeps: its number, and the token that stops what it runs.
 pub(super) struct Station {
-    worker: usize,
+    pub(super) worker: usize,
     cancel: Cancel,
 }
 
@@ -194,96 +182,7 @@ impl Host for Engine {
     }
 
     fn run(&self, station: &mut Station, dispatch: Dispatch<Job>, started: Time) -> Option<Finished<Job>> {
-        let Dispatch { run, hook, class: picked_as, first, rest } = dispatch;
-        let elapsed = || self.clock.now().since(started);
-        let (first, entry) = Boarding::of(first, started);
-        debug_assert_eq!(hook, entry.record.slot, "hooks are numbered alike");
-        let pass = self.pass(&entry);
-        let given = pass.as_ref().ok().copied().flatten();
-        // Whatever becomes of the dispatch: when it is over, it holds up no other one.
-        let _releases = Releases(self, entry.breaker.clone().zip(given));
-        let stop = self.cancel_for_run(station);
-        let crew = (!rest.is_empty()).then(|| Arc::new(Crew::new(stop.clone())));
-        let rest = rest.into_iter().map(|picked| Boarding::of(picked, started).0);
-        let running: Jobs = std::iter::once(first)
-            .chain(rest)
-            .filter_map(|boarding| self.start(&entry, boarding, (&stop, crew.as_ref()), &pass))
-            .inspect(|Running { job, place, .. }| {
-                let what = (&job.event, job.id, job.class);
-                telemetry::started(&entry.hook, what, picked_as, &place.waited);
-            })
-            .map(Some)
-            .collect();
-        if let Some(crew) = crew {
-            crew.complete();
-        }
-        if running.is_empty() {
-            return Some(Finished::after(elapsed()));
-        }
-        if entry.handler.takes_many() {
-            entry.record.counters.dispatched(running.len());
-        }
-        // A job that has its outcome is gone, while the handler may look at its event.
-        let views: SmallVec<[_; 1]> = running.iter().flatten().map(View::of).collect();
-        let flight = Arc::new(Flight::new((station.worker, run), entry, started, (stop, given), running));
-        let entry = &flight.entry;
-        let is_watched = Cell::new(false);
-        let watch = |timeout, alone| {
-            let deadline = if is_watched.replace(true) {
-                flight.gives(alone);
-                let deadline = self.clock.now() + timeout;
-                self.watchdog.set_again(&flight, deadline);
-                deadline
-            } else {
-                self.watchdog.set(&flight, started + timeout);
-                started + timeout
-            };
-            self.clock.instant(deadline)
-        };
-        let task = |view| View::task(view, &entry.hook, &flight.stop, &watch);
-        let tasks: SmallVec<[_; 1]> = views.iter().map(task).collect();
-        let ended = Cell::new(0);
-        let done = |index: usize, mut ending: Ending| {
-            // A second ending of a task, or one that comes too late, is nothing that anybody could use.
-            let Some((running, _in_hand)) = flight.take(index) else { return false };
-            ended.set(ended.get() + 1);
-            ending = ending.redacted(&entry.hook.redactor);
-            if ending.run.is_none() && ending.kind.has_run() {
-                ending.run = Some(elapsed());
-            }
-            if let Some(again) = self.settle(entry, running, given, ending) {
-                flight.runs_again(again);
-            }
-            true
-        };
-        let ran = {
-            let _inside = entry.handler.is_rust().then(|| Inside::enter(self));
-            let mut done = |index, ending| {
-                done(index, ending);
-            };
-            catch_unwind(AssertUnwindSafe(|| entry.handler.run(&tasks, &mut done)))
-        };
-        let panic = ran.err().map(|panic| panic_text(&*panic));
-        let mut repeats = false;
-        let all_have_ended = ended.get() == tasks.len();
-        for index in 0..tasks.len() {
-            if all_have_ended || flight.has_ended(index) {
-                continue;
-            }
-            let ending = panic.as_deref().map_or_else(Ending::forgotten, Ending::panicked);
-            repeats |= done(index, Ending { repeats, ..ending });
-        }
-        let landed = flight.land();
-        // After it has landed nobody sets it aside.
-        if is_watched.get() {
-            self.watchdog.clear(&flight);
-        }
-        if let Some(again) = landed {
-            return Some(Finished { elapsed: elapsed(), retries: self.still_wanted(again) });
-        }
-        self.overrunning.fetch_sub(1, Ordering::SeqCst);
-        telemetry::came_back(&entry.hook, elapsed());
-        None
+        self.run_dispatch(station, dispatch, started)
     }
 
     fn resolve(&self, job: Job, outcome: OutcomeKind, waited: WaitSplit) {
@@ -304,51 +203,6 @@ impl Host for Engine {
 
     fn kill_running(&self) {
         self.stop_all(CancelLevel::Kill);
-    }
-}
-
-/// What the handler sees of a job, and keeps seeing when that has its outcome.
-struct View {
-    event: Event,
-    job: JobId,
-    class: PriorityClass,
-    attempt: u32,
-    member: Option<Arc<Member>>,
-}
-
-impl View {
-    fn of(running: &Running) -> Self {
-        let Running { job, more, member, .. } = running;
-        let attempt = More::attempt(more.as_deref());
-        Self { event: job.event.clone(), job: job.id, class: job.class, attempt, member: member.clone() }
-    }
-
-    fn task<'a>(
-        &'a self,
-        hook: &'a Hook,
-        stop: &'a Cancel,
-        watch: &'a dyn Fn(Duration, Option<usize>) -> Instant,
-    ) -> Task<'a> {
-        Task {
-            hook,
-            event: &self.event,
-            job: self.job,
-            class: self.class,
-            attempt: self.attempt,
-            cancel: self.member.as_ref().map(|member| &member.cancel),
-            stop,
-            watch,
-        }
-    }
-}
-
-impl Ending {
-    fn panicked(text: &str) -> Self {
-        Self::from(Answer::panicked(text.to_owned()))
-    }
-
-    fn forgotten() -> Self {
-        Self::new(OutcomeKind::Failed, "its handler ended without a word about it")
     }
 }
 

@@ -129,9 +129,9 @@ impl Flight {
         self.lock().jobs.get(index).is_none_or(Option::is_none)
     }
 
-    /// The handler has been given one of them by itself, or all again.
-    pub(super) fn gives(&self, alone: Option<usize>) {
-        self.lock().alone = alone;
+    /// The handler has been given one of them by itself.
+    pub(super) fn gives(&self, alone: usize) {
+        self.lock().alone = Some(alone);
     }
 
     /// The time is over: takes out what is left, each with whether the handler has it. `None`: nothing was. Otherwise

@@ -9,7 +9,8 @@
 //! | `recent.rs` | the last failures of a hook |
 //! | `registered.rs` | which hook a handler in Rust is for |
 //! | `submit.rs` | the way of an event to the lanes: match, class, admission |
-//! | `engine.rs` | the way of a job from its pick to its outcome |
+//! | `engine.rs` | what the pool runs: everything that jobs meet after their admission |
+//! | `run.rs` | the jobs of one dispatch, from the pick to the end |
 //! | `boarding.rs` | a job that was picked, before its handler runs |
 //! | `crew.rs` | the members of a batch, and when none of them is wanted any more |
 //! | `flight.rs` | the jobs of one dispatch while their handler runs |
@@ -49,6 +50,7 @@ mod record;
 mod registered;
 mod reload;
 mod retry;
+mod run;
 mod status;
 mod submission;
 mod submit;
