@@ -111,9 +111,10 @@ impl<Q, A> Combining<Q, A> {
             let worker = asked.trailing_zeros() as usize;
             asked &= asked - 1;
             let Some(place) = self.places.get(worker) else { continue };
-            let Some(Paper::Request(request)) = place.paper().take() else { continue };
-            let answer = answer(worker, request);
-            *place.paper() = Some(Paper::Answer(answer));
+            let mut paper = place.paper();
+            let Some(Paper::Request(request)) = paper.take() else { continue };
+            *paper = Some(Paper::Answer(answer(worker, request)));
+            drop(paper);
             place.is_answered.store(true, Ordering::Release);
         }
     }

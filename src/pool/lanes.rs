@@ -9,6 +9,8 @@
 //! found by number. What a thread pushed before a job that was found is then found too: it was visible before the last
 //! round began. The rounds come to an end because nothing is picked meanwhile, so no more can come in than may wait.
 
+use std::cmp::Reverse;
+
 use crossbeam_queue::{ArrayQueue, SegQueue};
 use smallvec::SmallVec;
 
@@ -41,10 +43,14 @@ impl<P> Lanes<P> {
         }
     }
 
-    /// Moves everything to `found`, in the order of numbers. Under the core's lock. See "Taking in".
-    pub(super) fn take_all(&self, found: &mut Found<P>, number: impl Fn(&P) -> u64) {
-        gather(found, |class| self.lanes[class].take());
-        found.sort_unstable_by_key(number);
+    /// Takes everything out, in the order of numbers from the last to the first: they are popped in theirs. Under the core's
+    /// lock. See "Taking in".
+    pub(super) fn take_all(&self, number: impl Fn(&P) -> u64) -> Found<P> {
+        let mut found = gather(|class| self.lanes[class].take());
+        if found.len() > 1 {
+            found.sort_unstable_by_key(|pushed| Reverse(number(pushed)));
+        }
+        found
     }
 }
 
@@ -57,14 +63,17 @@ impl<P> Lane<P> {
 }
 
 /// Everything that is in the lanes, and with each job what was pushed before it: ends with a round that finds nothing.
-fn gather<T>(found: &mut Found<T>, next_of: impl Fn(PriorityClass) -> Option<T>) {
+fn gather<T>(next_of: impl Fn(PriorityClass) -> Option<T>) -> Found<T> {
+    let mut found = Found::new();
     loop {
         let before = found.len();
         for class in PriorityClass::ALL {
-            found.extend(std::iter::from_fn(|| next_of(class)));
+            while let Some(next) = next_of(class) {
+                found.push(next);
+            }
         }
         if found.len() == before {
-            return;
+            return found;
         }
     }
 }
@@ -95,10 +104,9 @@ mod tests {
                 });
             }
             while taken.len() < THREADS * EACH {
-                let mut found = SmallVec::new();
-                lanes.take_all(&mut found, |job| job.0);
-                assert!(found.is_sorted_by_key(|job| job.0));
-                taken.extend(found);
+                let found = lanes.take_all(|job| job.0);
+                assert!(found.iter().rev().is_sorted_by_key(|job| job.0));
+                taken.extend(found.into_iter().rev());
                 std::thread::yield_now();
             }
         });
@@ -120,9 +128,8 @@ mod tests {
         assert_eq!(first, [0, 1, 2, 3, 4]);
         (all..all + 5).for_each(|n| lanes.push(High, n));
         assert_eq!(lanes.lanes[High].beyond.len(), 10, "there is room in the ring");
-        let mut found = Found::new();
-        lanes.take_all(&mut found, |n| *n as u64);
-        assert!(found.into_iter().eq(5..all + 5));
+        let found = lanes.take_all(|n| *n as u64);
+        assert!(found.into_iter().rev().eq(5..all + 5));
     }
 
     /// While the taker is at a later lane, a job comes to an earlier one, and the next of its chain to a later one.
@@ -138,8 +145,7 @@ mod tests {
             }
             lanes.borrow_mut()[class].pop()
         };
-        let mut found = Found::new();
-        gather(&mut found, next_of);
+        let mut found = gather(next_of);
         found.sort_unstable();
         assert_eq!(found[..], [1, 2]);
     }

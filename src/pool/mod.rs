@@ -48,7 +48,6 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::Duration;
 
 use crossbeam_utils::{Backoff, CachePadded};
-use smallvec::SmallVec;
 
 use self::admission::Admission;
 use self::combining::Combining;
@@ -334,10 +333,9 @@ impl<H: Host> Shared<H> {
     /// Takes in what is in the lanes. Answers with the time, which is read after the last of them was found: none of
     /// them was admitted later.
     fn take_in(&self, core: &mut Core<H::Job>) -> Time {
-        let mut found = SmallVec::new();
-        self.lanes.take_all(&mut found, H::number);
+        let mut found = self.lanes.take_all(H::number);
         let now = self.clock.now();
-        for pushed in found {
+        while let Some(pushed) = found.pop() {
             let key = core.arrive(self.host.arrival(pushed), now);
             self.tell_placed(core, key);
         }
