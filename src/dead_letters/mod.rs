@@ -16,7 +16,7 @@ mod line;
 #[cfg(test)]
 mod tests;
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -64,6 +64,8 @@ struct Counts {
 #[derive(Debug, Default)]
 pub(crate) struct DeadLetters {
     settings: ArcSwapOption<DeadLetterSettings>,
+    /// The kinds of outcomes that are kept, a bit for each: most jobs succeed, and then this is all that is looked at.
+    kinds: AtomicU32,
     counts: Arc<Counts>,
     /// From the first file on, whatever the file is later.
     thread: Mutex<Option<Thread>>,
@@ -116,7 +118,10 @@ impl DeadLetters {
             return;
         }
         let settings = settings.cloned().map(Arc::new);
+        let kinds =
+            settings.iter().flat_map(|settings| &settings.on).fold(0, |kinds, kind| kinds | bit(*kind));
         self.settings.store(settings.clone());
+        self.kinds.store(kinds, Ordering::Release);
         if let Some(settings) = settings
             && let Some(thread) = &*self.thread()
         {
@@ -127,7 +132,7 @@ impl DeadLetters {
 
     /// True if outcomes of that kind are kept.
     pub(crate) fn keeps(&self, kind: OutcomeKind) -> bool {
-        self.settings.load().as_ref().is_some_and(|settings| settings.on.contains(&kind))
+        self.kinds.load(Ordering::Acquire) & bit(kind) != 0
     }
 
     /// Hands the outcome over, if it is one that is kept. Never waits for the file.
@@ -169,6 +174,10 @@ impl DeadLetters {
     fn thread(&self) -> MutexGuard<'_, Option<Thread>> {
         self.thread.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn bit(kind: OutcomeKind) -> u32 {
+    1 << kind.index()
 }
 
 /// The thread's side.

@@ -8,9 +8,9 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use super::runs::RunCounts;
-use super::shard::{Counter, Mine, Sharded, Striped};
+use super::shard::{Counter, Mine, Sharded};
 use super::snapshot::{Counts, Part};
-use super::timing::Durations;
+use super::times::{Notes, Sort, StripedTimes, Times};
 use crate::class::{PerClass, PriorityClass};
 use crate::kind::EventKind;
 use crate::outcome::{OutcomeKind, Refusal, Skip, WaitCause, WaitSplit};
@@ -27,7 +27,7 @@ pub(crate) struct HookCounters {
 #[derive(Debug, Default)]
 struct Cell {
     counts: Sharded<CellCounters>,
-    times: Striped<Times>,
+    times: StripedTimes,
 }
 
 #[derive(Debug, Default)]
@@ -42,12 +42,8 @@ struct CellCounters {
     retries: Counter,
     /// Nanoseconds by cause.
     waited_for: [Counter; WaitCause::COUNT],
-}
-
-#[derive(Debug, Default)]
-struct Times {
-    wait: Durations,
-    run: Durations,
+    /// Durations that the thread has not put into a histogram yet.
+    notes: Notes,
 }
 
 impl HookCounters {
@@ -71,8 +67,9 @@ impl HookCounters {
     /// The job was picked, after it had waited that long.
     pub(crate) fn started(&self, class: PriorityClass, kind: EventKind, wait: Duration) {
         let cell = self.cell(class, kind);
-        cell.counts.mine().count(|cell| &cell.started);
-        self.time(cell, |times| times.wait.record(wait));
+        let mine = cell.counts.mine();
+        mine.count(|cell| &cell.started);
+        self.time(cell, &mine, Sort::Wait, wait);
     }
 
     /// The job was picked again, for its next attempt.
@@ -83,10 +80,10 @@ impl HookCounters {
     /// An attempt has ended after `run`, and the job waits for the next one.
     pub(crate) fn retried(&self, class: PriorityClass, kind: EventKind, run: Option<Duration>) {
         let cell = self.cell(class, kind);
-        if let Some(run) = run {
-            self.time(cell, |times| times.run.record(run));
-        }
         let mine = cell.counts.mine();
+        if let Some(run) = run {
+            self.time(cell, &mine, Sort::Run, run);
+        }
         mine.count(|cell| &cell.ended);
         mine.count(|cell| &cell.retries);
     }
@@ -101,10 +98,10 @@ impl HookCounters {
         waited: &WaitSplit,
     ) {
         let cell = self.cell(class, kind);
-        if let Some(run) = run {
-            self.time(cell, |times| times.run.record(run));
-        }
         let mine = cell.counts.mine();
+        if let Some(run) = run {
+            self.time(cell, &mine, Sort::Run, run);
+        }
         if was_started {
             mine.count(|cell| &cell.ended);
         }
@@ -159,9 +156,9 @@ impl HookCounters {
         cell.get_or_init(Box::default)
     }
 
-    fn time(&self, cell: &Cell, record: impl FnOnce(&mut Times)) {
+    fn time(&self, cell: &Cell, mine: &Mine<'_, CellCounters>, sort: Sort, took: Duration) {
         if self.measures {
-            record(&mut cell.times.mine());
+            cell.times.record(mine, |cell| &cell.notes, sort, took);
         }
     }
 
@@ -181,11 +178,7 @@ impl Cell {
         let admitted = from.sum(|cell| &cell.admitted);
         let resolved: u64 = outcomes.iter().sum();
         let running = started.saturating_sub(ended);
-        let (mut wait, mut run) = (Durations::default(), Durations::default());
-        for times in self.times.parts() {
-            wait.add(&times.wait);
-            run.add(&times.run);
-        }
+        let Times { wait, run } = self.times.sum(from, |cell| &cell.notes);
         Counts {
             admitted,
             refused: from.sums(|cell| &cell.refused),

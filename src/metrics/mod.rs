@@ -6,6 +6,7 @@
 //! | `counters.rs` | the counters of one hook, by class and kind, written by submitters and workers |
 //! | `runs.rs` | what the runs of its handler have cost |
 //! | `tally.rs` | the same counts, written by one thread |
+//! | `times.rs` | how long the jobs of a cell waited and ran, from all threads |
 //! | `timing.rs` | histograms of durations and sizes |
 //! | `snapshot.rs` | copies of all that, summed by hook, class and kind, and in all; the ledger |
 //! | `gauges.rs` | how the pool stands at one moment |
@@ -16,6 +17,7 @@ mod runs;
 mod shard;
 mod snapshot;
 mod tally;
+mod times;
 mod timing;
 
 pub(crate) use self::counters::{HookCounters, UnmatchedCounters};

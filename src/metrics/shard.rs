@@ -11,8 +11,8 @@
 //! **Order.** Counting releases and reading acquires: who reads a count sees in every other counter what its writer knew
 //! of when it counted. So a reader that reads effects before causes never sees an effect without its cause.
 
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use crossbeam_utils::CachePadded;
 
@@ -79,7 +79,8 @@ pub(super) struct Sharded<C> {
 #[derive(Debug)]
 pub(super) struct Mine<'a, C> {
     shard: &'a C,
-    is_own: bool,
+    /// Its number. `None`: it is not this thread's alone.
+    own: Option<usize>,
 }
 
 impl<C: Default> Sharded<C> {
@@ -88,9 +89,11 @@ impl<C: Default> Sharded<C> {
     }
 
     /// The shard of the thread that has this number.
-    fn of(&self, number: Option<u32>) -> Mine<'_, C> {
-        let own = number.and_then(|number| self.shards.get(number as usize));
-        Mine { shard: own.unwrap_or(&self.common).get_or_init(Box::default), is_own: own.is_some() }
+    pub(super) fn of(&self, number: Option<u32>) -> Mine<'_, C> {
+        let own = number.map(|number| number as usize);
+        let shard = own.and_then(|number| self.shards.get(number));
+        let own = own.filter(|_| shard.is_some());
+        Mine { shard: shard.unwrap_or(&self.common).get_or_init(Box::default), own }
     }
 
     /// The sum of a counter.
@@ -108,6 +111,12 @@ impl<C: Default> Sharded<C> {
         })
     }
 
+    /// The shards of one thread each, with its number.
+    pub(super) fn numbered(&self) -> impl Iterator<Item = (usize, &C)> {
+        let shards = self.shards.iter().enumerate();
+        shards.filter_map(|(number, shard)| shard.get().map(|shard| (number, &***shard)))
+    }
+
     fn all(&self) -> impl Iterator<Item = &C> {
         let shards = self.shards.iter().chain([&self.common]);
         shards.filter_map(|shard| shard.get().map(|shard| &***shard))
@@ -121,6 +130,11 @@ impl<C> Default for Sharded<C> {
 }
 
 impl<'a, C> Mine<'a, C> {
+    /// With the thread's number. `None`: others write there, too.
+    pub(super) fn own(&self) -> Option<(usize, &'a C)> {
+        self.own.map(|number| (number, self.shard))
+    }
+
     /// Adds one.
     pub(super) fn count(&self, counter: impl FnOnce(&'a C) -> &'a Counter) {
         self.add(counter(self.shard), 1);
@@ -144,37 +158,12 @@ impl<'a, C> Mine<'a, C> {
     }
 
     fn add(&self, Counter(count): &Counter, n: u64) {
-        if self.is_own {
+        if self.own.is_some() {
             count.store(count.load(Ordering::Relaxed).wrapping_add(n), Ordering::Release);
         } else {
             count.fetch_add(n, Ordering::Release);
         }
     }
-}
-
-/// What is too large for a shard of each thread: in a few parts, each behind a lock that a thread seldom finds taken by
-/// another one. A part is made when it is used first.
-#[derive(Debug, Default)]
-pub(super) struct Striped<T>([OnceLock<Box<CachePadded<Mutex<T>>>>; STRIPES]);
-
-const STRIPES: usize = 4;
-
-impl<T: Default> Striped<T> {
-    /// The part of the calling thread.
-    pub(super) fn mine(&self) -> MutexGuard<'_, T> {
-        let [first, ..] = &self.0;
-        let stripe = self.0.get(number().map_or(0, |number| number as usize % STRIPES)).unwrap_or(first);
-        lock(stripe.get_or_init(Box::default))
-    }
-
-    /// All parts that there are.
-    pub(super) fn parts(&self) -> impl Iterator<Item = MutexGuard<'_, T>> {
-        self.0.iter().filter_map(|stripe| stripe.get().map(|part| lock(part)))
-    }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
@@ -245,7 +234,7 @@ mod tests {
         let set = Set::default();
         for number in (0..u64::BITS).map(Some).chain([None]) {
             let mine = set.of(number);
-            assert_eq!((mine.is_own, mine.shard.0.get()), (number.is_some(), 0), "{number:?}");
+            assert_eq!((mine.own.is_some(), mine.shard.0.get()), (number.is_some(), 0), "{number:?}");
             mine.count(|set| &set.0);
         }
         assert_eq!(set.sum(|set| &set.0), OWN as u64 + 1);
