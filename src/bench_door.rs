@@ -44,6 +44,8 @@ impl<J: Send + 'static> Host for Runner<J> {
 
     fn station(&self, _worker: usize) {}
 
+    fn rests(&self, (): &mut ()) {}
+
     fn run(&self, (): &mut (), dispatch: Dispatch<J>, _now: Time) -> Option<Finished<J>> {
         (self.run)(dispatch.first.body);
         Some(Finished::after(Duration::ZERO))

@@ -83,6 +83,9 @@ pub(crate) trait Host: Send + Sync + 'static {
     /// Called by each thread once, before it runs anything. One that replaces another has its number.
     fn station(&self, worker: usize) -> Self::Station;
 
+    /// The worker has found nothing to do after a run, and may be about to sleep.
+    fn rests(&self, station: &mut Self::Station);
+
     /// Runs the jobs of one pick on the calling worker thread, resolves them, and says how long it took since `now`. It should not
     /// panic: the seat is freed, and what was dropped unresolved is the host's to find out. `None`: meanwhile the
     /// worker was [replaced](Pool::replace), and its run [completed](Pool::complete).

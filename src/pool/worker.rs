@@ -23,7 +23,9 @@ pub(super) fn work<H: Host>(shared: &Shared<H>, worker: usize, course: &Course) 
     let mut ran = None;
     let mut was_served = false;
     let mut pace = Pace::default();
-    while let Some((dispatch, now)) = next(shared, worker, course, ran.take(), &mut was_served) {
+    while let Some((dispatch, now)) =
+        next(shared, (worker, course), ran.take(), &mut station, &mut was_served)
+    {
         let run = dispatch.run;
         // A panic must not cost the seat, or the jobs behind this one in its chain.
         let finished = catch_unwind(AssertUnwindSafe(|| shared.host.run(&mut station, dispatch, now)));
@@ -69,9 +71,9 @@ pub(super) struct Look<J> {
 /// Completes what ran last, and answers with what to run next, and the time. `None`: the pool is left, or has a worker too many.
 fn next<H: Host>(
     shared: &Shared<H>,
-    worker: usize,
-    course: &Course,
+    (worker, course): (usize, &Course),
     ran: Option<Ran<H>>,
+    station: &mut H::Station,
     was_served: &mut bool,
 ) -> Option<Found<H>> {
     if let Some(ran) = ran {
@@ -85,6 +87,7 @@ fn next<H: Host>(
         shared.room.tell();
         shared.tell(look.left);
         shared.tell_quiet();
+        shared.host.rests(station);
     }
     shared.parking.start_search();
     loop {

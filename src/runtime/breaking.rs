@@ -8,7 +8,7 @@
 use std::sync::Arc;
 
 use super::engine::Engine;
-use super::flight::Flight;
+use super::flight::Aboard;
 use super::hooks::HookEntry;
 use super::job::More;
 use super::leaving::Leaving;
@@ -51,12 +51,12 @@ impl Engine {
 
     /// The time of a handler in Rust is over, whatever the number of its events: one failure, unless it is the pool's
     /// end that came too soon for it.
-    pub(super) fn record_overdue(&self, flight: &Flight) -> Option<Turn> {
+    pub(super) fn record_overdue(&self, aboard: &Aboard) -> Option<Turn> {
         if self.is_stopping() {
             return None;
         }
-        let entry = &flight.entry;
-        entry.breaker.as_ref()?.record(flight.pass?, Err(&too_long(&entry.hook)), self.clock.now())
+        let entry = &aboard.entry;
+        entry.breaker.as_ref()?.record(aboard.pass?, Err(&too_long(&entry.hook)), self.clock.now())
     }
 
     /// Ends a job that was picked and may not run: one that has been tried, as its last attempt ended.

@@ -8,11 +8,13 @@ use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
 use super::accounts::Accounts;
+use super::flight::Flights;
 use super::job::{Job, More};
 use super::leaving::Leaving;
 use super::numbered::Numbered;
 use super::outcomes::Subscribers;
 use super::retry::reason_to_leave;
+use super::station::Station;
 use super::watchdog::Watchdog;
 use crate::dead_letters::DeadLetters;
 use crate::outcome::{Ending, Outcome, OutcomeKind, WaitSplit};
@@ -116,25 +118,24 @@ impl Engine {
         self.pool.get().and_then(Weak::upgrade).is_some_and(|pool| pool.cancel(key))
     }
 
-    /// Another token for what the worker runs from now on.
-    fn renew_cancel(&self, worker: usize) -> Cancel {
-        let cancel = Cancel::new();
+    /// A token for what the worker runs from now on.
+    fn stop_for(&self, worker: usize) -> Cancel {
+        let stop = Cancel::new();
         if let Some(slot) = self.cancels.get(worker) {
-            *lock(slot) = Some(cancel.clone());
+            *lock(slot) = Some(stop.clone());
         }
-        cancel
+        stop
     }
 
-    /// The token for the worker's next run.
-    pub(super) fn cancel_for_run(&self, station: &mut Station) -> Cancel {
-        if station.cancel.is_cancelled() {
-            station.cancel = self.renew_cancel(station.worker);
+    /// Sees to it that the worker's token stops its next run, and not before it is to be stopped.
+    pub(super) fn prepare_stop(&self, station: &mut Station) {
+        if station.stop.is_cancelled() {
+            station.renew(self.stop_for(station.flights.worker));
         }
         // Looked at when the token can be found: this run sees the level, or who raises it finds this token.
         if self.is_stopping() {
-            station.cancel.cancel();
+            station.stop.cancel();
         }
-        station.cancel.clone()
     }
 
     pub(super) fn has_observers(&self) -> bool {
@@ -158,12 +159,6 @@ impl Engine {
     }
 }
 
-/// What a worker's thread keeps: its number, and the token that stops what it runs.
-pub(super) struct Station {
-    pub(super) worker: usize,
-    cancel: Cancel,
-}
-
 impl Host for Engine {
     type Job = Job;
     type Pushed = Job;
@@ -178,7 +173,14 @@ impl Host for Engine {
     }
 
     fn station(&self, worker: usize) -> Station {
-        Station { worker, cancel: self.renew_cancel(worker) }
+        let stop = self.stop_for(worker);
+        let flights = Arc::new(Flights::new(worker, stop.clone()));
+        self.watchdog.know(&flights);
+        Station::new(flights, stop)
+    }
+
+    fn rests(&self, station: &mut Station) {
+        station.clear();
     }
 
     fn run(&self, station: &mut Station, dispatch: Dispatch<Job>, started: Time) -> Option<Finished<Job>> {

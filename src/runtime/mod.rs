@@ -18,6 +18,7 @@
 //! | `retry.rs` | what follows from the end of an attempt |
 //! | `breaking.rs` | what the hooks' breakers let run, and what they count |
 //! | `record.rs` | what a recording is told |
+//! | `station.rs` | what a worker's thread keeps from one run to the next |
 //! | `watchdog.rs` | until when handlers in Rust may run |
 //! | `overdue.rs` | what becomes of those that run longer |
 //! | `end.rs` | the end of the pool, and the last sweep |
@@ -51,6 +52,7 @@ mod registered;
 mod reload;
 mod retry;
 mod run;
+mod station;
 mod status;
 mod submission;
 mod submit;

@@ -6,8 +6,9 @@ use std::thread::JoinHandle;
 
 use super::breaking::{tell_turn, too_long};
 use super::engine::Engine;
-use super::flight::Flight;
+use super::flight::Late;
 use super::leaving::Leaving;
+use super::watchdog::Overdue;
 use crate::handler::more_time;
 use crate::outcome::{Ending, OutcomeKind};
 use crate::telemetry;
@@ -15,30 +16,32 @@ use crate::telemetry;
 impl Engine {
     /// Sees to a flight whose time is over. Observers are somebody else's code and may take their time, so where there
     /// are any it is done by a thread of its own, which is given back: the next deadline does not wait for them.
-    pub(super) fn overdue_apart(self: &Arc<Self>, flight: &Arc<Flight>) -> Option<JoinHandle<()>> {
+    pub(super) fn overdue_apart(self: &Arc<Self>, overdue: Overdue) -> Option<JoinHandle<()>> {
         let apart = self.has_observers().then(|| {
-            let (engine, flight) = (Arc::clone(self), Arc::clone(flight));
+            let (engine, overdue) = (Arc::clone(self), overdue.clone());
             let thread = std::thread::Builder::new().name("hookpool-overdue".to_owned());
-            thread.spawn(move || engine.overdue(&flight)).ok()
+            thread.spawn(move || engine.overdue(&overdue)).ok()
         });
         let apart = apart.flatten();
         if apart.is_none() {
-            self.overdue(flight);
+            self.overdue(&overdue);
         }
         apart
     }
 
     /// The time of a handler in Rust is over: its jobs get their outcome, and its seat goes to a spare thread if there
     /// may be one more.
-    fn overdue(&self, flight: &Arc<Flight>) {
-        let ran = || self.clock.now().since(flight.started);
-        // It may have been set aside when its time was over, and the pool ends only now.
+    fn overdue(&self, overdue: &Overdue) {
+        let Overdue { flights, number } = overdue;
         let mut turn = None;
-        let late = flight.time_out(|| turn = self.record_overdue(flight)).unwrap_or_default();
-        tell_turn(&flight.entry, turn);
-        for (running, was_given) in late {
-            let (entry, leaving) = (&*flight.entry, Leaving::from(running));
-            let hook = &entry.hook;
+        // It may have been set aside when its time was over, and the pool ends only now.
+        let late = flights.time_out(*number, |aboard| turn = self.record_overdue(aboard));
+        let Some(Late { run, entry, started, jobs }) = late else { return };
+        let (entry, hook) = (&*entry, &entry.hook);
+        let ran = || self.clock.now().since(started);
+        tell_turn(entry, turn);
+        for (running, was_given) in jobs {
+            let leaving = Leaving::from(running);
             if !was_given {
                 let reason =
                     "its batch failed, and there was no time left to give it to the handler by itself";
@@ -59,7 +62,7 @@ impl Engine {
         // At the end nothing is picked, so nobody needs the seat; but the run has to be over.
         let spare = !self.is_stopping();
         let given = if self.may_overrun(spare) {
-            let given = flight.give_away(|| pool.replace(flight.worker, spare));
+            let given = flights.give_away(*number, || pool.replace(flights.worker, spare));
             if !matches!(given, Ok(Some(_))) {
                 self.overrunning.fetch_sub(1, Ordering::SeqCst);
             }
@@ -74,10 +77,10 @@ impl Engine {
                     let (entry, leaving) = Leaving::of(retry.job.body, Option::unwrap_or_default);
                     self.give_up(&entry, leaving);
                 }
-                pool.complete(flight.run, ran());
+                pool.complete(run, ran());
             }
-            Err(why) if self.watchdog.set_aside(flight) => {
-                telemetry::seat_lost(&flight.entry.hook, &why);
+            Err(why) if self.watchdog.set_aside(overdue) => {
+                telemetry::seat_lost(hook, &why);
             }
             // It has come back meanwhile.
             Ok(None) | Err(_) => {}

@@ -15,9 +15,10 @@ use smallvec::SmallVec;
 use super::boarding::Boarding;
 use super::breaking::Releases;
 use super::crew::Crew;
-use super::engine::{Engine, Inside, Station};
-use super::flight::{Flight, Jobs, Running};
+use super::engine::{Engine, Inside};
+use super::flight::{Aboard, Jobs, Running};
 use super::job::{Job, More};
+use super::station::Station;
 use crate::handler::{Call, Given, panic_text};
 use crate::hook::Hook;
 use crate::outcome::{Answer, Ending, OutcomeKind};
@@ -37,17 +38,20 @@ impl Engine {
     ) -> Option<Finished<Job>> {
         let Dispatch { run, hook, class: picked_as, first, rest } = dispatch;
         let elapsed = || self.clock.now().since(started);
-        let (first, entry) = Boarding::of(first, started);
+        let (first, own) = Boarding::of(first, started);
+        self.prepare_stop(station);
+        station.go_by(&own);
+        let Station { flights, stop, stop_for_call: kept, entry, spent } = station;
+        let (flights, stop, entry) = (&**flights, &*stop, &*entry.get_or_insert_with(|| Arc::clone(&own)));
         debug_assert_eq!(hook, entry.record.slot, "hooks are numbered alike");
-        let pass = self.pass(&entry);
+        let pass = self.pass(entry);
         let given = pass.as_ref().ok().copied().flatten();
         // Whatever becomes of the dispatch: when it is over, it holds up no other one.
         let _releases = Releases(self, entry.breaker.clone().zip(given));
-        let stop = self.cancel_for_run(station);
         let crew = (!rest.is_empty()).then(|| Arc::new(Crew::new(stop.clone())));
         let mut jobs = Jobs::new();
         let mut board = |boarding| {
-            if let Some(running) = self.start(&entry, boarding, (&stop, crew.as_ref()), &pass) {
+            if let Some(running) = self.start(entry, boarding, (stop, crew.as_ref()), &pass) {
                 let what = (&running.job.event, running.job.id, running.job.class);
                 telemetry::started(&entry.hook, what, picked_as, &running.place.waited);
                 jobs.push(Some(running));
@@ -55,7 +59,9 @@ impl Engine {
         };
         board(first);
         for picked in rest {
-            board(Boarding::of(picked, started).0);
+            let (boarding, own) = Boarding::of(picked, started);
+            board(boarding);
+            spent.push(own);
         }
         if let Some(crew) = crew {
             crew.complete();
@@ -69,25 +75,26 @@ impl Engine {
         let until = started + entry.hook.timeout_for(jobs.len());
         let deadline = self.clock.instant(until);
         // A job that has its outcome is gone, while the handler may look at its event.
-        let calls: SmallVec<[_; 1]> =
-            jobs.iter().flatten().map(|running| running.call(&entry.hook, deadline, &stop)).collect();
-        let flight = Arc::new(Flight::new((station.worker, run), entry, started, (stop, given), jobs));
-        let entry = &flight.entry;
+        let call = |running: &Running| {
+            running.call(&entry.hook, deadline, kept.take().unwrap_or_else(|| stop.clone()))
+        };
+        let calls: SmallVec<[_; 1]> = jobs.iter().flatten().map(call).collect();
         // Only a handler in Rust cannot be stopped.
         let is_watched = entry.handler.is_rust();
-        if is_watched {
-            self.watchdog.set(&flight, until);
+        let aboard = Aboard { run, entry: own, started, pass: given };
+        let before = self.watchdog.take_off(flights, (aboard, jobs), is_watched.then_some(until));
+        if let Some(Aboard { entry, .. }) = before {
+            spent.push(entry);
         }
         let alone = |timeout, index| {
-            flight.gives(index);
             let until = self.clock.now() + timeout;
-            self.watchdog.set_again(&flight, until);
+            self.watchdog.gives(flights, index, until);
             self.clock.instant(until)
         };
         let (ended, took, runs_again) = (Cell::new(0), Cell::new(None), Cell::new(false));
         let done = |index: usize, mut ending: Ending| {
             // A second ending of a task, or one that comes too late, is nothing that anybody could use.
-            let Some((running, _in_hand)) = flight.take(index) else { return false };
+            let Some((running, _in_hand)) = flights.take(index) else { return false };
             ended.set(ended.get() + 1);
             ending = ending.redacted(&entry.hook.redactor);
             if ending.run.is_none() && ending.kind.has_run() {
@@ -96,7 +103,7 @@ impl Engine {
             }
             if let Some(again) = self.settle(entry, running, given, ending) {
                 runs_again.set(true);
-                flight.runs_again(again);
+                flights.runs_again(again);
             }
             true
         };
@@ -112,17 +119,15 @@ impl Engine {
         if !all_have_ended {
             let panic = ran.err().map(|panic| panic_text(&*panic));
             let mut repeats = false;
-            for index in (0..calls.len()).filter(|index| !flight.has_ended(*index)) {
+            for index in (0..calls.len()).filter(|index| !flights.has_ended(*index)) {
                 let ending = panic.as_deref().map_or_else(Ending::forgotten, Ending::panicked);
                 repeats |= done(index, Ending { repeats, ..ending });
             }
         }
-        // A flight of which the worker has taken out all was never overdue.
-        let again = if all_have_ended && !runs_again.get() { Some(Vec::new()) } else { flight.land() };
-        // After it has landed nobody sets it aside.
-        if is_watched {
-            self.watchdog.clear(&flight);
-        }
+        // A flight of one job that the worker has taken out was never overdue, and is watched no more.
+        let has_landed = all_have_ended && calls.len() == 1 && !runs_again.get();
+        let again = if has_landed { Some(Vec::new()) } else { flights.land() };
+        *kept = calls.into_iter().next().map(|call| call.stop);
         let Some(again) = again else {
             self.overrunning.fetch_sub(1, Ordering::SeqCst);
             telemetry::came_back(&entry.hook, elapsed());
@@ -136,7 +141,7 @@ impl Engine {
 
 impl Running {
     /// What the handler sees of the job, and keeps seeing when that has its outcome.
-    fn call(&self, hook: &Hook, deadline: Instant, stop: &Cancel) -> Call {
+    fn call(&self, hook: &Hook, deadline: Instant, stop: Cancel) -> Call {
         let Self { job, more, member, .. } = self;
         Call {
             hook: hook.name.clone(),
@@ -145,7 +150,7 @@ impl Running {
             attempt: More::attempt(more.as_deref()),
             deadline,
             cancel: member.as_ref().map(|member| member.cancel.clone()),
-            stop: stop.clone(),
+            stop,
         }
     }
 }

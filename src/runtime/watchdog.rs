@@ -4,19 +4,18 @@
 //! one; a worker that sets a deadline wakes it only if that is earlier than what it sleeps until. So a pool that is
 //! idle wakes nobody, and one that is busy wakes it about once for each timeout.
 //!
-//! **No deadline is missed.** Workers set theirs each at its own place, and look then until when the thread sleeps. The
-//! thread first says that it sleeps for ever, then looks at all places, one lock after the other, then says until when it
-//! really sleeps, and goes to sleep under a lock that whoever wakes it takes. A worker that came to its place before the
-//! thread was seen there; one that came after the thread sees "for ever" or what came later, and wakes it if need be.
+//! **No deadline is missed.** Workers set theirs each with its own flights, and look then until when the thread sleeps. The
+//! thread first says that it sleeps for ever, then looks at the flights of all workers, one lock after the other, then says
+//! until when it really sleeps, and goes to sleep under a lock that whoever wakes it takes. A worker that set its deadline
+//! before the thread looked was seen there; one that did so afterwards sees "for ever" or what came later, and wakes it if
+//! need be. So does one whose flights are new, and were not known when the thread looked.
 
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread::JoinHandle;
 
-use crossbeam_utils::CachePadded;
-
 use super::engine::Engine;
-use super::flight::Flight;
+use super::flight::{Aboard, Flights, Jobs};
 use crate::process::CancelLevel;
 use crate::time::{Clock, Time};
 
@@ -26,26 +25,30 @@ const NEVER: Time = Time(u64::MAX);
 /// See the module's description.
 #[derive(Debug)]
 pub(super) struct Watchdog {
-    /// For each worker, what it runs and until when. One that is overdue and keeps its seat is here until [`NEVER`].
-    /// Padded: each run of a worker changes its own twice.
-    places: Vec<CachePadded<Mutex<Option<Watched>>>>,
-    /// Until when the thread sleeps; 0 while it is awake and will look at all places before it sleeps.
+    /// For each worker, the flights of its thread. One that is overdue and keeps its seat may last until [`NEVER`].
+    workers: Vec<Mutex<Option<Arc<Flights>>>>,
+    /// Until when the thread sleeps; 0 while it is awake and will look at all flights before it sleeps.
     asleep_until: AtomicU64,
     /// How the pool is ending: a [`CancelLevel`] as a number.
     ending: AtomicU8,
     closed: AtomicBool,
-    /// Held by the thread from its look at the places until it sleeps.
+    /// Held by the thread from its look at the flights until it sleeps.
     looking: Mutex<()>,
     changed: Condvar,
     clock: Clock,
 }
 
-type Watched = (Time, Arc<Flight>);
+/// A flight whose time is over.
+#[derive(Clone, Debug)]
+pub(super) struct Overdue {
+    pub(super) flights: Arc<Flights>,
+    pub(super) number: u64,
+}
 
 impl Watchdog {
     pub(super) fn new(workers: usize, clock: Clock) -> Arc<Self> {
         Arc::new(Self {
-            places: (0..workers).map(|_| CachePadded::default()).collect(),
+            workers: (0..workers).map(|_| Mutex::default()).collect(),
             asleep_until: AtomicU64::new(0),
             ending: AtomicU8::new(CancelLevel::None as u8),
             closed: AtomicBool::new(false),
@@ -64,10 +67,10 @@ impl Watchdog {
 
     fn watch(&self, engine: &Weak<Engine>) {
         let mut apart: Vec<JoinHandle<()>> = Vec::new();
-        while let Some(flight) = self.next() {
+        while let Some(overdue) = self.next() {
             let Some(engine) = engine.upgrade() else { break };
             apart.retain(|thread| !thread.is_finished());
-            apart.extend(engine.overdue_apart(&flight));
+            apart.extend(engine.overdue_apart(overdue));
         }
         for thread in apart {
             if thread.join().is_err() {
@@ -77,19 +80,20 @@ impl Watchdog {
     }
 
     /// Waits until a flight is overdue. `None`: there is nothing more to watch.
-    fn next(&self) -> Option<Arc<Flight>> {
+    fn next(&self) -> Option<Overdue> {
         let mut looking = lock(&self.looking);
         while !self.closed.load(Ordering::SeqCst) {
             self.asleep_until.store(NEVER.0, Ordering::SeqCst);
-            let places =
-                self.places.iter().map(|place| (place, lock(place).as_ref().map_or(NEVER, |set| set.0)));
-            let (place, earliest) = places.min_by_key(|(_, deadline)| *deadline)?;
+            let (earliest, flights) = self.earliest().unzip();
+            let earliest = earliest.unwrap_or(NEVER);
             let left = self.clock.until(earliest);
-            if left.is_zero() {
+            if left.is_zero()
+                && let Some(flights) = flights
+            {
                 self.asleep_until.store(0, Ordering::SeqCst);
-                // Its flight may have landed meanwhile, and another one have followed it.
-                match lock(place).take_if(|set| set.0 <= earliest) {
-                    Some((_, flight)) => return Some(flight),
+                // It may have landed meanwhile, and another one have followed it.
+                match flights.overdue(earliest) {
+                    Some(number) => return Some(Overdue { flights, number }),
                     None => continue,
                 }
             }
@@ -105,63 +109,75 @@ impl Watchdog {
         None
     }
 
-    /// The flight may last until then, or, if the pool is ending, for its grace. For the first time: later, see
-    /// [`Watchdog::set_again`].
-    pub(super) fn set(&self, flight: &Arc<Flight>, deadline: Time) {
-        if let Some(place) = self.place_of(flight) {
-            self.put(place, flight, deadline);
+    /// The earliest deadline of all.
+    fn earliest(&self) -> Option<(Time, Arc<Flights>)> {
+        let all = self.workers.iter().filter_map(|worker| lock(worker).clone());
+        let watched = all.filter_map(|flights| flights.deadline().map(|until| (until, flights)));
+        watched.min_by_key(|(until, _)| *until)
+    }
+
+    /// These are the flights of that worker from now on.
+    pub(super) fn know(&self, flights: &Arc<Flights>) {
+        if let Some(worker) = self.workers.get(flights.worker) {
+            *lock(worker) = Some(Arc::clone(flights));
         }
     }
 
-    /// The same, unless its place has been given away: its worker's number may be somebody else's.
-    pub(super) fn set_again(&self, flight: &Arc<Flight>, deadline: Time) {
-        if let Some(place) = self.place_of(flight)
-            && !flight.was_given_away()
-        {
-            self.put(place, flight, deadline);
+    /// A flight begins, and may last until then, or, if the pool is ending, for its grace. `None`: it is not watched.
+    /// Answers with what flew before.
+    pub(super) fn take_off(
+        &self,
+        flights: &Flights,
+        (aboard, jobs): (Aboard, Jobs),
+        until: Option<Time>,
+    ) -> Option<Aboard> {
+        let mut deadline = None;
+        // Under the lock: the end either finds this deadline there, or is seen here.
+        let before = flights.take_off(aboard, jobs, |aboard| {
+            deadline = until.map(|until| until.min(self.last(aboard)));
+            deadline
+        });
+        if let Some(deadline) = deadline {
+            self.look_until(deadline);
         }
+        before
+    }
+
+    /// The handler has been given one of its jobs alone, until then.
+    pub(super) fn gives(&self, flights: &Flights, alone: usize, until: Time) {
+        let mut deadline = NEVER;
+        flights.gives(alone, |aboard| {
+            deadline = until.min(self.last(aboard));
+            deadline
+        });
+        self.look_until(deadline);
     }
 
     /// An overdue flight keeps its seat, until it lands or the pool ends. False: it has landed. Then another one may
     /// have followed it, whose deadline must stay.
-    pub(super) fn set_aside(&self, flight: &Arc<Flight>) -> bool {
-        let Some(place) = self.place_of(flight) else { return flight.is_overdue() };
-        let is_overdue = flight.is_overdue();
-        if is_overdue {
-            self.put(place, flight, NEVER);
-        }
-        is_overdue
+    pub(super) fn set_aside(&self, Overdue { flights, number }: &Overdue) -> bool {
+        let mut last = NEVER;
+        let is_aside = flights.set_aside(*number, |aboard| {
+            last = self.last(aboard);
+            last
+        });
+        self.look_until(last);
+        is_aside
     }
 
-    fn place_of(&self, flight: &Flight) -> Option<MutexGuard<'_, Option<Watched>>> {
-        self.places.get(flight.worker).map(|place| lock(place))
-    }
-
-    fn put(&self, mut place: MutexGuard<'_, Option<Watched>>, flight: &Arc<Flight>, deadline: Time) {
-        // Under the lock of the place: the end either finds this deadline there, or is seen here.
-        let deadline = deadline.min(self.last(flight));
-        let before = place.replace((deadline, Arc::clone(flight)));
-        drop(place);
-        drop(before);
+    /// Wakes the thread if it sleeps longer.
+    fn look_until(&self, deadline: Time) {
         if deadline.0 < self.asleep_until.load(Ordering::SeqCst) {
             self.wake();
         }
     }
 
-    /// The flight has landed, and is not set aside any more.
-    pub(super) fn clear(&self, flight: &Flight) {
-        let Some(mut place) = self.place_of(flight) else { return };
-        let watched = place.take_if(|(_, watched)| std::ptr::eq(&raw const **watched, flight));
-        drop(place);
-        drop(watched);
-    }
-
     /// The pool ends: whatever flies has its grace, or nothing.
     pub(super) fn end(&self, level: CancelLevel) {
         self.ending.fetch_max(level as u8, Ordering::SeqCst);
-        for place in &self.places {
-            if let Some((deadline, flight)) = &mut *lock(place) {
-                *deadline = (*deadline).min(self.last(flight));
+        for worker in &self.workers {
+            if let Some(flights) = lock(worker).clone() {
+                flights.hasten(|aboard| self.last(aboard));
             }
         }
         self.wake();
@@ -179,12 +195,12 @@ impl Watchdog {
     }
 
     /// Until when the flight may last at most.
-    fn last(&self, flight: &Flight) -> Time {
+    fn last(&self, aboard: &Aboard) -> Time {
         let ending = self.ending.load(Ordering::SeqCst);
         if ending >= CancelLevel::Kill as u8 {
             self.clock.now()
         } else if ending >= CancelLevel::Stop as u8 {
-            self.clock.now() + flight.entry.hook.grace
+            self.clock.now() + aboard.entry.hook.grace
         } else {
             NEVER
         }

@@ -335,6 +335,8 @@ impl Host for TestHost {
 
     fn station(&self, _worker: usize) {}
 
+    fn rests(&self, (): &mut ()) {}
+
     fn run(&self, (): &mut (), dispatch: Dispatch<Job>, _now: Time) -> Option<Finished<Job>> {
         let mut finished = Finished::after(Duration::from_micros(1));
         for mut picked in std::iter::once(dispatch.first).chain(dispatch.rest) {
