@@ -203,6 +203,11 @@ impl RustHandler {
             (0..calls.len()).for_each(|index| done(index, Ending::new(OutcomeKind::Cancelled, reason)));
             return;
         }
+        // One event of a handler of one event at a time, as most are: the answer is not copied about.
+        if let (Self::Single(handler), [call]) = (self, calls) {
+            let answer = caught(|| handler.handle(call));
+            return done(0, ending(call, answer));
+        }
         let splits = hook.batch.as_ref().is_some_and(|batch| batch.on_failure == OnBatchFailure::Split);
         let mut give = |first: usize, calls: &[Call], answer: BatchAnswer| {
             let calls = (first..).zip(calls);
@@ -238,17 +243,21 @@ impl RustHandler {
         }
     }
 
-    /// Calls the handler. A panic is an answer, too.
+    /// Calls the handler.
     fn call(&self, calls: &[Call]) -> BatchAnswer {
-        let answer = catch_unwind(AssertUnwindSafe(|| match self {
-            Self::Single(handler) => match calls {
-                [call] => BatchAnswer::All(handler.handle(call)),
-                calls => BatchAnswer::Each(calls.iter().map(|call| handler.handle(call)).collect()),
-            },
-            Self::Batch(handler) => handler.handle(calls),
-        }));
-        answer.unwrap_or_else(|panic| BatchAnswer::All(Answer::panicked(panic_text(&*panic))))
+        match self {
+            Self::Single(handler) => {
+                caught(|| BatchAnswer::Each(calls.iter().map(|call| handler.handle(call)).collect()))
+            }
+            Self::Batch(handler) => caught(|| handler.handle(calls)),
+        }
     }
+}
+
+/// What the handler says. A panic is an answer, too.
+fn caught<A: From<Answer>>(handle: impl FnOnce() -> A) -> A {
+    let answer = catch_unwind(AssertUnwindSafe(handle));
+    answer.unwrap_or_else(|panic| Answer::panicked(panic_text(&*panic)).into())
 }
 
 /// What the answer means: a handler that was cancelled and gave up has not failed.

@@ -57,10 +57,10 @@ impl Ending {
         }
     }
 
-    /// The same without secrets, but for the verdict: a program acts on that, so only what is written of it is redacted.
-    pub(crate) fn redacted(mut self, redactor: &Redactor) -> Self {
+    /// Takes the secrets out, but for the verdict: a program acts on that, so only what is written of it is redacted.
+    pub(crate) fn redact(&mut self, redactor: &Redactor) {
         if !redactor.is_on() {
-            return self;
+            return;
         }
         let clean = |text: &mut String| {
             if !text.is_empty()
@@ -78,7 +78,6 @@ impl Ending {
                 }
             }
         }
-        self
     }
 }
 

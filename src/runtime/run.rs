@@ -96,7 +96,7 @@ impl Engine {
             // A second ending of a task, or one that comes too late, is nothing that anybody could use.
             let Some((running, _in_hand)) = flights.take(index) else { return false };
             ended.set(ended.get() + 1);
-            ending = ending.redacted(&entry.hook.redactor);
+            ending.redact(&entry.hook.redactor);
             if ending.run.is_none() && ending.kind.has_run() {
                 took.set(Some(elapsed()));
                 ending.run = took.get();

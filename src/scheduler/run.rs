@@ -60,6 +60,7 @@ impl<T> Core<T> {
     }
 
     /// Starts a unit that was taken out of its queue and has a seat.
+    #[inline]
     pub(super) fn start(&mut self, unit: Unit, class: PriorityClass, expected: u64) -> Dispatch<T> {
         match unit {
             Unit::Job(slot) => self.start_job(slot, class, expected),
@@ -67,6 +68,7 @@ impl<T> Core<T> {
         }
     }
 
+    #[inline]
     fn start_job(&mut self, slot: JobSlot, class: PriorityClass, expected: u64) -> Dispatch<T> {
         let hook = self.job(slot).hook;
         let (first, picked) = self.take_out(slot);
@@ -83,6 +85,7 @@ impl<T> Core<T> {
     }
 
     /// Takes a job that starts out of its lists; its chain is running from now on.
+    #[inline]
     fn take_out(&mut self, slot: JobSlot) -> (RunJob, Picked<T>) {
         let waited = self.end_wait(slot);
         self.forget(slot);
@@ -105,6 +108,7 @@ impl<T> Core<T> {
         (run_job, picked)
     }
 
+    #[inline]
     fn seat(&mut self, run: Run, first: Picked<T>, rest: Vec<Picked<T>>) -> Dispatch<T> {
         let (hook, class) = (run.hook, run.class);
         self.hook(hook).running += 1;
