@@ -45,12 +45,11 @@ impl<P> Lanes<P> {
 
     /// Takes everything out, in the order of numbers from the last to the first: they are popped in theirs. Under the core's
     /// lock. See "Taking in".
-    pub(super) fn take_all(&self, number: impl Fn(&P) -> u64) -> Found<P> {
-        let mut found = gather(|class| self.lanes[class].take());
+    pub(super) fn take_all(&self, found: &mut Found<P>, number: impl Fn(&P) -> u64) {
+        gather(found, |class| self.lanes[class].take());
         if found.len() > 1 {
             found.sort_unstable_by_key(|pushed| Reverse(number(pushed)));
         }
-        found
     }
 }
 
@@ -63,8 +62,7 @@ impl<P> Lane<P> {
 }
 
 /// Everything that is in the lanes, and with each job what was pushed before it: ends with a round that finds nothing.
-fn gather<T>(next_of: impl Fn(PriorityClass) -> Option<T>) -> Found<T> {
-    let mut found = Found::new();
+fn gather<T>(found: &mut Found<T>, next_of: impl Fn(PriorityClass) -> Option<T>) {
     loop {
         let before = found.len();
         for class in PriorityClass::ALL {
@@ -73,7 +71,7 @@ fn gather<T>(next_of: impl Fn(PriorityClass) -> Option<T>) -> Found<T> {
             }
         }
         if found.len() == before {
-            return found;
+            return;
         }
     }
 }
@@ -104,7 +102,8 @@ mod tests {
                 });
             }
             while taken.len() < THREADS * EACH {
-                let found = lanes.take_all(|job| job.0);
+                let mut found = Found::new();
+                lanes.take_all(&mut found, |job| job.0);
                 assert!(found.iter().rev().is_sorted_by_key(|job| job.0));
                 taken.extend(found.into_iter().rev());
                 std::thread::yield_now();
@@ -128,7 +127,8 @@ mod tests {
         assert_eq!(first, [0, 1, 2, 3, 4]);
         (all..all + 5).for_each(|n| lanes.push(High, n));
         assert_eq!(lanes.lanes[High].beyond.len(), 10, "there is room in the ring");
-        let found = lanes.take_all(|n| *n as u64);
+        let mut found = Found::new();
+        lanes.take_all(&mut found, |n| *n as u64);
         assert!(found.into_iter().rev().eq(5..all + 5));
     }
 
@@ -145,7 +145,8 @@ mod tests {
             }
             lanes.borrow_mut()[class].pop()
         };
-        let mut found = gather(next_of);
+        let mut found = Found::new();
+        gather(&mut found, next_of);
         found.sort_unstable();
         assert_eq!(found[..], [1, 2]);
     }

@@ -336,7 +336,8 @@ impl<H: Host> Shared<H> {
     /// Takes in what is in the lanes. Answers with the time, which is read after the last of them was found: none of
     /// them was admitted later.
     fn take_in(&self, core: &mut Core<H::Job>) -> Time {
-        let mut found = self.lanes.take_all(H::number);
+        let mut found = lanes::Found::new();
+        self.lanes.take_all(&mut found, H::number);
         let now = self.clock.now();
         while let Some(pushed) = found.pop() {
             let key = core.arrive(self.host.arrival(pushed), now);

@@ -20,19 +20,16 @@ pub(super) fn work<H: Host>(shared: &Shared<H>, worker: usize, course: &Course) 
     let _leaving = Leaving { shared, course };
     shared.parking.check_in(worker);
     let mut station = shared.host.station(worker);
-    let mut ran = None;
-    let mut was_served = false;
+    let mut shift = Shift::default();
     let mut pace = Pace::default();
-    while let Some((dispatch, now)) =
-        next(shared, (worker, course), ran.take(), &mut station, &mut was_served)
-    {
-        let run = dispatch.run;
+    while let Some(dispatch) = next(shared, (worker, course), &mut station, &mut shift) {
+        let (run, now) = (dispatch.run, shift.now);
         // A panic must not cost the seat, or the jobs behind this one in its chain.
         let finished = catch_unwind(AssertUnwindSafe(|| shared.host.run(&mut station, dispatch, now)));
         let Some(finished) = finished.unwrap_or_else(|_| Some(Finished::after(Duration::ZERO))) else {
             return;
         };
-        ran = Some((run, finished));
+        shift.ran = Some((run, finished));
         pace.count(&shared.clock);
     }
 }
@@ -56,10 +53,17 @@ pub(super) type Ran<H> = (RunKey, Finished<<H as Host>::Job>);
 /// What it does next, and the time.
 pub(super) type Found<H> = (Dispatch<<H as Host>::Job>, Time);
 
+/// Where a worker stands between two runs. What is large stays at its place: it is not handed from call to call.
+pub(super) struct Shift<J> {
+    ran: Option<(RunKey, Finished<J>)>,
+    pub(super) found: Option<Dispatch<J>>,
+    /// When that was found.
+    now: Time,
+    was_served: bool,
+}
+
 /// What a look at the core has shown.
 pub(super) struct Look<J> {
-    now: Time,
-    pub(super) found: Option<Dispatch<J>>,
     /// Beside what was found there is something for another worker to do, or to watch.
     more: bool,
     deadline: Option<Time>,
@@ -68,20 +72,20 @@ pub(super) struct Look<J> {
     left: Vec<Resolved<J>>,
 }
 
-/// Completes what ran last, and answers with what to run next, and the time. `None`: the pool is left, or has a worker too many.
+/// Completes what ran last, and answers with what to run next. `None`: the pool is left, or has a worker too many.
 fn next<H: Host>(
     shared: &Shared<H>,
     (worker, course): (usize, &Course),
-    ran: Option<Ran<H>>,
     station: &mut H::Station,
-    was_served: &mut bool,
-) -> Option<Found<H>> {
-    if let Some(ran) = ran {
+    shift: &mut Shift<H::Job>,
+) -> Option<Dispatch<H::Job>> {
+    if shift.ran.is_some() {
         let epoch = shared.parking.epoch();
-        let look = shared.look_after(worker, course, ran, was_served);
-        if look.found.is_some() {
+        let look = shared.look_after(worker, course, shift);
+        if shift.found.is_some() {
             shared.parking.go_on(epoch, look.more, look.opened);
-            return shared.set_out(look);
+            shared.set_out(look, shift);
+            return shift.found.take();
         }
         // The bytes of the jobs that ran are free, though nothing takes their seat.
         shared.room.tell();
@@ -92,10 +96,11 @@ fn next<H: Host>(
     shared.parking.start_search();
     loop {
         let epoch = shared.parking.epoch();
-        let look = shared.look(shared.lock(), worker, course, None);
-        if look.found.is_some() {
+        let look = shared.look(shared.lock(), worker, course, shift);
+        if shift.found.is_some() {
             shared.parking.stop_search(epoch, look.more);
-            return shared.set_out(look);
+            shared.set_out(look, shift);
+            return shift.found.take();
         }
         let Look { deadline, left, .. } = look;
         if !left.is_empty() {
@@ -115,32 +120,52 @@ fn next<H: Host>(
     }
 }
 
+impl<J> Default for Shift<J> {
+    fn default() -> Self {
+        Self { ran: None, found: None, now: Time::default(), was_served: false }
+    }
+}
+
+impl<J> Look<J> {
+    /// Of who was served: whatever else there is, the other one has seen.
+    fn of_another() -> Self {
+        Self { more: false, deadline: None, opened: false, left: Vec::new() }
+    }
+}
+
 impl<H: Host> Shared<H> {
     /// Completes what ran, and picks; by itself, or by whoever has the lock. What somebody else found for this worker
     /// leaves it nothing to tell: whatever else there is, the other one has seen.
-    fn look_after(&self, worker: usize, course: &Course, ran: Ran<H>, was_served: &mut bool) -> Look<H::Job> {
+    fn look_after(&self, worker: usize, course: &Course, shift: &mut Shift<H::Job>) -> Look<H::Job> {
         // Who served it last is about to come again, if its runs are as brief, and has the core in its cache.
-        let waits = std::mem::take(was_served) && ran.1.elapsed < BRIEF;
+        let is_brief = shift.ran.as_ref().is_some_and(|(_, finished)| finished.elapsed < BRIEF);
+        let waits = std::mem::take(&mut shift.was_served) && is_brief;
         if !waits && let Some(core) = self.try_lock() {
-            return self.look(core, worker, course, Some(ran));
+            return self.look(core, worker, course, shift);
         }
         if !self.requests.has_place(worker) {
-            return self.look(self.lock(), worker, course, Some(ran));
+            return self.look(self.lock(), worker, course, shift);
         }
-        self.requests.ask(worker, ran);
+        if let Some(ran) = shift.ran.take() {
+            self.requests.ask(worker, ran);
+        }
         let core = self.lock_unless_answered(worker);
-        let found = match core {
+        let answer = match core {
             None => self.requests.take_answer(worker),
             Some(core) => match self.requests.take_back(worker) {
-                Some(Paper::Request(ran)) => return self.look(core, worker, course, Some(ran)),
-                Some(Paper::Answer(found)) => Some(found),
+                Some(Paper::Request(ran)) => {
+                    shift.ran = Some(ran);
+                    return self.look(core, worker, course, shift);
+                }
+                Some(Paper::Answer(answer)) => Some(answer),
                 None => None,
             },
         };
-        *was_served = true;
-        let (found, now) = found.flatten().unzip();
-        let now = now.unwrap_or_else(|| self.clock.now());
-        Look { now, found, more: false, deadline: None, opened: false, left: Vec::new() }
+        shift.was_served = true;
+        if let Some((dispatch, now)) = answer.flatten() {
+            (shift.found, shift.now) = (Some(dispatch), now);
+        }
+        Look::of_another()
     }
 
     /// `None`: there is an answer.
@@ -167,27 +192,29 @@ impl<H: Host> Shared<H> {
         mut core: MutexGuard<'_, Core<H::Job>>,
         worker: usize,
         course: &Course,
-        ran: Option<Ran<H>>,
+        shift: &mut Shift<H::Job>,
     ) -> Look<H::Job> {
         let mut left = Vec::new();
         let now = self.take_in(&mut core);
+        shift.now = now;
         // Only this thread and those who hold the lock look at it.
         if worker >= core.params().seats.in_all() {
             course.retires.store(true, Ordering::Relaxed);
         }
         let picks = !course.retires.load(Ordering::Relaxed);
-        let found = self.turn(&mut core, ran, picks, now);
+        shift.found = self.turn(&mut core, shift.ran.take(), picks, now);
+        let has_found = shift.found.is_some();
         self.serve(&mut core);
         self.settle(&mut core, &mut left);
         self.begin_telling(&left);
         let may_watch = |earliest: Time| self.parking.is_unwatched(earliest);
         // Who has something to do watches nothing itself.
-        let is_asked_for = found.is_none() || core.no_deadline_before().is_some_and(may_watch);
+        let is_asked_for = !has_found || core.no_deadline_before().is_some_and(may_watch);
         let deadline = if is_asked_for { core.next_deadline() } else { None };
         let to_watch = deadline.is_some_and(may_watch);
-        let more = found.is_some() && (to_watch || core.has_eligible());
+        let more = has_found && (to_watch || core.has_eligible());
         let opened = self.parking.set_open(core.seats_open(), core.paused());
-        Look { now, found, more, deadline, opened, left }
+        Look { more, deadline, opened, left }
     }
 
     /// Does for the workers that wait for the lock what they would do if they had it: with what has come until they asked,
@@ -233,12 +260,13 @@ impl<H: Host> Shared<H> {
     }
 
     /// Does what there is to do before the run of what was found.
-    fn set_out(&self, look: Look<H::Job>) -> Option<Found<H>> {
+    fn set_out(&self, look: Look<H::Job>, shift: &mut Shift<H::Job>) {
         // Its place is free, and so are the bytes of the jobs that ran.
         self.room.tell_lazily(|| self.admission.is_well_filled());
-        let is_late = !look.left.is_empty();
-        self.tell(look.left);
-        look.found.map(|dispatch| (dispatch, if is_late { self.clock.now() } else { look.now }))
+        if !look.left.is_empty() {
+            self.tell(look.left);
+            shift.now = self.clock.now();
+        }
     }
 }
 

@@ -7,13 +7,16 @@ use super::hosts::{Gate, LIMIT, Mark, Script, Shell, Spec, TestHost, TestPool, a
 use crate::class::PriorityClass::{Critical, Normal};
 use crate::pool::combining::{Combining, Paper};
 use crate::pool::threads::Course;
+use crate::pool::worker::Shift;
 
 /// A look of whoever has the lock, as a worker of a number that there is no seat for.
 fn serve(pool: &TestPool, worker: usize, while_it_is_held: impl FnOnce()) {
     let shared = &*pool.shared;
     let core = shared.lock();
     while_it_is_held();
-    assert!(shared.look(core, worker, &Course::default(), None).found.is_none());
+    let mut shift = Shift::default();
+    shared.look(core, worker, &Course::default(), &mut shift);
+    assert!(shift.found.is_none());
 }
 
 #[test]
