@@ -75,10 +75,10 @@ impl Engine {
         let until = started + entry.hook.timeout_for(jobs.len());
         let deadline = self.clock.instant(until);
         // A job that has its outcome is gone, while the handler may look at its event.
-        let call = |running: &Running| {
-            running.call(&entry.hook, deadline, kept.take().unwrap_or_else(|| stop.clone()))
-        };
-        let calls: SmallVec<[_; 1]> = jobs.iter().flatten().map(call).collect();
+        let mut calls = SmallVec::<[_; 1]>::new();
+        for running in jobs.iter().flatten() {
+            calls.push(running.call(&entry.hook, deadline, kept.take().unwrap_or_else(|| stop.clone())));
+        }
         // Only a handler in Rust cannot be stopped.
         let is_watched = entry.handler.is_rust();
         let aboard = Aboard { run, entry: own, started, pass: given };
