@@ -7,10 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::class::{PerClass, PriorityClass};
-use crate::outcome::{OutcomeKind, WaitSplit};
 use crate::pool::one_mutex::OneMutex;
 use crate::pool::{Finished, Host, Pool};
-use crate::scheduler::{Arrival, CoreParams, Dispatch, HookParams, HookSlot, JobKey};
+use crate::scheduler::{Arrival, CoreParams, Dispatch, HookParams, HookSlot, JobKey, Resolved};
 use crate::time::{Clock, Time};
 
 struct Runner<J> {
@@ -51,7 +50,7 @@ impl<J: Send + 'static> Host for Runner<J> {
         Some(Finished::after(Duration::ZERO))
     }
 
-    fn resolve(&self, _job: J, _outcome: OutcomeKind, _waited: WaitSplit) {}
+    fn resolve(&self, _left: Resolved<J>) {}
 
     fn placed(&self, _job: &J, _key: JobKey) {}
 

@@ -19,7 +19,7 @@ use crate::class::{PerClass, PriorityClass};
 /// What one look finds: mostly little.
 pub(super) type Found<P> = SmallVec<[P; 16]>;
 
-/// Places of a ring. A job of one word takes two.
+/// Places of a ring. Each takes one word beside its job.
 const RING: usize = 256;
 
 pub(super) struct Lanes<P> {

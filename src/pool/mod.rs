@@ -59,7 +59,7 @@ pub(crate) use self::status::PoolStatus;
 use self::threads::WorkerThread;
 use self::worker::{Found, Ran};
 use crate::class::{PerClass, PriorityClass};
-use crate::outcome::{OutcomeKind, Refusal, WaitSplit};
+use crate::outcome::{OutcomeKind, Refusal};
 use crate::scheduler::{Arrival, Core, CoreParams, Dispatch, HookParams, HookSlot, JobKey, Resolved, Retry};
 use crate::time::{Clock, Time};
 
@@ -68,7 +68,7 @@ pub(crate) trait Host: Send + Sync + 'static {
     /// What the host needs to know of a job.
     type Job: Send + 'static;
 
-    /// A job on its way to the core. Best of one word: see `lanes.rs`.
+    /// A job on its way to the core. Best of few words: see `lanes.rs`.
     type Pushed: Send + 'static;
 
     /// What a worker's thread keeps from one run to the next.
@@ -97,8 +97,8 @@ pub(crate) trait Host: Send + Sync + 'static {
     ) -> Option<Finished<Self::Job>>;
 
     /// A job left the queue without being picked. On the thread that made it leave, without a lock: it may call the
-    /// pool. It must be quick and must not panic. `waited`: what it waited for; nothing, if it had run before.
-    fn resolve(&self, job: Self::Job, outcome: OutcomeKind, waited: WaitSplit);
+    /// pool. It must be quick and must not panic.
+    fn resolve(&self, left: Resolved<Self::Job>);
 
     /// The job waits in the core now, under this key; again, under another one, when it waits for its retry. Under the
     /// core's lock: it must not call the pool.
@@ -402,8 +402,8 @@ impl<H: Host> Shared<H> {
             return;
         }
         self.room.tell();
-        for Resolved { body, outcome, waited, .. } in left {
-            self.host.resolve(body, outcome, waited);
+        for resolved in left {
+            self.host.resolve(resolved);
         }
         // Once more: what these jobs held beside their places is free only now.
         self.room.tell();

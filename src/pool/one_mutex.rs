@@ -70,7 +70,7 @@ impl<H: Host> OneMutex<H> {
         drop(state);
         self.shared.changed.notify_all();
         for resolved in left {
-            self.shared.host.resolve(resolved.body, resolved.outcome, resolved.waited);
+            self.shared.host.resolve(resolved);
         }
         answer
     }
@@ -137,7 +137,7 @@ impl<H: Host> Shared<H> {
             }
             drop(state);
             for resolved in left {
-                self.host.resolve(resolved.body, resolved.outcome, resolved.waited);
+                self.host.resolve(resolved);
             }
             if let Some(dispatch) = found {
                 let run = dispatch.run;

@@ -1,16 +1,15 @@
 //! Boarding: what a job that was picked goes through before its handler runs.
 //!
-//! What is the job's alone comes out of what it shares with its handles, its wait is over, and whoever cancels it from now
-//! on stops a run. A job that nobody has a handle on needs no way to be stopped: nobody ever can.
+//! What it waits with is parted from it, its wait is over, and whoever cancels it from now on stops a run. A job that nobody has a handle on needs no way to be stopped: nobody ever can.
 
 use std::sync::Arc;
 
 use super::crew::Crew;
 use super::engine::Engine;
 use super::flight::Running;
-use super::handle::{Stop, Taken};
+use super::handle::Stop;
 use super::hooks::HookEntry;
-use super::job::{Job, More, Own};
+use super::job::{Job, More, Queued};
 use super::leaving::Leaving;
 use crate::breaker::Pass;
 use crate::outcome::{Ending, OutcomeKind};
@@ -32,12 +31,14 @@ pub(super) struct Boarding {
 
 impl Boarding {
     /// With the definition that it goes by.
-    pub(super) fn of(picked: Picked<Job>, now: Time) -> (Self, Arc<HookEntry>) {
-        let (mut place, job) = picked.part();
-        let Taken { own: Own { entry, more }, is_unwanted, has_handle } = job.take();
+    pub(super) fn of(picked: Picked<Queued>, now: Time) -> (Self, Arc<HookEntry>) {
+        let (mut place, Queued { job, entry, more }) = picked.part();
+        // First: what a handle did that is gone by now has been done before.
+        let has_handle = job.may_be_cancelled();
+        let is_unwanted = job.is_unwanted();
         let waited_before = more.as_ref().and_then(|more| more.waited);
         let is_first = waited_before.is_none();
-        place.waited = waited_before.unwrap_or_else(|| place.waited.until(now.since(job.admitted)));
+        place.waited = waited_before.unwrap_or_else(|| place.waited.until(now.since(place.admitted)));
         (Self { place, job, more, is_first, is_unwanted, has_handle }, entry)
     }
 }

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
 use super::accounts::Accounts;
 use super::flight::Flights;
-use super::job::{Job, More};
+use super::job::{More, Pushed, Queued};
 use super::leaving::Leaving;
 use super::numbered::Numbered;
 use super::outcomes::Subscribers;
@@ -17,11 +17,11 @@ use super::retry::reason_to_leave;
 use super::station::Station;
 use super::watchdog::Watchdog;
 use crate::dead_letters::DeadLetters;
-use crate::outcome::{Ending, Outcome, OutcomeKind, WaitSplit};
+use crate::outcome::{Ending, Outcome};
 use crate::pool::{Finished, Host, Pool};
 use crate::process::{Cancel, CancelLevel};
 use crate::recording::Recorder;
-use crate::scheduler::{Arrival, Dispatch, JobKey};
+use crate::scheduler::{Arrival, Dispatch, JobKey, Resolved};
 use crate::telemetry::Telemetry;
 use crate::time::{Clock, Time};
 
@@ -160,16 +160,16 @@ impl Engine {
 }
 
 impl Host for Engine {
-    type Job = Job;
-    type Pushed = Job;
+    type Job = Queued;
+    type Pushed = Pushed;
     type Station = Station;
 
-    fn number(job: &Job) -> u64 {
-        job.place()
+    fn number(pushed: &Pushed) -> u64 {
+        pushed.place()
     }
 
-    fn arrival(&self, job: Job) -> Arrival<Job> {
-        job.arrival()
+    fn arrival(&self, pushed: Pushed) -> Arrival<Queued> {
+        pushed.arrival()
     }
 
     fn station(&self, worker: usize) -> Station {
@@ -183,20 +183,24 @@ impl Host for Engine {
         station.clear();
     }
 
-    fn run(&self, station: &mut Station, dispatch: Dispatch<Job>, started: Time) -> Option<Finished<Job>> {
+    fn run(
+        &self,
+        station: &mut Station,
+        dispatch: Dispatch<Queued>,
+        started: Time,
+    ) -> Option<Finished<Queued>> {
         self.run_dispatch(station, dispatch, started)
     }
 
-    fn resolve(&self, job: Job, outcome: OutcomeKind, waited: WaitSplit) {
-        let admitted = job.admitted;
+    fn resolve(&self, Resolved { body, admitted, outcome, waited, .. }: Resolved<Queued>) {
         let waited = || waited.until(self.clock.now().since(admitted));
-        let (entry, leaving) = Leaving::of(job, |before| before.unwrap_or_else(waited));
+        let (entry, leaving) = Leaving::of(body, |before| before.unwrap_or_else(waited));
         let reason = reason_to_leave(More::attempts(leaving.more.as_deref()), outcome);
         self.end(&entry, leaving, false, Ending::new(outcome, reason));
     }
 
-    fn placed(&self, job: &Job, key: JobKey) {
-        job.placed(key);
+    fn placed(&self, queued: &Queued, key: JobKey) {
+        queued.job.placed(key);
     }
 
     fn stop_running(&self) {

@@ -15,7 +15,7 @@ use smallvec::SmallVec;
 
 use super::crew::Member;
 use super::hooks::HookEntry;
-use super::job::{Job, More};
+use super::job::{Job, More, Queued};
 use crate::breaker::Pass;
 use crate::process::Cancel;
 use crate::scheduler::{Picked, Retry, RunKey};
@@ -46,7 +46,7 @@ struct State {
     /// Jobs of several that the worker has taken out and has not seen to.
     in_hand: usize,
     /// Jobs that run again when this is over.
-    again: Vec<Retry<Job>>,
+    again: Vec<Retry<Queued>>,
     phase: Phase,
 }
 
@@ -172,7 +172,7 @@ impl Flights {
     }
 
     /// A job that was taken out runs again when this is over.
-    pub(super) fn runs_again(&self, job: Retry<Job>) {
+    pub(super) fn runs_again(&self, job: Retry<Queued>) {
         self.lock().again.push(job);
     }
 
@@ -244,7 +244,7 @@ impl Flights {
         &self,
         number: u64,
         replace: impl FnOnce() -> Result<(), E>,
-    ) -> Result<Option<Vec<Retry<Job>>>, E> {
+    ) -> Result<Option<Vec<Retry<Queued>>>, E> {
         let mut state = self.lock();
         while state.is_overdue(number) && state.in_hand > 0 {
             state = self.seen_to.wait(state).unwrap_or_else(PoisonError::into_inner);
@@ -268,7 +268,7 @@ impl Flights {
     }
 
     /// The worker is back from the handler, with the jobs that run again. `None`: its place is somebody else's.
-    pub(super) fn land(&self) -> Option<Vec<Retry<Job>>> {
+    pub(super) fn land(&self) -> Option<Vec<Retry<Queued>>> {
         let mut state = self.lock();
         state.until = None;
         let before = std::mem::replace(&mut state.phase, Phase::Landed);

@@ -4,21 +4,19 @@
 //! told to observers before anybody who waits sees it. A job that nobody has a handle on needs neither of the last two,
 //! and is not in them.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, ThreadId};
 use std::time::{Duration, Instant};
 
 use super::accounts::{Accounts, Owner, Users};
 use super::crew::Member;
-use super::job::Own;
 use super::numbered::PoolNumber;
 use crate::class::PriorityClass;
 use crate::event::Event;
 use crate::outcome::{JobId, Outcome};
 use crate::process::Cancel;
 use crate::scheduler::JobKey;
-use crate::time::Time;
 
 /// How a running job is stopped.
 #[derive(Debug)]
@@ -51,7 +49,6 @@ pub(super) struct Admitted {
     pub(super) pool: PoolNumber,
     pub(super) event: Event,
     pub(super) class: PriorityClass,
-    pub(super) at: Time,
     pub(super) owner: Owner,
 }
 
@@ -61,7 +58,6 @@ pub(super) struct Admitted {
 pub(super) struct JobShared {
     pub(super) id: JobId,
     pub(super) event: Event,
-    pub(super) admitted: Time,
     /// Of the account of the event's bytes.
     pub(super) owner: Owner,
     /// Of that account, if this job keeps it.
@@ -73,59 +69,29 @@ pub(super) struct JobShared {
     /// By which a handle finds it.
     pool: PoolNumber,
     pub(super) class: PriorityClass,
+    /// It was cancelled when it was not in the queue (any more), and before it was started. Set under the lock of the state.
+    is_unwanted: AtomicBool,
 }
 
 #[derive(Debug)]
 enum State {
-    /// On its way to the core, in it, or picked from it: then what is the job's alone has been taken out.
-    Waiting {
-        own: Option<Own>,
-        /// False: it was cancelled when it was not in the queue (any more), and before it was started.
-        wanted: bool,
-    },
+    /// On its way to the core, in it, or picked from it.
+    Waiting,
     /// Its handler runs, and stops when this is cancelled. Only if there is a handle: nobody else can look.
     Running(Stop),
     /// It has its outcome, and observers are told of it on this thread.
-    Telling(Arc<Outcome>, ThreadId),
+    Telling(Box<(Arc<Outcome>, ThreadId)>),
     Resolved(Arc<Outcome>),
 }
 
-/// What a job that was picked had with it.
-pub(super) struct Taken {
-    pub(super) own: Own,
-    /// It has been cancelled meanwhile.
-    pub(super) is_unwanted: bool,
-    /// Somebody may still cancel it. If nobody can now, nobody ever will: handles come from handles.
-    pub(super) has_handle: bool,
-}
-
 impl JobShared {
-    /// Of a job that is on its way to the core, with what is the job's alone.
-    pub(super) fn new(job: Admitted, own: Own) -> Self {
-        let Admitted { id, pool, event, class, at: admitted, owner } = job;
-        let state = Mutex::new(State::Waiting { own: Some(own), wanted: true });
-        let (key, resolved) = (AtomicU64::new(JobKey::NONE), Condvar::new());
-        Self { id, event, admitted, owner, users: Users::one(), state, key, resolved, pool, class }
-    }
-
-    /// Looks at what is the job's alone while it waits. `None`: it waits no more.
-    pub(super) fn with_own<T>(&self, look: impl FnOnce(&mut Own) -> T) -> Option<T> {
-        match &mut *self.lock() {
-            State::Waiting { own: Some(own), .. } => Some(look(own)),
-            _ => None,
-        }
-    }
-
-    /// It was picked, or leaves without. `None`: it has done so before.
-    pub(super) fn take_own(self: &Arc<Self>) -> Option<Taken> {
-        match &mut *self.lock() {
-            State::Waiting { own, wanted } => {
-                let (own, is_unwanted) = (own.take()?, !*wanted);
-                // Under the lock: whoever cancels and drops a handle later finds that it waits no more.
-                Some(Taken { own, is_unwanted, has_handle: self.has_handle() })
-            }
-            _ => None,
-        }
+    /// Of a job that is on its way to the core.
+    pub(super) fn new(job: Admitted) -> Self {
+        let Admitted { id, pool, event, class, owner } = job;
+        let (state, key, resolved) =
+            (Mutex::new(State::Waiting), AtomicU64::new(JobKey::NONE), Condvar::new());
+        let (users, is_unwanted) = (Users::one(), AtomicBool::new(false));
+        Self { id, event, owner, users, state, key, resolved, pool, class, is_unwanted }
     }
 
     /// Somebody has a handle, or another job of the same event uses this one's account.
@@ -150,37 +116,44 @@ impl JobShared {
         self.key.store(key.to_bits(), Ordering::Relaxed);
     }
 
+    /// Somebody may still cancel it. If nobody can now, nobody ever will, as handles come from handles; and what they did is
+    /// seen after this.
+    pub(super) fn may_be_cancelled(self: &Arc<Self>) -> bool {
+        let has_handle = self.has_handle();
+        // Pairs with the release when a handle is dropped.
+        fence(Ordering::Acquire);
+        has_handle
+    }
+
+    /// It was cancelled when it was not in the queue.
+    pub(super) fn is_unwanted(&self) -> bool {
+        self.is_unwanted.load(Ordering::Acquire)
+    }
+
     /// Its handler is about to run. False: nobody wants it any more.
     pub(super) fn start(&self, stop: Stop) -> bool {
         let mut state = self.lock();
-        let is_wanted = !matches!(&*state, State::Waiting { wanted: false, .. });
         *state = State::Running(stop);
-        is_wanted
+        !self.is_unwanted()
     }
 
-    /// Its attempt has failed, and it is to wait for the next one. `Err`: it has been cancelled meanwhile.
-    pub(super) fn wait_again(&self, own: Own) -> Result<(), Own> {
+    /// Its attempt has failed, and it is to wait for the next one. False: it has been cancelled meanwhile.
+    pub(super) fn wait_again(&self) -> bool {
         let mut state = self.lock();
         let is_wanted = match &*state {
-            State::Waiting { wanted, .. } => *wanted,
+            State::Waiting => !self.is_unwanted(),
             State::Running(stop) => !stop.is_cancelled(),
             State::Telling(..) | State::Resolved(_) => false,
         };
-        if !is_wanted {
-            return Err(own);
+        if is_wanted {
+            *state = State::Waiting;
         }
-        *state = State::Waiting { own: Some(own), wanted: true };
-        Ok(())
-    }
-
-    /// It was cancelled between two attempts, when it was not in the queue.
-    pub(super) fn is_unwanted(&self) -> bool {
-        matches!(&*self.lock(), State::Waiting { wanted: false, .. })
+        is_wanted
     }
 
     /// It has its outcome, which observers see before those who wait for it.
     pub(super) fn tell(&self, outcome: &Arc<Outcome>) {
-        *self.lock() = State::Telling(Arc::clone(outcome), thread::current().id());
+        *self.lock() = State::Telling(Box::new((Arc::clone(outcome), thread::current().id())));
     }
 
     pub(super) fn resolve(self: &Arc<Self>, outcome: Arc<Outcome>) {
@@ -198,7 +171,7 @@ impl JobShared {
     /// Under the core's lock, which has taken in everything that was pushed.
     fn key(&self) -> Option<JobKey> {
         match *self.lock() {
-            State::Waiting { .. } => JobKey::from_bits(self.key.load(Ordering::Relaxed)),
+            State::Waiting => JobKey::from_bits(self.key.load(Ordering::Relaxed)),
             _ => None,
         }
     }
@@ -225,8 +198,9 @@ impl JobHandle {
     #[must_use]
     pub fn outcome(&self) -> Option<Arc<Outcome>> {
         match &*self.shared.lock() {
-            State::Telling(outcome, _) | State::Resolved(outcome) => Some(Arc::clone(outcome)),
-            State::Waiting { .. } | State::Running(_) => None,
+            State::Resolved(outcome) => Some(Arc::clone(outcome)),
+            State::Telling(told) => Some(Arc::clone(&told.0)),
+            State::Waiting | State::Running(_) => None,
         }
     }
 
@@ -241,9 +215,7 @@ impl JobHandle {
             match &*state {
                 State::Resolved(outcome) => return Some(Arc::clone(outcome)),
                 // An observer of this very outcome would wait for itself.
-                State::Telling(outcome, thread) if *thread == thread::current().id() => {
-                    return Some(Arc::clone(outcome));
-                }
+                State::Telling(told) if told.1 == thread::current().id() => return Some(Arc::clone(&told.0)),
                 _ => {}
             }
             state = match until.map(|until| until.saturating_duration_since(Instant::now())) {
@@ -281,8 +253,8 @@ impl JobHandle {
 
     /// For a job that waits no more: stops it, or keeps it from starting. False: it has its outcome.
     fn stop_or_forbid(&self) -> bool {
-        match &mut *self.shared.lock() {
-            State::Waiting { wanted, .. } => *wanted = false,
+        match &*self.shared.lock() {
+            State::Waiting => self.shared.is_unwanted.store(true, Ordering::Release),
             State::Running(stop) => stop.stop(),
             State::Telling(..) | State::Resolved(_) => return false,
         }
@@ -292,7 +264,7 @@ impl JobHandle {
     /// `None`: it waits. False: it has its outcome.
     fn stop_if_running(&self) -> Option<bool> {
         match &*self.shared.lock() {
-            State::Waiting { wanted, .. } => (!wanted).then_some(true),
+            State::Waiting => self.shared.is_unwanted().then_some(true),
             State::Running(stop) => {
                 stop.stop();
                 Some(true)

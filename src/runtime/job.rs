@@ -9,25 +9,32 @@ use std::sync::atomic::Ordering;
 use std::thread;
 
 use super::accounts::Accounts;
-use super::handle::{Admitted, JobHandle, JobShared, Taken};
+use super::handle::{Admitted, JobHandle, JobShared};
 use super::hooks::HookEntry;
 use crate::hook::Order;
 use crate::kind::EventKind;
 use crate::outcome::{Attempt, JobId, Outcome, WaitSplit};
 use crate::scheduler::{Arrival, Batching};
+use crate::time::Time;
 
-/// See the module's description. Nothing but a pointer to what it shares with its handles: it is moved from one place to
-/// another on its way, and a million may wait.
+/// See the module's description. Nothing but a pointer to what it shares with its handles.
 #[derive(Debug)]
 pub(super) struct Job(Option<Arc<JobShared>>);
 
-/// What is a job's alone: its handles do not keep a hook's definition, with its processes. While the job waits it is with
-/// what they share; while it runs, with the run.
+/// A job that waits, with what is its alone: its handles do not keep a hook's definition, with its processes. It is moved
+/// from one place to another on its way, and a million may wait.
 #[derive(Debug)]
-pub(super) struct Own {
+pub(super) struct Queued {
+    pub(super) job: Job,
     /// What its hook was defined as when it was admitted.
     pub(super) entry: Arc<HookEntry>,
     pub(super) more: Option<Box<More>>,
+}
+
+/// One that is on its way to the core.
+pub(super) struct Pushed {
+    queued: Queued,
+    admitted: Time,
 }
 
 /// What most jobs have none of.
@@ -47,15 +54,8 @@ impl Job {
         JobId(place + 1)
     }
 
-    pub(super) fn new(admitted: Admitted, entry: &Arc<HookEntry>) -> Self {
-        let batching = entry.batching(&admitted.event);
-        let more = batching.map(|_| Box::new(More { batching, ..More::default() }));
-        Self(Some(Arc::new(JobShared::new(admitted, Own { entry: Arc::clone(entry), more }))))
-    }
-
-    /// The number of its place.
-    pub(super) fn place(&self) -> u64 {
-        self.id.0 - 1
+    pub(super) fn new(admitted: Admitted) -> Self {
+        Self(Some(Arc::new(JobShared::new(admitted))))
     }
 
     pub(super) fn handle(&self) -> JobHandle {
@@ -64,27 +64,6 @@ impl Job {
 
     pub(super) fn kind(&self) -> EventKind {
         self.event.kind()
-    }
-
-    /// What the core has to know of it.
-    pub(super) fn arrival(self) -> Arrival<Self> {
-        let JobShared { event, class, admitted, .. } = &**self;
-        let arrival = |own: &mut Own| Arrival {
-            hook: own.entry.record.slot,
-            class: *class,
-            session: event.session_key().filter(|_| own.entry.hook.order == Order::Session),
-            batching: own.more.as_mut().and_then(|more| more.batching.take()),
-            bytes: u32::try_from(event.payload().len()).unwrap_or(u32::MAX),
-            admitted: *admitted,
-            max_wait: own.entry.max_wait[*class],
-            body: (),
-        };
-        self.with_own(arrival).expect("it has not been picked").with(self)
-    }
-
-    /// It was picked, or leaves the queue otherwise.
-    pub(super) fn take(&self) -> Taken {
-        self.take_own().expect("it waits, and leaves the queue once")
     }
 
     /// The job has its outcome. Its bytes are free before anybody who waits can know that.
@@ -99,6 +78,36 @@ impl Job {
     pub(super) fn leave(mut self, accounts: &Accounts) {
         if let Some(shared) = self.0.take() {
             shared.leave(accounts);
+        }
+    }
+}
+
+impl Pushed {
+    /// Of a job that is admitted, for a hook that is defined like this.
+    pub(super) fn new(job: Job, entry: &Arc<HookEntry>, admitted: Time) -> Self {
+        let batching = entry.batching(&job.event);
+        let more = batching.map(|_| Box::new(More { batching, ..More::default() }));
+        Self { queued: Queued { job, entry: Arc::clone(entry), more }, admitted }
+    }
+
+    /// The number of its place.
+    pub(super) fn place(&self) -> u64 {
+        self.queued.job.id.0 - 1
+    }
+
+    /// What the core has to know of it.
+    pub(super) fn arrival(self) -> Arrival<Queued> {
+        let Self { mut queued, admitted } = self;
+        let JobShared { event, class, .. } = &**queued.job;
+        Arrival {
+            hook: queued.entry.record.slot,
+            class: *class,
+            session: event.session_key().filter(|_| queued.entry.hook.order == Order::Session),
+            batching: queued.more.as_mut().and_then(|more| more.batching.take()),
+            bytes: u32::try_from(event.payload().len()).unwrap_or(u32::MAX),
+            admitted,
+            max_wait: queued.entry.max_wait[*class],
+            body: queued,
         }
     }
 }

@@ -10,7 +10,7 @@ use super::engine::{Engine, Inside};
 use super::flight::Running;
 use super::handle::JobShared;
 use super::hooks::HookEntry;
-use super::job::{Job, More, Own};
+use super::job::{Job, More, Queued};
 use super::outcomes::Told;
 use crate::outcome::{Ending, Outcome, OutcomeKind, WaitSplit};
 use crate::telemetry;
@@ -26,10 +26,9 @@ impl Leaving {
     /// A job that leaves the queue, with the definition that it goes by. `waited` is given what it waited for if it has
     /// been started before.
     pub(super) fn of(
-        job: Job,
+        Queued { job, entry, more }: Queued,
         waited: impl FnOnce(Option<WaitSplit>) -> WaitSplit,
     ) -> (Arc<HookEntry>, Self) {
-        let Own { entry, more } = job.take().own;
         let waited = waited(more.as_ref().and_then(|more| more.waited));
         (entry, Self { job, more, waited })
     }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use super::engine::Engine;
 use super::flight::Running;
 use super::hooks::HookEntry;
-use super::job::{Job, More, Own};
+use super::job::{More, Queued};
 use super::leaving::Leaving;
 use crate::breaker::Pass;
 use crate::hook::RetryPolicy;
@@ -26,7 +26,7 @@ impl Engine {
         running: Running,
         pass: Option<Pass>,
         ending: Ending,
-    ) -> Option<Retry<Job>> {
+    ) -> Option<Retry<Queued>> {
         let Running { job, more, place, .. } = running;
         self.judge(entry, pass, &ending);
         let is_blocked = entry.breaker.as_ref().is_some_and(|breaker| breaker.blocks());
@@ -43,24 +43,22 @@ impl Engine {
         let attempt = Attempt { kind: ending.kind, reason: ending.reason.clone(), run: ending.run };
         more.attempts.push(attempt.clone());
         more.waited = Some(waited);
-        if let Err(Own { mut more, .. }) = job.wait_again(Own { entry: Arc::clone(entry), more: Some(more) })
-        {
+        if !job.wait_again() {
             // The last attempt is what the outcome itself tells of.
-            if let Some(more) = &mut more {
-                more.attempts.pop();
-            }
-            self.end(entry, Leaving { job, more, waited }, true, ending);
+            more.attempts.pop();
+            self.end(entry, Leaving { job, more: Some(more), waited }, true, ending);
             return None;
         }
         entry.record.counters.retried(job.class, job.kind(), ending.run);
         let attempts = policy.map_or(1, |policy| policy.attempts);
         telemetry::retried(&entry.hook, &job.event, job.id, &attempt, (number, attempts), wait);
-        Some(Retry { job: place.with(job), at: self.clock.now() + wait })
+        let queued = Queued { job, entry: Arc::clone(entry), more: Some(more) };
+        Some(Retry { job: place.with(queued), at: self.clock.now() + wait })
     }
 
     /// Those that nobody has cancelled since their attempt ended: the others of a batch may have run on.
-    pub(super) fn still_wanted(&self, mut again: Vec<Retry<Job>>) -> Vec<Retry<Job>> {
-        let unwanted = again.extract_if(.., |retry| retry.job.body.is_unwanted()).collect::<Vec<_>>();
+    pub(super) fn still_wanted(&self, mut again: Vec<Retry<Queued>>) -> Vec<Retry<Queued>> {
+        let unwanted = again.extract_if(.., |retry| retry.job.body.job.is_unwanted()).collect::<Vec<_>>();
         for retry in unwanted {
             let reason = "it was cancelled before its next attempt";
             let (entry, leaving) = Leaving::of(retry.job.body, Option::unwrap_or_default);

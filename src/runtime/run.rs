@@ -17,7 +17,7 @@ use super::breaking::Releases;
 use super::crew::Crew;
 use super::engine::{Engine, Inside};
 use super::flight::{Aboard, Jobs, Running};
-use super::job::{Job, More};
+use super::job::{More, Queued};
 use super::station::Station;
 use crate::handler::{Call, Given, panic_text};
 use crate::hook::Hook;
@@ -33,9 +33,9 @@ impl Engine {
     pub(super) fn run_dispatch(
         &self,
         station: &mut Station,
-        dispatch: Dispatch<Job>,
+        dispatch: Dispatch<Queued>,
         started: Time,
-    ) -> Option<Finished<Job>> {
+    ) -> Option<Finished<Queued>> {
         let Dispatch { run, hook, class: picked_as, first, rest } = dispatch;
         let elapsed = || self.clock.now().since(started);
         let (first, own) = Boarding::of(first, started);

@@ -10,7 +10,7 @@ use super::Inner;
 use super::accounts::{Charge, Owner};
 use super::handle::{Admitted, JobHandle, JobShared};
 use super::hooks::{HookEntry, HookSet};
-use super::job::Job;
+use super::job::{Job, Pushed};
 use super::record::Submitted;
 use super::submission::{Decision, Preview, Submission};
 use crate::breaker::Breaker;
@@ -212,7 +212,7 @@ impl Inner {
         let id = Job::id(place.number);
         let at = self.engine.clock.now();
         let pool = self.engine.number.get();
-        let job = Job::new(Admitted { id, pool, event, class, at, owner }, entry);
+        let job = Job::new(Admitted { id, pool, event, class, owner });
         let handle = job.handle();
         let event = &handle.shared.event;
         entry.record.counters.admitted(class, event.kind());
@@ -221,7 +221,7 @@ impl Inner {
         let submitted = Submitted { entry, event, class, waits: incoming.when_room };
         self.engine.record_arrival(&submitted, Fate::Admitted(None), Some(at), Some(id));
         let expires = entry.max_wait[class].map(|max_wait| at + max_wait);
-        self.pool.push(place, job, expires);
+        self.pool.push(place, Pushed::new(job, entry, at), expires);
         handle
     }
 }

@@ -98,13 +98,6 @@ pub(crate) struct Arrival<T> {
     pub(crate) body: T,
 }
 
-impl Arrival<()> {
-    pub(crate) fn with<T>(self, body: T) -> Arrival<T> {
-        let Self { hook, class, session, batching, bytes, admitted, max_wait, body: () } = self;
-        Arrival { hook, class, session, batching, bytes, admitted, max_wait, body }
-    }
-}
-
 /// A job that waits. There may be a million of them, so a field of all is worth its bytes, and what few have is boxed.
 #[derive(Debug)]
 pub(super) struct Waiting<T> {
@@ -227,6 +220,7 @@ pub(crate) struct Resolved<T> {
     pub(crate) body: T,
     /// Its own class.
     pub(crate) class: PriorityClass,
+    pub(crate) admitted: Time,
     pub(crate) outcome: OutcomeKind,
     /// What it waited for; nothing, if it had run before.
     pub(crate) waited: WaitSplit,

@@ -389,7 +389,13 @@ impl<T> Core<T> {
             self.advance_chain(key, now);
         }
         self.unpark(job.hook);
-        self.resolved.push(Resolved { body: job.body, class: job.class, outcome, waited });
+        self.resolved.push(Resolved {
+            body: job.body,
+            class: job.class,
+            admitted: job.admitted,
+            outcome,
+            waited,
+        });
         job.class
     }
 

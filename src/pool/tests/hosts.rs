@@ -9,12 +9,12 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::Duration;
 
 use crate::class::PriorityClass;
-use crate::outcome::{OutcomeKind, Refusal, WaitSplit};
+use crate::outcome::{OutcomeKind, Refusal};
 use crate::pool::admission::{Admission, LANE_MAX};
 use crate::pool::drain::Remainder;
 use crate::pool::{Finished, Host, Pool, Reserved};
 use crate::scheduler::{
-    Arrival, BatchParams, Batching, CoreParams, Dispatch, HookParams, HookSlot, JobKey, Retry,
+    Arrival, BatchParams, Batching, CoreParams, Dispatch, HookParams, HookSlot, JobKey, Resolved, Retry,
 };
 use crate::time::{Clock, Time};
 
@@ -351,7 +351,7 @@ impl Host for TestHost {
         Some(finished)
     }
 
-    fn resolve(&self, mut job: Job, outcome: OutcomeKind, _waited: WaitSplit) {
+    fn resolve(&self, Resolved { body: mut job, outcome, .. }: Resolved<Job>) {
         let gate = self.resolve_gate.lock().unwrap().clone();
         if let Some(gate) = gate {
             gate.pass();

@@ -11,6 +11,10 @@ const HOOK: HookSlot = HookSlot(0);
 const LATE: Time = Time(10_000_000);
 
 fn arrival(class: PriorityClass, max_wait_ms: Option<u64>) -> Arrival<()> {
+    arrival_of((), class, max_wait_ms)
+}
+
+fn arrival_of<T>(body: T, class: PriorityClass, max_wait_ms: Option<u64>) -> Arrival<T> {
     Arrival {
         hook: HOOK,
         class,
@@ -19,7 +23,7 @@ fn arrival(class: PriorityClass, max_wait_ms: Option<u64>) -> Arrival<()> {
         bytes: 1,
         admitted: Time(0),
         max_wait: max_wait_ms.map(Duration::from_millis),
-        body: (),
+        body,
     }
 }
 
@@ -81,7 +85,7 @@ fn the_oldest_of_a_class_is_displaced_and_it_is_the_one_that_is_asked_for() {
     let mut core = Core::new(CoreParams::plain(1, 9));
     core.add_hook(HookParams::default());
     for n in 0..3_u64 {
-        core.arrive(Arrival { admitted: Time(n), ..arrival(Low, None) }.with(n), Time(n));
+        core.arrive(Arrival { admitted: Time(n), ..arrival_of(n, Low, None) }, Time(n));
     }
     assert_eq!((core.oldest(Low), core.oldest(High)), (Some(Time(0)), None));
     core.displace_oldest(High, LATE);
