@@ -17,7 +17,8 @@
 //! Whoever has the lock, and serves others:
 //!
 //! 1. takes all bits that are set;
-//! 2. for each, takes the request, does what it says, puts the answer down, **then** tells that it is answered.
+//! 2. for each, takes the request, does what it says, puts the answer down, **then** tells that it is answered;
+//! 3. picks once more, if it has found nothing for itself: what ended may have set something free, and nobody tells of it.
 //!
 //! *A request is served once.* Bits are taken under the lock alone, and each of them is gone before the lock is free.
 //!

@@ -203,8 +203,14 @@ impl<H: Host> Shared<H> {
         }
         let picks = !course.retires.load(Ordering::Relaxed);
         shift.found = self.turn(&mut core, shift.ran.take(), picks, now);
+        if let Some(now) = self.serve(&mut core)
+            && shift.found.is_none()
+        {
+            // What has ended may have set something free for this worker, too, who may be about to sleep.
+            shift.found = self.turn(&mut core, None, picks, now);
+            shift.now = now;
+        }
         let has_found = shift.found.is_some();
-        self.serve(&mut core);
         self.settle(&mut core, &mut left);
         self.begin_telling(&left);
         let may_watch = |earliest: Time| self.parking.is_unwatched(earliest);
@@ -218,8 +224,8 @@ impl<H: Host> Shared<H> {
     }
 
     /// Does for the workers that wait for the lock what they would do if they had it: with what has come until they asked,
-    /// and at a time that is not before the end of their runs.
-    pub(super) fn serve(&self, core: &mut Core<H::Job>) {
+    /// and at a time that is not before the end of their runs. Answers with that time, if there was anybody.
+    pub(super) fn serve(&self, core: &mut Core<H::Job>) -> Option<Time> {
         let mut now = None;
         self.requests.serve(|worker, ran| {
             let now = *now.get_or_insert_with(|| self.take_in(core));
@@ -227,6 +233,7 @@ impl<H: Host> Shared<H> {
             let picks = worker < core.params().seats.in_all();
             self.turn(core, Some(ran), picks, now).map(|dispatch| (dispatch, now))
         });
+        now
     }
 
     /// The end of one run and the beginning of the next.

@@ -3,7 +3,9 @@
 //! It is between two parties. The worker takes each job out when its handler has told how it ended. The watchdog takes
 //! out what is left when the time of a handler that cannot be stopped is over, and may then give the worker's place to
 //! another thread. Whoever takes a job out resolves it, so each has exactly one outcome. A place is not given away while
-//! the worker still resolves one, nor with one that waits to run again: when a run is over, all its jobs have an outcome.
+//! the worker still resolves one, nor with one that waits to run again: when a run is over, all its jobs have an outcome,
+//! or are being told of. (A worker that comes back late does not wait until observers have been told of what was taken
+//! from it; who drains the pool does.)
 //!
 //! A thread has one flight after the other, all of them in one place that both parties know: to begin one allocates
 //! nothing and counts no reference. So the watchdog names the flight that it means by its number. To one that has landed
@@ -148,7 +150,8 @@ impl Flights {
     ) -> Option<Aboard> {
         let mut state = self.lock();
         state.number += 1;
-        state.until = until(&aboard);
+        // A handler that is stopped before it begins is not called, and ends at once.
+        state.until = if state.stop.is_cancelled() { None } else { until(&aboard) };
         state.jobs = jobs;
         (state.alone, state.phase) = (None, Phase::InTime);
         state.aboard.replace(aboard)
@@ -181,12 +184,12 @@ impl Flights {
         self.lock().jobs.get(index).is_none_or(Option::is_none)
     }
 
-    /// The handler has been given one of them by itself, and until when is asked for under the lock; not if its place has
-    /// been given away, and nobody watches it any more.
+    /// The handler has been given one of them by itself, and until when is asked for under the lock; not if its time was
+    /// over before: then its jobs have been taken out, and its place may have been given away.
     pub(super) fn gives(&self, alone: usize, until: impl FnOnce(&Aboard) -> Time) {
         let mut state = self.lock();
         state.alone = Some(alone);
-        if state.phase != Phase::GivenAway {
+        if state.phase == Phase::InTime {
             state.until = state.aboard.as_ref().map(until);
         }
     }

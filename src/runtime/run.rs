@@ -131,6 +131,7 @@ impl Engine {
         let Some(again) = again else {
             self.overrunning.fetch_sub(1, Ordering::SeqCst);
             telemetry::came_back(&entry.hook, elapsed());
+            drop(flights.unload());
             return None;
         };
         // Where nobody else's code was called since, the last look at the clock will do.

@@ -118,9 +118,10 @@ impl Watchdog {
 
     /// These are the flights of that worker from now on.
     pub(super) fn know(&self, flights: &Arc<Flights>) {
-        if let Some(worker) = self.workers.get(flights.worker) {
-            *lock(worker) = Some(Arc::clone(flights));
-        }
+        let Some(worker) = self.workers.get(flights.worker) else { return };
+        let before = lock(worker).replace(Arc::clone(flights));
+        // Not under the lock: it may be the last to know a handler, whose end is somebody else's code.
+        drop(before);
     }
 
     /// A flight begins, and may last until then, or, if the pool is ending, for its grace. `None`: it is not watched.

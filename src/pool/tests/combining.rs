@@ -5,9 +5,12 @@ use std::sync::{Arc, OnceLock};
 
 use super::hosts::{Gate, LIMIT, Mark, Script, Shell, Spec, TestHost, TestPool, await_state, params, pool};
 use crate::class::PriorityClass::{Critical, Normal};
+use crate::pool::Host;
 use crate::pool::combining::{Combining, Paper};
 use crate::pool::threads::Course;
 use crate::pool::worker::Shift;
+use crate::scheduler::BatchParams;
+use crate::time::Time;
 
 /// A look of whoever has the lock, as a worker of a number that there is no seat for.
 fn serve(pool: &TestPool, worker: usize, while_it_is_held: impl FnOnce()) {
@@ -62,6 +65,35 @@ fn what_came_until_a_worker_asked_is_picked_from() {
     let starts = [0, 2, 1].map(Mark::Start);
     assert!(host.log().trail.iter().filter(|mark| matches!(mark, Mark::Start(_))).eq(&starts));
     host.assert_balanced(3);
+}
+
+/// The end of a batch lets two sessions go on. Whoever served its worker found nothing before, and is about to sleep.
+#[test]
+fn what_a_served_run_sets_free_is_for_who_serves_too() {
+    let (pool, host) = pool(params(2, 10));
+    let gate = Gate::closed();
+    let bounds = BatchParams { size: 2, bytes: 1000, linger: LIMIT };
+    let member = |id, session| Spec { batch: Some(bounds), ..Spec::new(id, Normal).session(session) };
+    pool.submit(member(0, 1).at(&gate)).unwrap();
+    pool.submit(member(1, 2)).unwrap();
+    gate.await_arrivals(1);
+    for (id, session) in [(2, 1), (3, 2)] {
+        pool.submit(Spec::new(id, Normal).session(session)).unwrap();
+    }
+    let shared = &*pool.shared;
+    await_state("the other worker sleeps", || shared.parking.asleep() == 1);
+    let core = shared.lock();
+    gate.open();
+    await_state("the worker asks", || shared.requests.is_asked());
+    let mut shift = Shift::default();
+    shared.look(core, 0, &Course::default(), &mut shift);
+    let found = shift.found.expect("one of the two is for who serves");
+    let run = found.run;
+    let finished = host.run(&mut (), found, Time::default()).unwrap();
+    pool.complete(run, finished.elapsed);
+    host.await_outcomes(4);
+    assert_eq!(pool.drain(LIMIT, LIMIT).leaked, 0);
+    host.assert_balanced(4);
 }
 
 /// A worker of a number that there is no seat for gets nothing to run, and finds out why by itself.
