@@ -54,6 +54,10 @@ impl<J: Send + 'static> Host for Runner<J> {
 
     fn placed(&self, _job: &J, _key: JobKey) {}
 
+    fn is_unwanted(&self, _job: &J) -> bool {
+        false
+    }
+
     fn stop_running(&self) {}
 
     fn kill_running(&self) {}

@@ -104,6 +104,10 @@ pub(crate) trait Host: Send + Sync + 'static {
     /// core's lock: it must not call the pool.
     fn placed(&self, job: &Self::Job, key: JobKey);
 
+    /// Somebody has cancelled the job while it was not in the core. Asked for one that is back for its retry, once it has
+    /// been [placed](Host::placed): who cancels it later finds it there.
+    fn is_unwanted(&self, job: &Self::Job) -> bool;
+
     /// Stop what runs: the shutdown's deadline has passed. That goes for a run that was picked before and begins only
     /// afterwards, too. May be called more than once.
     fn stop_running(&self);

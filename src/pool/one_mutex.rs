@@ -116,6 +116,9 @@ impl<H: Host> Shared<H> {
                 for key in state.core.complete(run, finished.elapsed, finished.retries, now) {
                     if let Some(job) = state.core.body(key) {
                         self.host.placed(job, key);
+                        if self.host.is_unwanted(job) {
+                            state.core.cancel(key, now);
+                        }
                     }
                 }
                 self.changed.notify_all();

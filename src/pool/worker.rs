@@ -66,6 +66,8 @@ pub(super) struct Shift<J> {
 pub(super) struct Look<J> {
     /// Beside what was found there is something for another worker to do, or to watch.
     more: bool,
+    /// There is a deadline that nobody watches.
+    to_watch: bool,
     deadline: Option<Time>,
     /// Other classes have a free seat than before.
     opened: bool,
@@ -89,6 +91,10 @@ fn next<H: Host>(
         }
         // The bytes of the jobs that ran are free, though nothing takes their seat.
         shared.room.tell();
+        if look.to_watch && !look.left.is_empty() {
+            // Until the host has been told the deadline would be nobody's.
+            shared.parking.notify();
+        }
         shared.tell(look.left);
         shared.tell_quiet();
         shared.host.rests(station);
@@ -102,10 +108,10 @@ fn next<H: Host>(
             shared.set_out(look, shift);
             return shift.found.take();
         }
-        let Look { deadline, left, .. } = look;
+        let Look { deadline, left, to_watch, .. } = look;
         if !left.is_empty() {
             // Who searches is relied on to find what comes; the host's time must not be part of that.
-            shared.parking.stop_search(epoch, false);
+            shared.parking.stop_search(epoch, to_watch);
             shared.tell(left);
             shared.parking.start_search();
             continue;
@@ -129,7 +135,7 @@ impl<J> Default for Shift<J> {
 impl<J> Look<J> {
     /// Of who was served: whatever else there is, the other one has seen.
     fn of_another() -> Self {
-        Self { more: false, deadline: None, opened: false, left: Vec::new() }
+        Self { more: false, to_watch: false, deadline: None, opened: false, left: Vec::new() }
     }
 }
 
@@ -220,7 +226,7 @@ impl<H: Host> Shared<H> {
         let to_watch = deadline.is_some_and(may_watch);
         let more = has_found && (to_watch || core.has_eligible());
         let opened = self.parking.set_open(core.seats_open(), core.paused());
-        Look { more, deadline, opened, left }
+        Look { more, to_watch, deadline, opened, left }
     }
 
     /// Does for the workers that wait for the lock what they would do if they had it: with what has come until they asked,
@@ -250,6 +256,9 @@ impl<H: Host> Shared<H> {
             }
             for key in core.complete(run, finished.elapsed, finished.retries, now) {
                 self.tell_placed(core, key);
+                if core.body(key).is_some_and(|job| self.host.is_unwanted(job)) {
+                    core.cancel(key, now);
+                }
             }
         }
         if self.cut.load(Ordering::Relaxed) {

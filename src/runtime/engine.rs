@@ -203,6 +203,10 @@ impl Host for Engine {
         queued.job.placed(key);
     }
 
+    fn is_unwanted(&self, queued: &Queued) -> bool {
+        queued.job.is_unwanted()
+    }
+
     fn stop_running(&self) {
         self.stop_all(CancelLevel::Stop);
     }

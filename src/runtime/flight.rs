@@ -189,7 +189,7 @@ impl Flights {
     pub(super) fn gives(&self, alone: usize, until: impl FnOnce(&Aboard) -> Time) {
         let mut state = self.lock();
         state.alone = Some(alone);
-        if state.phase == Phase::InTime {
+        if state.phase == Phase::InTime && state.until.is_some() {
             state.until = state.aboard.as_ref().map(until);
         }
     }

@@ -73,7 +73,7 @@ impl Engine {
         match given {
             Ok(Some(again)) => {
                 // Before its run is over: who waits for the end finds that they have an outcome.
-                for retry in again {
+                for retry in self.still_wanted(again) {
                     let (entry, leaving) = Leaving::of(retry.job.body, Option::unwrap_or_default);
                     self.give_up(&entry, leaving);
                 }

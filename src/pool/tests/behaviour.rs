@@ -331,6 +331,19 @@ fn a_panicking_run_costs_neither_the_worker_nor_the_chain() {
     finish(&pool, &host, 2);
 }
 
+/// Between its attempt and its return to the core nobody finds it there.
+#[test]
+fn a_retry_that_was_cancelled_on_its_way_back_does_not_wait_for_it() {
+    let (pool, host) = pool(params(1, 10));
+    host.log().unwanted.push(0);
+    pool.submit(Spec::new(0, Normal).session(1).script(Script::Retry(1, Duration::from_hours(1)))).unwrap();
+    pool.submit(Spec::new(1, Normal).session(1)).unwrap();
+    assert_eq!(host.await_outcome(0), OutcomeKind::Cancelled);
+    assert_eq!(host.await_outcome(1), OutcomeKind::Succeeded);
+    assert_eq!(pool.drain(LIMIT, LIMIT).leaked, 0);
+    host.assert_balanced(2);
+}
+
 #[test]
 fn a_retry_keeps_its_place_in_front_of_its_chain() {
     let (pool, host) = pool(params(4, 10));

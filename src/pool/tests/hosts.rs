@@ -178,6 +178,8 @@ pub(super) struct Log {
     pub(super) lost: Vec<u32>,
     /// How often each job was said to wait in the core.
     placed: HashMap<u32, (u32, JobKey)>,
+    /// Those that were cancelled while they were not in the core.
+    pub(super) unwanted: Vec<u32>,
     stopping: bool,
 }
 
@@ -365,6 +367,10 @@ impl Host for TestHost {
         *placed = (placed.0 + 1, key);
         drop(log);
         self.seen.changed.notify_all();
+    }
+
+    fn is_unwanted(&self, job: &Job) -> bool {
+        self.seen.lock().unwanted.contains(&job.id)
     }
 
     fn kill_running(&self) {

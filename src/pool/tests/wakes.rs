@@ -1,11 +1,13 @@
 //! No job is overlooked and no wake-up is lost: the protocol of parking, under races.
 
-use std::sync::Barrier;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Barrier};
+use std::time::Duration;
 
 use super::behaviour::{finish, hold_workers};
-use super::hosts::{Gate, LIMIT, Shell, Spec, await_sleep, params, pool};
+use super::hosts::{Gate, LIMIT, Script, Shell, Spec, await_sleep, params, pool};
 use crate::class::PriorityClass;
+use crate::outcome::OutcomeKind;
 use crate::scheduler::HookSlot;
 use PriorityClass::{Low, Normal};
 
@@ -131,4 +133,21 @@ fn a_look_at_an_idle_pool_gives_nobody_anything_to_do() {
     assert_eq!((status.paused_hooks, status.asleep), (Vec::new(), 2));
     assert_eq!(epoch(), before);
     assert_eq!(pool.drain(LIMIT, LIMIT).leaked, 0);
+}
+
+/// Whoever watched the clock tells the host of a job that expired, which takes its time; the next deadline does not.
+#[test]
+fn a_deadline_is_watched_while_the_host_is_told_of_the_one_before() {
+    let (pool, host) = pool(params(2, 10));
+    let telling = Gate::closed();
+    *host.resolve_gate.lock().unwrap() = Some(Arc::clone(&telling));
+    let retried = Spec::new(0, Normal).session(1).script(Script::Retry(1, Duration::from_millis(200)));
+    pool.submit(retried).unwrap();
+    pool.submit(Spec::new(1, Normal).session(1).max_wait(Duration::from_millis(50))).unwrap();
+    telling.await_arrivals(1);
+    assert_eq!(host.await_outcome(0), OutcomeKind::Succeeded);
+    telling.open();
+    assert_eq!(host.await_outcome(1), OutcomeKind::Expired);
+    assert_eq!(pool.drain(LIMIT, LIMIT).leaked, 0);
+    host.assert_balanced(2);
 }
