@@ -285,26 +285,32 @@ fn a_drain_waits_for_the_observers_of_what_a_batch_has_answered_when_its_time_is
 
 #[test]
 fn a_member_of_a_batch_that_is_to_run_again_does_not_wait_for_one_beyond_its_time() {
-    let (open, gate) = mpsc::sync_channel::<()>(0);
-    let gate = Mutex::new(gate);
     let hook = "timeout = '1s'\nbatch = { linger = 0, timeout_per_item = '1s' }\non_batch_failure = 'split'\n\
                 retry = { attempts = 2, backoff = '10m' }";
-    let handler = move |calls: &[Call]| {
-        if calls.len() == 1 && calls.iter().any(|call| call.event().name() == "deaf") {
-            let _ = gate.lock().unwrap().recv();
-        }
-        Err::<(), _>("as asked")
-    };
-    let pool = builder(ONE, hook).register_batch("a", handler).build().unwrap();
-    pool.pause("a");
-    let jobs = ["x", "deaf"].map(|name| submit(&pool, name));
-    pool.resume("a");
-    ends_as(&jobs[1], TimedOut);
-    // Its place is gone with the run.
-    ends_as(&jobs[0], Failed);
-    assert!(pool.drain(Duration::ZERO).is_balanced());
-    drop(open);
-    drain_until_nothing_is_left(&pool);
+    for (is_cancelled, kind) in [(false, Failed), (true, Cancelled)] {
+        let (open, gate) = mpsc::sync_channel::<()>(0);
+        let (tell, told) = mpsc::channel();
+        let gate = Mutex::new(gate);
+        let handler = move |calls: &[Call]| {
+            if calls.len() == 1 && calls.iter().any(|call| call.event().name() == "deaf") {
+                tell.send(()).unwrap();
+                let _ = gate.lock().unwrap().recv();
+            }
+            Err::<(), _>("as asked")
+        };
+        let pool = builder(ONE, hook).register_batch("a", handler).build().unwrap();
+        pool.pause("a");
+        let jobs = ["x", "deaf"].map(|name| submit(&pool, name));
+        pool.resume("a");
+        told.recv_timeout(LONG).unwrap();
+        assert!(!is_cancelled || jobs[0].cancel());
+        ends_as(&jobs[1], TimedOut);
+        // Its place is gone with the run.
+        ends_as(&jobs[0], kind);
+        assert!(pool.drain(Duration::ZERO).is_balanced());
+        drop(open);
+        drain_until_nothing_is_left(&pool);
+    }
 }
 
 #[test]
