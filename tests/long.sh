@@ -10,7 +10,7 @@ if cargo +nightly miri --version >/dev/null 2>&1; then
   # What Miri has none of, as the working directory, is an error for the test and not for Miri.
   MIRIFLAGS=-Zmiri-isolation-error=hide cargo +nightly miri test --lib --no-default-features \
     --target-dir target/miri -- metrics:: outcome::wait pool:: scheduler:: \
-    runtime::accounts runtime::crew runtime::tests::race
+    runtime::accounts runtime::budget runtime::crew runtime::tests::race
 else
   echo "skipped: Miri (rustup toolchain install nightly --component miri rust-src)" >&2
 fi
