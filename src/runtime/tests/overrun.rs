@@ -313,6 +313,29 @@ fn a_member_of_a_batch_that_is_to_run_again_does_not_wait_for_one_beyond_its_tim
     }
 }
 
+/// The last of the batch had the handler for itself.
+#[test]
+fn a_run_after_a_batch_that_was_split_times_out_as_a_whole() {
+    let hook = "timeout = '50ms'\nbatch = { size = 2, linger = '10m' }\non_batch_failure = 'split'";
+    let (open, gate) = mpsc::sync_channel::<()>(0);
+    let gate = Mutex::new(gate);
+    let handler = move |calls: &[Call]| {
+        if calls.iter().any(|call| call.event().name() == "deaf") {
+            let _ = gate.lock().unwrap().recv();
+        }
+        if calls.len() > 1 { Err("as asked") } else { Ok(()) }
+    };
+    let pool = builder(ONE, hook).register_batch("a", handler).build().unwrap();
+    for (name, kind) in [("x", Succeeded), ("deaf", TimedOut)] {
+        let jobs = [submit(&pool, name), submit(&pool, name)];
+        for job in &jobs {
+            ends_as(job, kind);
+        }
+    }
+    drop(open);
+    drain_until_nothing_is_left(&pool);
+}
+
 #[test]
 fn closures_that_return_at_their_deadline_have_one_outcome_each() {
     const JOBS: u64 = if cfg!(miri) { 20 } else { 500 };
@@ -325,7 +348,11 @@ fn closures_that_return_at_their_deadline_have_one_outcome_each() {
         .unwrap();
     let jobs: Vec<_> = (0..JOBS).map(|_| submit(&pool, "x")).collect();
     for job in &jobs {
-        assert!(matches!(job.wait(LONG).unwrap().kind, Succeeded | TimedOut));
+        let outcome = job.wait(LONG).unwrap();
+        assert!(matches!(outcome.kind, Succeeded | TimedOut));
+        // What follows one whose time is over has all of its own.
+        let had_its_time = outcome.run.is_some_and(|run| run >= Duration::from_millis(2));
+        assert!(outcome.kind == Succeeded || had_its_time, "{outcome} after {:?}", outcome.run);
     }
     drain_until_nothing_is_left(&pool);
     let mut told = told.lock().unwrap().clone();
