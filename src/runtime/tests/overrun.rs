@@ -313,6 +313,28 @@ fn a_member_of_a_batch_that_is_to_run_again_does_not_wait_for_one_beyond_its_tim
     }
 }
 
+/// The time of the batch is longer than anybody waits here.
+#[test]
+fn an_event_of_a_batch_that_was_split_has_the_time_of_one() {
+    const EVENTS: usize = 200;
+    let hook = "timeout = '10ms'\nbatch = { size = 200, linger = '10m', timeout_per_item = '1s' }\n\
+                on_batch_failure = 'split'";
+    let (open, gate) = mpsc::sync_channel::<()>(0);
+    let gate = Mutex::new(gate);
+    let handler = move |calls: &[Call]| {
+        if calls.len() == 1 {
+            let _ = gate.lock().unwrap().recv();
+        }
+        Err::<(), _>("as asked")
+    };
+    let pool = builder(ONE, hook).register_batch("a", handler).build().unwrap();
+    let jobs: Vec<_> = (0..EVENTS).map(|_| submit(&pool, "x")).collect();
+    ends_as(&jobs[0], TimedOut);
+    ends_as(&jobs[EVENTS - 1], Failed);
+    drop(open);
+    drain_until_nothing_is_left(&pool);
+}
+
 /// The last of the batch had the handler for itself.
 #[test]
 fn a_run_after_a_batch_that_was_split_times_out_as_a_whole() {
