@@ -7,8 +7,9 @@ use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use super::dice::Dice;
 use super::hosts::{
-    Dice, Gate, LIMIT, Mark, Script, Shell, Spec, TestHost, await_sleep, await_state, params, pool, push,
+    Gate, LIMIT, Mark, Script, Shell, Spec, TestHost, await_sleep, await_state, params, pool, push,
 };
 use crate::class::{PerClass, PriorityClass};
 use crate::outcome::{OutcomeKind, Refusal};

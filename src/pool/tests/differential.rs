@@ -7,7 +7,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::hosts::{Dice, Gate, LIMIT, Script, Shell, Spec, TestHost, params};
+use super::dice::Dice;
+use super::hosts::{Gate, LIMIT, Script, Shell, Spec, TestHost, params};
 use crate::class::{PerClass, PriorityClass};
 use crate::outcome::{OutcomeKind, Refusal};
 use crate::pool::Pool;

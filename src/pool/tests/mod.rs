@@ -5,6 +5,7 @@
 
 mod behaviour;
 mod combining;
+mod dice;
 mod differential;
 mod drain;
 mod hosts;

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use super::dice::Dice;
 use super::hosts::{
-    Dice, Gate, LIMIT, Mark, Script, Shell, Spec, TestHost, TestPool, await_sleep, await_state, params, pool,
-    push,
+    Gate, LIMIT, Mark, Script, Shell, Spec, TestHost, TestPool, await_sleep, await_state, params, pool, push,
 };
 use crate::class::PerClass;
 use crate::class::PriorityClass::{Critical, High, Low, Normal};

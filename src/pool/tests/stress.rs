@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use super::hosts::{Dice, LIMIT, Script, Shell, Spec, TestHost, await_state, params, push};
+use super::dice::Dice;
+use super::hosts::{LIMIT, Script, Shell, Spec, TestHost, await_state, params, push};
 use super::resize::any_params;
 use crate::class::{PerClass, PriorityClass};
 use crate::outcome::{OutcomeKind, Refusal};
