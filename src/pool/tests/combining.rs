@@ -10,7 +10,6 @@ use crate::pool::combining::{Combining, Paper};
 use crate::pool::threads::Course;
 use crate::pool::worker::Shift;
 use crate::scheduler::BatchParams;
-use crate::time::Time;
 
 /// A look of whoever has the lock, as a worker of a number that there is no seat for.
 fn serve(pool: &TestPool, worker: usize, while_it_is_held: impl FnOnce()) {
@@ -89,7 +88,7 @@ fn what_a_served_run_sets_free_is_for_who_serves_too() {
     shared.look(core, 0, &Course::default(), &mut shift);
     let found = shift.found.expect("one of the two is for who serves");
     let run = found.run;
-    let finished = host.run(&mut (), found, Time::default()).unwrap();
+    let finished = host.run(&mut (), found, shared.clock.now()).unwrap();
     pool.complete(run, finished.elapsed);
     host.await_outcomes(4);
     assert_eq!(pool.drain(LIMIT, LIMIT).leaked, 0);

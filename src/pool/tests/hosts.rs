@@ -339,7 +339,8 @@ impl Host for TestHost {
 
     fn rests(&self, (): &mut ()) {}
 
-    fn run(&self, (): &mut (), dispatch: Dispatch<Job>, _now: Time) -> Option<Finished<Job>> {
+    fn run(&self, (): &mut (), dispatch: Dispatch<Job>, now: Time) -> Option<Finished<Job>> {
+        assert!(dispatch.first.admitted <= now, "it is picked before it was admitted");
         let mut finished = Finished::after(Duration::from_micros(1));
         for mut picked in std::iter::once(dispatch.first).chain(dispatch.rest) {
             self.mark(Mark::Start(picked.body.id));

@@ -131,6 +131,22 @@ fn the_file_of_dead_letters_is_live_and_what_came_before_stays_where_it_belongs(
     assert_eq!((counts.written, counts.dropped, counts.failed), (5, 0, 0));
 }
 
+/// Settings that a program has made, as a file may not have them.
+#[test]
+fn a_success_that_is_to_be_kept_is_though_nobody_has_a_handle() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("all");
+    let toml = format!("[dead_letters]\nfile = {file:?}\n[hook.a]\non = ['*']\n");
+    let mut config = Config::from_toml(&toml).unwrap();
+    config.dead_letters.as_mut().unwrap().on.push(OutcomeKind::Succeeded);
+    let pool = HookPool::builder().config(config).register("a", |_: &Call| ()).build().unwrap();
+    pool.pause("a");
+    drop(pool.submit(event(r#"{"event":"x"}"#)));
+    pool.resume("a");
+    assert!(pool.drain(LONG).is_balanced());
+    assert_eq!(letters(&file).len(), 1);
+}
+
 /// The jobs of one pool, each of which fails in another way.
 #[test]
 fn each_outcome_that_is_no_success_is_in_the_file_once() {

@@ -119,3 +119,17 @@ fn a_job_that_nobody_has_looked_at_yet_waits_for_a_seat_and_not_for_a_worker_to_
     assert!(waited.of(WaitCause::NoSeat) >= held, "{held:?}: {waited}");
     assert!(pool.drain(LONG).is_balanced());
 }
+
+/// From its admission, and not from when the pool began.
+#[test]
+fn a_job_that_leaves_the_queue_has_waited_since_it_came() {
+    let config = Config::from_toml("[hook.a]\non = ['*']").unwrap();
+    let pool = HookPool::builder().config(config).register("a", |_: &Call| ()).build().unwrap();
+    pool.pause("a");
+    let before = Instant::now();
+    let job = pool.submit(event(r#"{"event":"x"}"#)).admitted().next().unwrap().clone();
+    assert!(job.cancel());
+    let outcome = job.wait(LONG).unwrap();
+    assert!(outcome.wait <= before.elapsed(), "{:?}", outcome.wait);
+    assert!(pool.drain(LONG).is_balanced());
+}
