@@ -203,11 +203,15 @@ impl RustHandler {
             (0..calls.len()).for_each(|index| done(index, Ending::new(OutcomeKind::Cancelled, reason)));
             return;
         }
-        // One event of a handler of one event at a time, as most are: the answer is not copied about.
-        if let (Self::Single(handler), [call]) = (self, calls) {
-            let answer = caught(|| handler.handle(call));
-            return done(0, ending(call, answer));
-        }
+        let handler = match self {
+            Self::Single(handler) => {
+                for (index, call) in calls.iter().enumerate() {
+                    done(index, ending(call, caught(|| handler.handle(call))));
+                }
+                return;
+            }
+            Self::Batch(handler) => handler,
+        };
         let splits = hook.batch.as_ref().is_some_and(|batch| batch.on_failure == OnBatchFailure::Split);
         let mut give = |first: usize, calls: &[Call], answer: BatchAnswer| {
             let calls = (first..).zip(calls);
@@ -226,7 +230,7 @@ impl RustHandler {
                 }
             }
         };
-        let answer = self.call(calls);
+        let answer = caught(|| handler.handle(calls));
         let failed_as_a_whole = matches!(&answer, BatchAnswer::All(answer) if !answer.is_ok());
         if !(splits && failed_as_a_whole && calls.len() > 1) {
             give(0, calls, answer);
@@ -238,18 +242,8 @@ impl RustHandler {
                 give(index, std::slice::from_ref(call), answer.clone());
             } else {
                 let one = [Call { deadline: alone(hook.timeout_for(1), index), ..call.clone() }];
-                give(index, &one, self.call(&one));
+                give(index, &one, caught(|| handler.handle(&one)));
             }
-        }
-    }
-
-    /// Calls the handler.
-    fn call(&self, calls: &[Call]) -> BatchAnswer {
-        match self {
-            Self::Single(handler) => {
-                caught(|| BatchAnswer::Each(calls.iter().map(|call| handler.handle(call)).collect()))
-            }
-            Self::Batch(handler) => caught(|| handler.handle(calls)),
         }
     }
 }

@@ -47,9 +47,7 @@ impl<P> Lanes<P> {
     /// lock. See "Taking in".
     pub(super) fn take_all(&self, found: &mut Found<P>, number: impl Fn(&P) -> u64) {
         gather(found, |class| self.lanes[class].take());
-        if found.len() > 1 {
-            found.sort_unstable_by_key(|pushed| Reverse(number(pushed)));
-        }
+        found.sort_unstable_by_key(|pushed| Reverse(number(pushed)));
     }
 }
 

@@ -83,7 +83,8 @@ pub(crate) trait Host: Send + Sync + 'static {
     /// Called by each thread once, before it runs anything. One that replaces another has its number.
     fn station(&self, worker: usize) -> Self::Station;
 
-    /// The worker has found nothing to do after a run, and may be about to sleep.
+    /// The worker has found nothing to do after a run, and may be about to sleep. It should be quick: a deadline may come
+    /// meanwhile that nobody watches.
     fn rests(&self, station: &mut Self::Station);
 
     /// Runs the jobs of one pick on the calling worker thread, resolves them, and says how long it took since `now`. It should not

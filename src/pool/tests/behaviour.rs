@@ -71,12 +71,12 @@ fn the_jobs_of_a_session_run_in_order_whoever_submits_them() {
         for thread in 0..THREADS {
             let (pool, shared, chains) = (&pool, &shared, &chains);
             scope.spawn(move || {
-                let mut dice = Dice::new(u64::from(thread));
+                let mut dice = Dice(u64::from(thread));
                 let mut own = Vec::new();
                 for n in 0..EACH {
                     let id = thread * EACH + n;
-                    let spec = Spec::new(id, dice.class());
-                    if dice.one_in(3) {
+                    let spec = Spec::new(id, dice.of(&PriorityClass::ALL));
+                    if dice.below(3) == 0 {
                         let mut shared = shared.lock().unwrap();
                         pool.submit(spec.session(9)).unwrap();
                         shared.push(id);
@@ -116,10 +116,10 @@ fn a_pair_that_crosses_lanes_stays_in_order() {
 fn a_backlog_starts_in_the_order_of_importance() {
     let (pool, host) = pool(params(1, 100));
     let gate = hold_workers(&pool, 0..1, Low);
-    let mut dice = Dice::new(7);
+    let mut dice = Dice(7);
     let mut expected: PerClass<Vec<u32>> = PerClass::default();
     for id in 1..80 {
-        let class = dice.class();
+        let class = dice.of(&PriorityClass::ALL);
         pool.submit(Spec::new(id, class)).unwrap();
         expected[class].push(id);
     }

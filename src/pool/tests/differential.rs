@@ -44,15 +44,15 @@ fn script(dice: &mut Dice) -> Vec<Step> {
     let sessions = 1 + dice.below(6);
     let steps = (0..length).map(|n| match dice.below(20) {
         0 | 1 => Step::Cancel(u32::try_from(dice.below(n + 1)).unwrap()),
-        2 => Step::PauseClass(dice.class()),
-        3 => Step::ResumeClass(dice.class()),
+        2 => Step::PauseClass(dice.of(&PriorityClass::ALL)),
+        3 => Step::ResumeClass(dice.of(&PriorityClass::ALL)),
         4 => Step::PauseHook(u32::try_from(dice.below(u64::from(HOOKS))).unwrap()),
         5 => Step::ResumeHook(u32::try_from(dice.below(u64::from(HOOKS))).unwrap()),
         _ => Step::Submit {
             hook: u32::try_from(dice.below(u64::from(HOOKS))).unwrap(),
-            class: dice.class(),
-            session: (!dice.one_in(4)).then(|| dice.below(sessions)),
-            retries: u32::from(dice.one_in(10)),
+            class: dice.of(&PriorityClass::ALL),
+            session: (!(dice.below(4) == 0)).then(|| dice.below(sessions)),
+            retries: u32::from(dice.below(10) == 0),
         },
     });
     steps.collect()
@@ -61,13 +61,13 @@ fn script(dice: &mut Dice) -> Vec<Step> {
 fn settings(dice: &mut Dice, workers: u32) -> (CoreParams, [HookParams; HOOKS as usize]) {
     let capacity = 4 + u32::try_from(dice.below(60)).unwrap();
     let mut params = params(workers, capacity);
-    params.displace = dice.one_in(2);
+    params.displace = dice.below(2) == 0;
     params.rule.guarantee = PerClass::from_fn(|_| u32::try_from(dice.below(2)).unwrap());
-    params.rule.ceiling = PerClass::from_fn(|_| if dice.one_in(3) { capacity / 2 + 1 } else { capacity });
+    params.rule.ceiling = PerClass::from_fn(|_| if dice.below(3) == 0 { capacity / 2 + 1 } else { capacity });
     params.pick.weighted = false;
     params.pick.bypass =
-        dice.one_in(2).then(|| PerClass::from_fn(|_| 1 + u32::try_from(dice.below(6)).unwrap()));
-    params.pressure = if dice.one_in(2) { capacity / 2 } else { u32::MAX };
+        (dice.below(2) == 0).then(|| PerClass::from_fn(|_| 1 + u32::try_from(dice.below(6)).unwrap()));
+    params.pressure = if dice.below(2) == 0 { capacity / 2 } else { u32::MAX };
     let hooks = [
         HookParams::default(),
         HookParams { max_concurrency: Some(1) },
@@ -90,7 +90,7 @@ fn spec(id: u32, step: Step) -> Option<Spec> {
 
 /// Plays the script while the only worker is held, and then lets everything run to the end.
 fn play_held<S: Shell>(seed: u64) -> Run {
-    let mut dice = Dice::new(seed);
+    let mut dice = Dice(seed);
     let (params, hooks) = settings(&mut dice, 1);
     let steps = script(&mut dice);
     let clock = Clock::start();
@@ -185,10 +185,10 @@ fn a_held_script_has_the_same_answers_order_and_outcomes_on_both_shells() {
 /// Four threads play a script each, against three workers and a standby seat. Answers with the number of admitted jobs.
 fn play_free<S: Shell>(seed: u64) -> usize {
     const THREADS: u64 = 4;
-    let mut dice = Dice::new(seed);
+    let mut dice = Dice(seed);
     let (mut params, hooks) = settings(&mut dice, 3);
     params.seats.standby = 1;
-    let wide = dice.one_in(2);
+    let wide = dice.below(2) == 0;
     if wide {
         (params.rule.capacity, params.rule.ceiling) = (30_000, PerClass::from_fn(|_| 30_000));
     }
@@ -201,7 +201,7 @@ fn play_free<S: Shell>(seed: u64) -> usize {
             .map(|thread| {
                 let shell = &shell;
                 scope.spawn(move || {
-                    let steps = script(&mut Dice::new(seed * THREADS + thread));
+                    let steps = script(&mut Dice(seed * THREADS + thread));
                     let first = u32::try_from(thread).unwrap() * 1_000;
                     let mut admitted = 0;
                     for (id, step) in (first..).zip(steps) {

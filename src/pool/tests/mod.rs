@@ -5,6 +5,7 @@
 
 mod behaviour;
 mod combining;
+#[path = "../../../tests/helpers/dice.rs"]
 mod dice;
 mod differential;
 mod drain;

@@ -9,8 +9,8 @@ use super::dice::Dice;
 use super::hosts::{
     Gate, LIMIT, Mark, Script, Shell, Spec, TestHost, TestPool, await_sleep, await_state, params, pool, push,
 };
-use crate::class::PerClass;
 use crate::class::PriorityClass::{Critical, High, Low, Normal};
+use crate::class::{PerClass, PriorityClass};
 use crate::outcome::{OutcomeKind, Refusal};
 use crate::pool::Departed;
 use crate::pool::admission::LANE_MAX;
@@ -228,11 +228,11 @@ pub(super) fn any_params(dice: &mut Dice) -> CoreParams {
     let capacity = 1 + n(dice, 60);
     let mut params = params(1 + n(dice, 12), capacity);
     params.seats.standby = n(dice, 3);
-    params.seats.standby_for = dice.class();
+    params.seats.standby_for = dice.of(&PriorityClass::ALL);
     params.seats.per_class = PerClass::from_fn(|_| 1 + n(dice, 8));
-    params.rule.guarantee[dice.class()] = capacity / 4;
-    params.pick.weighted = dice.one_in(3);
-    params.pick.bypass = dice.one_in(2).then(|| PerClass::from_fn(|_| 4));
+    params.rule.guarantee[dice.of(&PriorityClass::ALL)] = capacity / 4;
+    params.pick.weighted = dice.below(3) == 0;
+    params.pick.bypass = (dice.below(2) == 0).then(|| PerClass::from_fn(|_| 4));
     params.pressure = capacity;
     params
 }
@@ -249,17 +249,17 @@ fn the_books_balance_and_chains_stay_in_order_whatever_changes() {
     std::thread::scope(|scope| {
         for submitter in 0..SUBMITTERS {
             let (pool, submitted) = (&pool, &submitted);
-            let mut dice = Dice::new(submitter.into());
+            let mut dice = Dice(submitter.into());
             scope.spawn(move || {
                 for id in (submitter..JOBS).step_by(SUBMITTERS as usize) {
-                    let spec = Spec::new(id, dice.class()).session(session(id));
+                    let spec = Spec::new(id, dice.of(&PriorityClass::ALL)).session(session(id));
                     let place = pool.reserve_when_room(spec.class).unwrap();
                     push(pool, place, spec);
                     submitted.fetch_add(1, Ordering::Relaxed);
                 }
             });
         }
-        let mut dice = Dice::new(99);
+        let mut dice = Dice(99);
         for change in 0..CHANGES {
             // Spread over the jobs.
             await_state("the jobs go on", || {

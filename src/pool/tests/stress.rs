@@ -15,10 +15,11 @@ use crate::scheduler::{BatchParams, CoreParams, HookParams, HookSlot};
 use crate::time::{Clock, Time};
 
 fn spec(id: u32, linger: Duration, dice: &mut Dice) -> Spec {
-    let mut spec = Spec { hook: u32::try_from(dice.below(3)).unwrap(), ..Spec::new(id, dice.class()) };
+    let mut spec =
+        Spec { hook: u32::try_from(dice.below(3)).unwrap(), ..Spec::new(id, dice.of(&PriorityClass::ALL)) };
     spec.batch = (spec.hook == 2).then_some(BatchParams { size: 4, bytes: 100, linger });
-    spec.session = (!dice.one_in(4)).then(|| dice.below(8));
-    spec.max_wait = dice.one_in(3).then(|| Duration::from_micros(dice.below(3_000)));
+    spec.session = (!(dice.below(4) == 0)).then(|| dice.below(8));
+    spec.max_wait = (dice.below(3) == 0).then(|| Duration::from_micros(dice.below(3_000)));
     spec.script = match dice.below(30) {
         0 => Script::Panic,
         1 => Script::Retry(2, Duration::from_micros(dice.below(500))),
@@ -33,14 +34,14 @@ const EACH: u32 = if cfg!(miri) { 12 } else { 400 };
 
 /// One life of a pool.
 fn round(seed: u64) {
-    let mut dice = Dice::new(seed);
+    let mut dice = Dice(seed);
     let capacity = 1 + u32::try_from(dice.below(40)).unwrap();
     let mut params = params(1 + u32::try_from(dice.below(4)).unwrap(), capacity);
     params.seats.standby = u32::try_from(dice.below(2)).unwrap();
     params.seats.per_class[PriorityClass::Low] = 1 + u32::try_from(dice.below(3)).unwrap();
-    params.displace = dice.one_in(2);
-    params.pick.weighted = dice.one_in(3);
-    params.pick.bypass = dice.one_in(2).then(|| PerClass::from_fn(|_| 4));
+    params.displace = dice.below(2) == 0;
+    params.pick.weighted = dice.below(3) == 0;
+    params.pick.bypass = (dice.below(2) == 0).then(|| PerClass::from_fn(|_| 4));
     params.pressure = capacity;
     let linger = Duration::from_micros(dice.below(400));
     let hooks = [
@@ -57,8 +58,8 @@ fn round(seed: u64) {
     std::thread::scope(|scope| {
         for thread in 0..3 {
             let (pool, admitted, attempts) = (&pool, &admitted, &attempts);
-            let mut dice = Dice::new(seed * 10 + u64::from(thread));
-            let waits = thread == 0 && dice.one_in(2);
+            let mut dice = Dice(seed * 10 + u64::from(thread));
+            let waits = thread == 0 && (dice.below(2) == 0);
             scope.spawn(move || {
                 for id in (thread * 1_000_000)..thread * 1_000_000 + EACH {
                     let spec = spec(id, linger, &mut dice);
@@ -73,7 +74,7 @@ fn round(seed: u64) {
                         Err(Refusal::Closed) => return,
                         Err(why) => assert!(!waits, "{why}"),
                     }
-                    if dice.one_in(8) {
+                    if dice.below(8) == 0 {
                         Shell::cancel_job(
                             pool,
                             id - u32::try_from(dice.below(u64::from(id % 1_000_000) + 1)).unwrap(),
@@ -85,7 +86,7 @@ fn round(seed: u64) {
         let (pool, seconds) = (&pool, dice.below(60));
         scope.spawn(move || {
             for _ in 0..seconds {
-                let (class, hook) = (dice.class(), u32::try_from(dice.below(3)).unwrap());
+                let (class, hook) = (dice.of(&PriorityClass::ALL), u32::try_from(dice.below(3)).unwrap());
                 match dice.below(4) {
                     0 => Shell::pause_class(pool, class),
                     1 => Shell::pause_hook(pool, hook),
@@ -96,11 +97,11 @@ fn round(seed: u64) {
                 Shell::resume_hook(pool, hook);
             }
         });
-        let mut dice = Dice::new(seed + (1 << 40));
-        let changes = if dice.one_in(2) { dice.below(20) } else { 0 };
+        let mut dice = Dice(seed + (1 << 40));
+        let changes = if dice.below(2) == 0 { dice.below(20) } else { 0 };
         scope.spawn(move || {
             for _ in 0..changes {
-                let other = CoreParams { displace: dice.one_in(2), ..any_params(&mut dice) };
+                let other = CoreParams { displace: (dice.below(2) == 0), ..any_params(&mut dice) };
                 let (answer, left) = pool.change(|params| *params = other);
                 answer.unwrap();
                 drop(left);
