@@ -51,7 +51,7 @@ fn script(dice: &mut Dice) -> Vec<Step> {
         _ => Step::Submit {
             hook: u32::try_from(dice.below(u64::from(HOOKS))).unwrap(),
             class: dice.of(&PriorityClass::ALL),
-            session: (!(dice.below(4) == 0)).then(|| dice.below(sessions)),
+            session: (dice.below(4) != 0).then(|| dice.below(sessions)),
             retries: u32::from(dice.below(10) == 0),
         },
     });

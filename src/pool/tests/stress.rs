@@ -18,7 +18,7 @@ fn spec(id: u32, linger: Duration, dice: &mut Dice) -> Spec {
     let mut spec =
         Spec { hook: u32::try_from(dice.below(3)).unwrap(), ..Spec::new(id, dice.of(&PriorityClass::ALL)) };
     spec.batch = (spec.hook == 2).then_some(BatchParams { size: 4, bytes: 100, linger });
-    spec.session = (!(dice.below(4) == 0)).then(|| dice.below(8));
+    spec.session = (dice.below(4) != 0).then(|| dice.below(8));
     spec.max_wait = (dice.below(3) == 0).then(|| Duration::from_micros(dice.below(3_000)));
     spec.script = match dice.below(30) {
         0 => Script::Panic,
