@@ -1,4 +1,5 @@
-//! A door for this package's own benchmarks: the pool without hooks around it, and the reference shell.
+//! A door for this package's own benchmarks and tests: the pool without hooks around it, the reference shell, and what is
+//! kept for later use.
 //!
 //! Nothing else uses it, and nothing is promised of it. A job is whatever the benchmark likes; all go to one hook, in
 //! class `normal` and in no chain.
@@ -9,8 +10,15 @@ use std::time::Duration;
 use crate::class::{PerClass, PriorityClass};
 use crate::pool::one_mutex::OneMutex;
 use crate::pool::{Finished, Host, Pool};
+use crate::runtime;
 use crate::scheduler::{Arrival, CoreParams, Dispatch, HookParams, HookSlot, JobKey, Resolved};
 use crate::time::{Clock, Time};
+
+/// Jobs whose memory the process keeps for others: a block of the allocator each.
+#[must_use]
+pub fn spare_jobs() -> usize {
+    runtime::spare_jobs()
+}
 
 struct Runner<J> {
     run: Box<dyn Fn(J) + Send + Sync>,

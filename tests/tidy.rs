@@ -28,11 +28,11 @@ const LAYERS: &[&str] = &[
     "params",
     "simulate",
     "pool",
-    "bench_door",
     "telemetry",
     "dead_letters",
     "handler",
     "runtime",
+    "bench_door",
     "manager",
     "fuzzing",
 ];

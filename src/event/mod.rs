@@ -95,6 +95,12 @@ impl Event {
         Ok(Self { inner: Arc::new(Inner { payload, object, facts, kind, kinds, session_key }) })
     }
 
+    /// How many share the payload.
+    #[cfg(test)]
+    pub(crate) fn references(&self) -> usize {
+        Arc::strong_count(&self.inner)
+    }
+
     /// The bytes that came in, exactly.
     pub fn payload(&self) -> &[u8] {
         &self.inner.payload

@@ -54,18 +54,21 @@ pub(super) struct Admitted {
 
 /// What a job and its handle share: one allocation for both, and for what the jobs of one event have in common. There may
 /// be a million of them.
+// The first field and the last one are far apart, so that whoever writes to both has all of it in the cache.
 #[derive(Debug)]
+#[repr(C)]
 pub(super) struct JobShared {
+    /// Where in the core it waits, or waited last: a [`JobKey`]. Written and read under the core's lock.
+    key: AtomicU64,
     pub(super) id: JobId,
-    pub(super) event: Event,
+    /// `None`: it is a spare.
+    event: Option<Event>,
     /// Of the account of the event's bytes.
     pub(super) owner: Owner,
     /// Of that account, if this job keeps it.
     pub(super) users: Users,
-    state: Mutex<State>,
-    /// Where in the core it waits, or waited last: a [`JobKey`]. Written and read under the core's lock.
-    key: AtomicU64,
     resolved: Condvar,
+    state: Mutex<State>,
     /// By which a handle finds it.
     pool: PoolNumber,
     pub(super) class: PriorityClass,
@@ -91,7 +94,32 @@ impl JobShared {
         let (state, key, resolved) =
             (Mutex::new(State::Waiting), AtomicU64::new(JobKey::NONE), Condvar::new());
         let (users, is_unwanted) = (Users::one(), AtomicBool::new(false));
-        Self { id, event, owner, users, state, key, resolved, pool, class, is_unwanted }
+        Self { id, event: Some(event), owner, users, state, key, resolved, pool, class, is_unwanted }
+    }
+
+    /// It has ended, and nobody has a reference to it: lets go of what it holds.
+    pub(super) fn empty(&mut self) {
+        (self.event, self.owner) = (None, None);
+        *self.state.get_mut().unwrap_or_else(PoisonError::into_inner) = State::Waiting;
+    }
+
+    /// Of a spare, makes a job that is on its way to the core.
+    pub(super) fn fill(&mut self, job: Admitted) {
+        let Admitted { id, pool, event, class, owner } = job;
+        (self.id, self.pool, self.class) = (id, pool, class);
+        (self.event, self.owner, self.users) = (Some(event), owner, Users::one());
+        *self.key.get_mut() = JobKey::NONE;
+        *self.is_unwanted.get_mut() = false;
+    }
+
+    /// Fetches the memory of a spare by writing to it, which the processor does not wait for.
+    pub(super) fn warm(&self) {
+        self.key.store(JobKey::NONE, Ordering::Relaxed);
+        self.is_unwanted.store(false, Ordering::Relaxed);
+    }
+
+    pub(super) fn event(&self) -> &Event {
+        self.event.as_ref().expect("a spare is nobody's job")
     }
 
     /// Somebody has a handle, or another job of the same event uses this one's account.
@@ -107,7 +135,7 @@ impl JobShared {
             None => !self.has_handle() || self.users.leave(),
         };
         if is_last {
-            accounts.bytes.give_back(self.event.payload().len() as u64);
+            accounts.bytes.give_back(self.event().payload().len() as u64);
         }
     }
 
@@ -271,5 +299,35 @@ impl JobHandle {
             }
             State::Telling(..) | State::Resolved(_) => Some(false),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Weak;
+
+    use super::super::numbered::Numbered;
+    use super::*;
+
+    fn admitted(id: u64, owner: Owner, pool: &Numbered) -> Admitted {
+        let event = Event::from_json(format!(r#"{{"event": "number {id}"}}"#)).unwrap();
+        let class = if id == 1 { PriorityClass::Low } else { PriorityClass::High };
+        Admitted { id: JobId(id), pool: pool.get(), event, class, owner }
+    }
+
+    /// Whatever became of the job whose memory it was.
+    #[test]
+    fn a_spare_that_is_filled_is_like_a_new_job() {
+        let (first, second) = (Numbered::new(Weak::new()), Numbered::new(Weak::new()));
+        let owner = Arc::new(JobShared::new(admitted(1, None, &first)));
+        let mut job = JobShared::new(admitted(1, Some(owner), &first));
+        job.key.store(77, Ordering::Relaxed);
+        job.is_unwanted.store(true, Ordering::Relaxed);
+        job.users.leave();
+        assert!(!job.start(Stop::All(Cancel::new())));
+        job.empty();
+        job.fill(admitted(2, None, &second));
+        let new = JobShared::new(admitted(2, None, &second));
+        assert_eq!(format!("{job:?}"), format!("{new:?}"));
     }
 }

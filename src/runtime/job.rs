@@ -11,6 +11,7 @@ use std::thread;
 use super::accounts::Accounts;
 use super::handle::{Admitted, JobHandle, JobShared};
 use super::hooks::HookEntry;
+use super::spares;
 use crate::hook::Order;
 use crate::kind::EventKind;
 use crate::outcome::{Attempt, JobId, Outcome, WaitSplit};
@@ -55,7 +56,7 @@ impl Job {
     }
 
     pub(super) fn new(admitted: Admitted) -> Self {
-        Self(Some(Arc::new(JobShared::new(admitted))))
+        Self(Some(spares::job(admitted)))
     }
 
     pub(super) fn handle(&self) -> JobHandle {
@@ -63,7 +64,7 @@ impl Job {
     }
 
     pub(super) fn kind(&self) -> EventKind {
-        self.event.kind()
+        self.event().kind()
     }
 
     /// The job has its outcome. Its bytes are free before anybody who waits can know that.
@@ -71,6 +72,7 @@ impl Job {
         if let Some(shared) = self.0.take() {
             shared.leave(accounts);
             shared.resolve(outcome);
+            spares::keep(shared);
         }
     }
 
@@ -78,6 +80,7 @@ impl Job {
     pub(super) fn leave(mut self, accounts: &Accounts) {
         if let Some(shared) = self.0.take() {
             shared.leave(accounts);
+            spares::keep(shared);
         }
     }
 }
@@ -85,7 +88,7 @@ impl Job {
 impl Pushed {
     /// Of a job that is admitted, for a hook that is defined like this.
     pub(super) fn new(job: Job, entry: &Arc<HookEntry>, admitted: Time) -> Self {
-        let batching = entry.batching(&job.event);
+        let batching = entry.batching(job.event());
         let more = batching.map(|_| Box::new(More { batching, ..More::default() }));
         Self { queued: Queued { job, entry: Arc::clone(entry), more }, admitted }
     }
@@ -98,15 +101,15 @@ impl Pushed {
     /// What the core has to know of it.
     pub(super) fn arrival(self) -> Arrival<Queued> {
         let Self { mut queued, admitted } = self;
-        let JobShared { event, class, .. } = &**queued.job;
+        let (event, class) = (queued.job.event(), queued.job.class);
         Arrival {
             hook: queued.entry.record.slot,
-            class: *class,
+            class,
             session: event.session_key().filter(|_| queued.entry.hook.order == Order::Session),
             batching: queued.more.as_mut().and_then(|more| more.batching.take()),
             bytes: u32::try_from(event.payload().len()).unwrap_or(u32::MAX),
             admitted,
-            max_wait: queued.entry.max_wait[*class],
+            max_wait: queued.entry.max_wait[class],
             body: queued,
         }
     }

@@ -54,7 +54,7 @@ impl Engine {
         let outcome = Outcome {
             job: id,
             hook: entry.hook.name.clone(),
-            event: job.event.clone(),
+            event: job.event().clone(),
             class,
             kind: ending.kind,
             wait: waited.total(),

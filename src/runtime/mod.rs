@@ -24,6 +24,7 @@
 //! | `end.rs` | the end of the pool, and the last sweep |
 //! | `job.rs` | the job, and the duty to resolve it |
 //! | `handle.rs` | what a job and its handles share |
+//! | `spares.rs` | the memory of jobs that have ended, for those that come |
 //! | `numbered.rs` | the pools of the process by number, for handles |
 //! | `accounts.rs` | whose bytes are counted by which job, and what was lost |
 //! | `budget.rs` | how many bytes are in use, and how many may be |
@@ -52,6 +53,7 @@ mod registered;
 mod reload;
 mod retry;
 mod run;
+mod spares;
 mod station;
 mod status;
 mod submission;
@@ -71,6 +73,7 @@ pub use self::handle::JobHandle;
 pub use self::outcomes::Outcomes;
 pub use self::registered::HandlerProblem;
 pub use self::reload::{ReloadError, Reloaded, ResizeError};
+pub(crate) use self::spares::count as spare_jobs;
 pub use self::submission::{Decision, Preview, Submission, SubmittedHook};
 
 use self::end::End;

@@ -51,7 +51,7 @@ impl Engine {
         }
         entry.record.counters.retried(job.class, job.kind(), ending.run);
         let attempts = policy.map_or(1, |policy| policy.attempts);
-        telemetry::retried(&entry.hook, &job.event, job.id, &attempt, (number, attempts), wait);
+        telemetry::retried(&entry.hook, job.event(), job.id, &attempt, (number, attempts), wait);
         let queued = Queued { job, entry: Arc::clone(entry), more: Some(more) };
         Some(Retry { job: place.with(queued), at: self.clock.now() + wait })
     }

@@ -52,7 +52,7 @@ impl Engine {
         let mut jobs = Jobs::new();
         let mut board = |boarding| {
             if let Some(running) = self.start(entry, boarding, (stop, crew.as_ref()), &pass) {
-                let what = (&running.job.event, running.job.id, running.job.class);
+                let what = (running.job.event(), running.job.id, running.job.class);
                 telemetry::started(&entry.hook, what, picked_as, &running.place.waited);
                 jobs.push(Some(running));
             }
@@ -146,7 +146,7 @@ impl Running {
         let Self { job, more, member, .. } = self;
         Call {
             hook: hook.name.clone(),
-            event: job.event.clone(),
+            event: job.event().clone(),
             job: job.id,
             attempt: More::attempt(more.as_deref()),
             deadline,

@@ -12,6 +12,7 @@ use super::handle::{Admitted, JobHandle, JobShared};
 use super::hooks::{HookEntry, HookSet};
 use super::job::{Job, Pushed};
 use super::record::Submitted;
+use super::spares;
 use super::submission::{Decision, Preview, Submission};
 use crate::breaker::Breaker;
 use crate::class::PriorityClass;
@@ -214,7 +215,7 @@ impl Inner {
         let pool = self.engine.number.get();
         let job = Job::new(Admitted { id, pool, event, class, owner });
         let handle = job.handle();
-        let event = &handle.shared.event;
+        let event = handle.shared.event();
         entry.record.counters.admitted(class, event.kind());
         // Before the push: the job may have started when that returns.
         self.engine.telemetry.queued(&entry.hook, event, id, class, place.waiting);
@@ -222,6 +223,7 @@ impl Inner {
         self.engine.record_arrival(&submitted, Fate::Admitted(None), Some(at), Some(id));
         let expires = entry.max_wait[class].map(|max_wait| at + max_wait);
         self.pool.push(place, Pushed::new(job, entry, at), expires);
+        spares::warm();
         handle
     }
 }

@@ -11,6 +11,7 @@ mod reload;
 mod reload_keys;
 mod retry;
 mod rust;
+mod spares;
 mod status;
 mod surroundings;
 mod why;
