@@ -14,10 +14,10 @@ use crate::runtime;
 use crate::scheduler::{Arrival, CoreParams, Dispatch, HookParams, HookSlot, JobKey, Resolved};
 use crate::time::{Clock, Time};
 
-/// Jobs whose memory the process keeps for others: a block of the allocator each.
+/// Blocks and bytes that the process keeps of jobs that have ended, for others. Exact while no job begins or ends.
 #[must_use]
-pub fn spare_jobs() -> usize {
-    runtime::spare_jobs()
+pub fn kept_for_jobs() -> (usize, usize) {
+    runtime::kept_for_jobs()
 }
 
 struct Runner<J> {

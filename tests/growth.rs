@@ -8,7 +8,7 @@ use std::alloc::System;
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
-use hookpool::bench_door::spare_jobs;
+use hookpool::bench_door::kept_for_jobs;
 use hookpool::{
     Answer, BatchAnswer, Call, Config, Counts, Event, HookManager, HookPool, HookPoolBuilder, OutcomeKind,
     Recorder, Refusal, Skip,
@@ -251,10 +251,11 @@ impl Allocated {
 fn allocated() -> Allocated {
     let now = ALLOCATOR.stats();
     let less = |one: usize, other: usize| i64::try_from(one).unwrap() - i64::try_from(other).unwrap();
+    // How much of jobs is kept depends on which thread was faster. It is bounded otherwise.
+    let (blocks, bytes) = kept_for_jobs();
     Allocated {
-        // How many spare jobs there are depends on which thread was faster; they are bounded otherwise.
-        blocks: less(now.allocations, now.deallocations) - i64::try_from(spare_jobs()).unwrap(),
-        bytes: less(now.bytes_allocated, now.bytes_deallocated),
+        blocks: less(now.allocations, now.deallocations + blocks),
+        bytes: less(now.bytes_allocated, now.bytes_deallocated + bytes),
     }
 }
 

@@ -52,7 +52,7 @@ pub(super) struct Admitted {
     pub(super) owner: Owner,
 }
 
-/// What a job and its handle share: one allocation for both, and for what the jobs of one event have in common. There may
+/// What a job and its handle share: one block of memory for both, and for what the jobs of one event have in common. There may
 /// be a million of them.
 // The first field and the last one are far apart, so that whoever writes to both has all of it in the cache.
 #[derive(Debug)]
@@ -303,31 +303,33 @@ impl JobHandle {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::sync::Weak;
 
     use super::super::numbered::Numbered;
     use super::*;
 
-    fn admitted(id: u64, owner: Owner, pool: &Numbered) -> Admitted {
+    /// Of a pool that is gone.
+    pub(crate) fn admitted(id: u64) -> Admitted {
         let event = Event::from_json(format!(r#"{{"event": "number {id}"}}"#)).unwrap();
-        let class = if id == 1 { PriorityClass::Low } else { PriorityClass::High };
-        Admitted { id: JobId(id), pool: pool.get(), event, class, owner }
+        let pool = Numbered::new(Weak::new()).get();
+        Admitted { id: JobId(id), pool, event, class: PriorityClass::Low, owner: None }
     }
 
     /// Whatever became of the job whose memory it was.
     #[test]
     fn a_spare_that_is_filled_is_like_a_new_job() {
-        let (first, second) = (Numbered::new(Weak::new()), Numbered::new(Weak::new()));
-        let owner = Arc::new(JobShared::new(admitted(1, None, &first)));
-        let mut job = JobShared::new(admitted(1, Some(owner), &first));
+        let owner = Arc::new(JobShared::new(admitted(1)));
+        let mut job =
+            JobShared::new(Admitted { owner: Some(owner), class: PriorityClass::High, ..admitted(2) });
         job.key.store(77, Ordering::Relaxed);
         job.is_unwanted.store(true, Ordering::Relaxed);
         job.users.leave();
         assert!(!job.start(Stop::All(Cancel::new())));
         job.empty();
-        job.fill(admitted(2, None, &second));
-        let new = JobShared::new(admitted(2, None, &second));
+        let next = admitted(3);
+        let new = JobShared::new(Admitted { pool: next.pool, ..admitted(3) });
+        job.fill(next);
         assert_eq!(format!("{job:?}"), format!("{new:?}"));
     }
 }

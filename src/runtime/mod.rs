@@ -73,7 +73,7 @@ pub use self::handle::JobHandle;
 pub use self::outcomes::Outcomes;
 pub use self::registered::HandlerProblem;
 pub use self::reload::{ReloadError, Reloaded, ResizeError};
-pub(crate) use self::spares::count as spare_jobs;
+pub(crate) use self::spares::kept as kept_for_jobs;
 pub use self::submission::{Decision, Preview, Submission, SubmittedHook};
 
 use self::end::End;

@@ -7,7 +7,8 @@
 //! another processor's cache, a submit [fetches](warm) that of a later one, while nobody waits for it.
 //!
 //! Invariant: a spare holds nothing but its memory, and nobody else has a reference to it. There are never more of them than
-//! there were jobs at once, nor than two magazines for each thread and a depot full of them.
+//! two magazines for each thread, and a depot full of magazines. A job that ends before its handle is dropped is none: then
+//! the thread that drops the handle frees it, which mostly is the one that submits, and where the allocator is at its best.
 
 use std::cell::RefCell;
 use std::mem;
@@ -76,11 +77,15 @@ pub(super) fn warm() {
     });
 }
 
-/// How many spares there are in all, while no thread changes that.
-pub(crate) fn count() -> usize {
+/// Blocks and bytes that are kept, but for the threads' own magazines themselves. Exact while no job begins or ends.
+pub(crate) fn kept() -> (usize, usize) {
     let counts = COUNTS.lock().unwrap_or_else(PoisonError::into_inner);
     let own = counts.iter().filter_map(Weak::upgrade).map(|count| count.load(Ordering::Relaxed));
-    own.sum::<usize>() + DEPOT.full.len() * ROUNDS
+    let jobs = own.sum::<usize>() + DEPOT.full.len() * ROUNDS;
+    let magazines = DEPOT.full.len() + DEPOT.empty.len();
+    // A job is behind its two counts of references.
+    let job = 2 * size_of::<AtomicUsize>() + size_of::<JobShared>();
+    (jobs + magazines, jobs * job + magazines * ROUNDS * size_of::<Arc<JobShared>>())
 }
 
 impl Depot {
@@ -118,8 +123,11 @@ impl Own {
             && !depot.full.is_empty()
             && let Some(full) = depot.full.pop()
         {
-            // Beyond what the depot takes it goes to the allocator, here and below.
-            let _ = depot.empty.push(mem::replace(&mut self.loaded, full));
+            let empty = mem::replace(&mut self.loaded, full);
+            // A thread begins with none. Beyond what the depot takes it goes to the allocator, here and below.
+            if empty.capacity() > 0 {
+                let _ = depot.empty.push(empty);
+            }
         }
         let spare = self.loaded.pop();
         self.note_count();
@@ -131,7 +139,7 @@ impl Own {
             mem::swap(&mut self.loaded, &mut self.previous);
         }
         if self.loaded.len() >= ROUNDS {
-            let empty = depot.empty.pop().unwrap_or_default();
+            let empty = depot.empty.pop().unwrap_or_else(|| Vec::with_capacity(ROUNDS));
             let _ = depot.full.push(mem::replace(&mut self.loaded, empty));
         }
         self.loaded.push(spare);
@@ -142,20 +150,11 @@ impl Own {
 #[cfg(test)]
 mod tests {
     use std::collections::HashSet;
-    use std::sync::Weak;
     use std::thread;
 
-    use super::super::numbered::Numbered;
+    use super::super::handle::tests::admitted;
     use super::*;
-    use crate::class::PriorityClass;
-    use crate::event::Event;
     use crate::outcome::JobId;
-
-    fn admitted(id: u64) -> Admitted {
-        let event = Event::from_json(format!(r#"{{"event": "number {id}"}}"#)).unwrap();
-        let pool = Numbered::new(Weak::new()).get();
-        Admitted { id: JobId(id), pool, event, class: PriorityClass::Low, owner: None }
-    }
 
     fn spare() -> Arc<JobShared> {
         let mut job = Arc::new(JobShared::new(admitted(0)));
